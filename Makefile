@@ -1,0 +1,37 @@
+# Every target sets up what it needs: `make demo` and `make test` work on a fresh clone.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint format logs clean help
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[tensorflow,plot]" --group test --group lint
+	touch $@
+
+demo: $(STAMP)  ## train the three autoencoders, record them, compare and diagnose them
+	$(BIN)/python examples/autoencoder.py
+
+test: $(STAMP)  ## run the tests
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(STAMP)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)  ## let ruff rewrite the files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+logs: $(STAMP)  ## record the small runs in logs/autoencoder anew
+	$(BIN)/python examples/autoencoder.py --log-dir logs/autoencoder --every 250 --no-picture
+
+clean:  ## remove the virtual environment and what the demo recorded
+	rm -rf $(VENV) logs/demo

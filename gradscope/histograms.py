@@ -1,0 +1,94 @@
+"""Log-magnitude histograms: fixed buckets of a quarter octave, so that they merge across steps, replicas and runs.
+
+A bucket is the top 11 bits of a float32: the sign, the 8 bits of the exponent and the first 2 of the mantissa. Bucket
+``b < 1020`` holds the values in ``[edge[b], edge[b + 1])``; bucket ``1024 + b`` their negatives. Zeros (both signs) have
+no bucket of their own: they are counted apart, in bucket 0 with the subnormals below ``edge[1]`` when seen from the
+bits, and so the writer moves them to `ZERO_BUCKET`. NaN and infinities are never in a histogram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["BUCKETS", "ZERO_BUCKET", "LogHistogram", "bucket_edges", "quantiles"]
+
+BUCKETS = 2048
+"""Number of buckets of a packed histogram, both signs."""
+
+ZERO_BUCKET = 1023
+"""Where exact zeros are counted: a code that no finite number has."""
+
+_FINITE = 1020  # buckets per sign that hold finite numbers: exponents 0..254, four buckets each
+
+
+def _magnitude_edges() -> npt.NDArray[np.float64]:
+    bits = (np.arange(_FINITE, dtype=np.uint32) << 21).view(np.float32).astype(np.float64)
+    return np.append(bits, 2.0**128)
+
+
+_EDGES = _magnitude_edges()
+# Buckets in ascending order of value: negatives from the largest magnitude down, zero, positives up.
+_ASCENDING = np.concatenate([np.arange(1024 + _FINITE - 1, 1023, -1), [ZERO_BUCKET], np.arange(_FINITE)])
+_LEFT = np.concatenate([-_EDGES[_FINITE:0:-1], [0.0], _EDGES[:-1]])
+_RIGHT = np.concatenate([-_EDGES[_FINITE - 1 :: -1], [0.0], _EDGES[1:]])
+
+
+def bucket_edges() -> npt.NDArray[np.float64]:
+    """The 1021 edges of the positive buckets: ``edges[b]`` to ``edges[b + 1]`` is bucket ``b``; the first is 0."""
+    return _EDGES.copy()
+
+
+@dataclass(frozen=True)
+class LogHistogram:
+    """Counts of one tensor's finite entries.
+
+    ``counts`` has shape ``[2048]`` (`BUCKETS`), in bucket order, zeros at `ZERO_BUCKET`.
+    """
+
+    counts: npt.NDArray[np.int64]
+
+    @property
+    def zero_count(self) -> int:
+        """Number of entries that are exactly zero."""
+        return int(self.counts[ZERO_BUCKET])
+
+    def ascending(self) -> npt.NDArray[np.float64]:
+        """The non-empty buckets in ascending order of value as rows ``(left, right, count)``, shape ``[k, 3]``.
+
+        The zeros are a row ``(0, 0, count)``. An empty histogram gives shape ``[0, 3]``.
+        """
+        counts = self.counts[_ASCENDING]
+        used = counts > 0
+        return np.stack([_LEFT[used], _RIGHT[used], counts[used].astype(np.float64)], axis=1)
+
+    def quantiles(self, q: Sequence[float]) -> npt.NDArray[np.float64]:
+        """Quantiles of the entries, each within one bucket of the true one; NaN if the histogram is empty."""
+        return quantiles(self.counts[None, :], q)[0]
+
+
+def quantiles(counts: npt.NDArray[np.integer], q: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Quantiles from packed histograms.
+
+    Args:
+        counts: ``[tensors, 2048]``, in bucket order, zeros at `ZERO_BUCKET`.
+        q: probabilities in [0, 1].
+
+    Returns:
+        ``[tensors, len(q)]``: for each probability a value of the bucket that holds the entry of rank ``q (n - 1)``,
+        placed linearly between its edges. Rows without entries are NaN.
+    """
+    ordered = counts[:, _ASCENDING].astype(np.float64)
+    cumulative = np.cumsum(ordered, axis=1)
+    total = cumulative[:, -1]
+    result = np.full((len(counts), len(q)), np.nan)
+    for row in np.flatnonzero(total > 0):
+        rank = np.asarray(q, dtype=np.float64) * (total[row] - 1)
+        bucket = np.searchsorted(cumulative[row], rank, side="right")
+        before = cumulative[row][bucket] - ordered[row][bucket]
+        place = (rank - before + 0.5) / ordered[row][bucket]
+        result[row] = _LEFT[bucket] + np.clip(place, 0.0, 1.0) * (_RIGHT[bucket] - _LEFT[bucket])
+    return result
