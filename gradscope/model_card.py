@@ -40,6 +40,8 @@ class VariableCard:
     """False where the variable or its layer is frozen, and for statistics such as a moving mean."""
     optimized: bool = True
     """True where the optimizer was handed this variable in the recorded step."""
+    connected: bool = True
+    """False where the optimizer was handed no gradient (None) for it: the loss does not depend on it."""
     initializer: str | None = None
     """Class name of the initializer, e.g. ``GlorotUniform``; None if unknown."""
 

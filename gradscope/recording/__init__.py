@@ -1,0 +1,1 @@
+"""The training side: the only folder that imports TensorFlow and Keras."""

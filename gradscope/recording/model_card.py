@@ -1,0 +1,164 @@
+"""Builds the ModelCard of a recorded model: what its layers are, and what the recorded step showed of them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+from gradscope._version import __version__
+from gradscope.model_card import ActivationCard, LayerCard, ModelCard, VariableCard
+from gradscope.recording.frameworks import keras, tf
+from gradscope.recording.naming import NamedLayer, NamedVariable
+from gradscope.recording.observer import Observer, Sighting
+
+__all__ = ["build_model_card"]
+
+_PLAIN = (bool, int, float, str)
+
+
+def build_model_card(
+    model: Any,
+    layers: list[NamedLayer],
+    variables: list[NamedVariable],
+    activations: Mapping[str, ActivationCard],
+    observer: Observer,
+    settings: Mapping[str, Any],
+) -> ModelCard:
+    """The card of ``model`` after a recorded step: layers that were called in forward order, the others behind."""
+    sightings = observer.sightings
+    by_path = {named.path: named.layer for named in layers}
+    owners = {variable.layer for variable in variables}
+    uncalled = [path for path in by_path if path not in sightings and path in owners]
+    return ModelCard(
+        layers=tuple(
+            _layer_card(path, by_path[path], sightings.get(path), activations.get(path))
+            for path in [*sightings, *uncalled]
+        ),
+        variables=tuple(_variable_card(variable, by_path.get(variable.layer), observer) for variable in variables),
+        settings={**_settings(model), **settings},
+    )
+
+
+def _layer_card(path: str, layer: Any, sighting: Sighting | None, activation: ActivationCard | None) -> LayerCard:
+    fan_in, fan_out = _fans(layer)
+    axis = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
+    output_shape = sighting.output_shape if sighting else ()
+    return LayerCard(
+        name=path,
+        kind=type(layer).__name__,
+        depth=sighting.depth if sighting else None,
+        activation=activation,
+        fan_in=fan_in,
+        fan_out=fan_out,
+        units=output_shape[axis] if len(output_shape) > 1 else None,
+        input_shapes=sighting.input_shapes if sighting else (),
+        output_shape=output_shape,
+        inbound=sighting.inbound if sighting else None,
+        is_output=sighting.is_output if sighting else False,
+        trainable=bool(layer.trainable),
+        arguments=_arguments(layer),
+    )
+
+
+def _variable_card(named: NamedVariable, layer: Any, observer: Observer) -> VariableCard:
+    variable = named.variable
+    return VariableCard(
+        name=named.name,
+        layer=named.layer,
+        role=str(variable.name),
+        shape=tuple(int(size) for size in variable.shape),
+        dtype=str(variable.dtype),
+        trainable=bool(variable.trainable),
+        optimized=named.name in observer.optimized,
+        connected=named.name not in observer.disconnected,
+        initializer=_initializer(layer, str(variable.name)),
+    )
+
+
+def _initializer(layer: Any, role: str) -> str | None:
+    initializer = getattr(layer, f"{role}_initializer", None)
+    return type(initializer).__name__ if initializer is not None else None
+
+
+def _fans(layer: Any) -> tuple[int | None, int | None]:
+    """How many inputs feed one unit through the kernel, and how many units one input feeds."""
+    kernel = getattr(layer, "kernel", None)
+    shape = [int(size) for size in getattr(kernel, "shape", ())]
+    if len(shape) < 2:
+        return None, None
+    if isinstance(layer, keras.layers.EinsumDense):
+        operand, _, result = layer.equation.replace("...", "").partition("->")
+        kernel_axes = operand.split(",")[1]
+        sizes = dict(zip(kernel_axes, shape, strict=False))
+        return (
+            math.prod(size for axis, size in sizes.items() if axis not in result),
+            math.prod(size for axis, size in sizes.items() if axis in result),
+        )
+    receptive = math.prod(shape[:-2])
+    if type(layer).__name__.startswith("Depthwise"):
+        return receptive, receptive * shape[-1]
+    if type(layer).__name__.endswith("Transpose"):
+        return receptive * shape[-1], receptive * shape[-2]
+    return receptive * shape[-2], receptive * shape[-1]
+
+
+def _arguments(layer: Any) -> dict[str, Any]:
+    """The constructor arguments that differ from their default and are plain data."""
+    try:
+        config = layer.get_config()
+        defaults = inspect.signature(type(layer).__init__).parameters
+    except Exception:  # noqa: BLE001  a custom layer's get_config may raise anything; the card goes without
+        return {}
+    skipped = {"name", "trainable", "dtype"}
+    return {
+        key: value
+        for key, value in config.items()
+        if key in defaults and key not in skipped and _is_plain(value) and value != defaults[key].default
+    }
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, _PLAIN) or (isinstance(value, (list, tuple)) and all(isinstance(v, _PLAIN) for v in value))
+
+
+def _settings(model: Any) -> dict[str, Any]:
+    optimizer = getattr(model, "optimizer", None)
+    return {
+        "model": str(model.name),
+        "optimizer": _optimizer_settings(optimizer) if optimizer is not None else None,
+        "loss": _loss_name(getattr(model, "loss", None)),
+        "dtype_policy": str(model.dtype_policy.name),
+        "jit_compile": bool(getattr(model, "jit_compile", False)),
+        "run_eagerly": bool(getattr(model, "run_eagerly", False)),
+        "steps_per_execution": int(getattr(model, "steps_per_execution", 1) or 1),
+        "parameter_count": int(model.count_params()) if model.built else None,
+        "versions": {
+            "gradscope": __version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _optimizer_settings(optimizer: Any) -> dict[str, Any]:
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    config = inner.get_config()
+    plain = {key: value for key, value in config.items() if isinstance(value, _PLAIN) and key != "name"}
+    if isinstance(config.get("learning_rate"), dict):
+        plain["learning_rate"] = str(config["learning_rate"].get("class_name", "schedule"))
+    return {"name": type(inner).__name__, "loss_scaling": inner is not optimizer, **plain}
+
+
+def _loss_name(loss: Any) -> str | None:
+    if loss is None:
+        return None
+    if isinstance(loss, str):
+        return loss
+    if isinstance(loss, (list, tuple, dict)):
+        parts = loss.values() if isinstance(loss, dict) else loss
+        return ", ".join(_loss_name(part) or "none" for part in parts)
+    return str(getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__))

@@ -1,0 +1,81 @@
+"""Names of layers and variables inside one model: paths that are unique and stay the same over its life."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gradscope.recording.frameworks import keras
+
+__all__ = ["NamedLayer", "NamedVariable", "named_layers", "named_variables"]
+
+
+@dataclass(frozen=True)
+class NamedLayer:
+    """A layer and its path inside the model, ``encoder/dense_1``."""
+
+    path: str
+    layer: Any
+
+
+@dataclass(frozen=True)
+class NamedVariable:
+    """A variable, the layer that owns it and its name ``<layer path>/<variable name>``."""
+
+    name: str
+    layer: str
+    variable: Any
+
+
+def named_layers(model: Any) -> list[NamedLayer]:
+    """All layers below ``model``, parents before children, each once; paths are made unique with ``_1``, ``_2``, …"""
+    found: list[NamedLayer] = []
+    seen: set[int] = {id(model)}
+    paths: set[str] = set()
+
+    def visit(parent: Any, prefix: str) -> None:
+        for child in _children(parent):
+            if id(child) in seen:
+                continue
+            seen.add(id(child))
+            path = _unique(f"{prefix}{child.name}", paths)
+            found.append(NamedLayer(path, child))
+            if not isinstance(child, keras.layers.RNN):  # its cell runs inside a loop and is recorded as the layer
+                visit(child, f"{path}/")
+
+    visit(model, "")
+    return found
+
+
+def named_variables(model: Any, layers: list[NamedLayer]) -> list[NamedVariable]:
+    """All variables of the model with a floating dtype, each named after the innermost layer that owns it."""
+    owner: dict[int, str] = {}
+    for named in layers:  # parents come first, so the innermost owner is the last to write
+        for variable in named.layer.weights:
+            owner[id(variable)] = named.path
+    names: set[str] = set()
+    result = []
+    for variable in model.weights:
+        if "float" not in str(variable.dtype):
+            continue  # counters and seed generators
+        layer = owner.get(id(variable), "")
+        name = _unique(f"{layer}/{variable.name}" if layer else str(variable.name), names)
+        result.append(NamedVariable(name, layer, variable))
+    return result
+
+
+def _children(layer: Any) -> Iterator[Any]:
+    # Not `layer.layers`: only models have it, and a custom layer's parts matter as much.
+    for child in layer._flatten_layers(include_self=False, recursive=False):  # noqa: SLF001
+        if isinstance(child, keras.layers.Layer):
+            yield child
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    candidate, number = name, 0
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    taken.add(candidate)
+    return candidate

@@ -1,0 +1,181 @@
+"""Taps: instance attributes that stand in front of a model's methods while a sampled step runs, and leave no trace.
+
+They are put into the objects' ``__dict__`` directly, past Keras' attribute tracking, around the call of the sampled
+function and not inside the step: `tf.distribute` runs replicas in threads, which would race. Between sampled steps
+every object is as it was, so saving, cloning and pickling never see one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gradscope.model_card import ActivationCard
+from gradscope.recording.activations import activation_name, describe
+from gradscope.recording.frameworks import keras
+from gradscope.recording.naming import NamedLayer, NamedVariable
+from gradscope.recording.observer import Observer
+
+__all__ = ["Taps"]
+
+# They move or drop entries but compute nothing of their own; their outputs would only repeat their inputs' rows.
+_TRANSPARENT = (
+    keras.layers.InputLayer,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Permute,
+    keras.layers.RepeatVector,
+    keras.layers.Identity,
+    keras.layers.Masking,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+    keras.layers.GaussianNoise,
+    keras.layers.GaussianDropout,
+    keras.layers.ZeroPadding1D,
+    keras.layers.ZeroPadding2D,
+    keras.layers.ZeroPadding3D,
+    keras.layers.Cropping1D,
+    keras.layers.Cropping2D,
+    keras.layers.Cropping3D,
+    keras.layers.UpSampling1D,
+    keras.layers.UpSampling2D,
+    keras.layers.UpSampling3D,
+)
+# Layers that are an activation: their call is the function.
+_ACTIVATION_LAYERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.Softmax)
+
+_Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Taps:
+    """The taps on one model and its optimizers."""
+
+    def __init__(self, model: Any, layers: list[NamedLayer], variables: list[NamedVariable], observer: Observer) -> None:
+        self._observer = observer
+        self._frozen = [v for v in variables if not v.variable.trainable]
+        self.activations: dict[str, ActivationCard] = {}
+        """How the tapped layers' activations behave, by layer path."""
+        self._taps: list[tuple[Any, str, _Wrapper]] = [
+            (model, "train_step", self._tap_train_step),
+            (model, "call", self._tap_model_call),
+            (model, "compute_loss", self._tap_compute_loss),
+        ]
+        for named in layers:
+            self._plan_layer(named)
+        for optimizer in _optimizers(model):
+            self._taps.append((optimizer, "apply", lambda apply, o=optimizer: self._tap_apply(o, apply)))
+
+    def _plan_layer(self, named: NamedLayer) -> None:
+        layer, path = named.layer, named.path
+        if isinstance(layer, _TRANSPARENT):
+            self._taps.append((layer, "call", self._tap_transparent))
+            return
+        if not is_leaf(layer):
+            return
+        if isinstance(layer, _ACTIVATION_LAYERS):
+            card = describe(layer.call, activation_name(layer))
+            self.activations[path] = card
+            self._taps.append((layer, "call", lambda call: self._tap_activation(path, call, card)))
+        elif callable(vars(layer).get("activation")):
+            card = describe(layer.activation, activation_name(layer.activation))
+            self.activations[path] = card
+            self._taps.append((layer, "activation", lambda function: self._tap_activation(path, function, card)))
+        self._taps.append((layer, "call", lambda call: self._tap_layer(path, layer, call)))
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Put the taps in; whatever happens, take them out again."""
+        before: list[tuple[dict[str, Any], str, bool, Any]] = []
+        try:
+            for target, name, wrap in self._taps:
+                attributes = vars(target)
+                before.append((attributes, name, name in attributes, attributes.get(name)))
+                attributes[name] = wrap(getattr(target, name))
+            yield
+        finally:
+            for attributes, name, existed, value in reversed(before):
+                if existed:
+                    attributes[name] = value
+                else:
+                    del attributes[name]
+
+    # -- what stands in front of what --------------------------------------------------------------------------------
+
+    def _tap_train_step(self, train_step: Callable[..., Any]) -> Callable[..., Any]:
+        def tapped(*args: Any, **kwargs: Any) -> Any:
+            self._observer.begin()
+            outputs = train_step(*args, **kwargs)
+            self._observer.frozen(self._frozen)
+            self._observer.end()
+            return outputs
+
+        return tapped
+
+    def _tap_model_call(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def tapped(*args: Any, **kwargs: Any) -> Any:
+            self._observer.model_called(args)
+            outputs = call(*args, **kwargs)
+            self._observer.model_returned(outputs)
+            return outputs
+
+        return tapped
+
+    def _tap_compute_loss(self, compute_loss: Callable[..., Any]) -> Callable[..., Any]:
+        def tapped(*args: Any, **kwargs: Any) -> Any:
+            loss = compute_loss(*args, **kwargs)
+            self._observer.loss_computed(loss)
+            return loss
+
+        return tapped
+
+    def _tap_transparent(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def tapped(*args: Any, **kwargs: Any) -> Any:
+            outputs = call(*args, **kwargs)
+            self._observer.passed_through(args, outputs)
+            return outputs
+
+        return tapped
+
+    def _tap_layer(self, path: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+        def tapped(*args: Any, **kwargs: Any) -> Any:
+            return self._observer.layer_called(path, layer, (args, kwargs), call(*args, **kwargs))
+
+        return tapped
+
+    def _tap_activation(self, path: str, function: Callable[..., Any], card: ActivationCard) -> Callable[..., Any]:
+        def tapped(z: Any, *args: Any, **kwargs: Any) -> Any:
+            z = self._observer.activation_called(path, lambda x: function(x, *args, **kwargs), card, z)
+            return function(z, *args, **kwargs)
+
+        return tapped
+
+    def _tap_apply(self, optimizer: Any, apply: Callable[..., Any]) -> Callable[..., Any]:
+        def tapped(grads: Any, trainable_variables: Any = None) -> Any:
+            variables = optimizer._trainable_variables if trainable_variables is None else trainable_variables  # noqa: SLF001
+            gradients, variables = list(grads), list(variables)
+            weights = self._observer.before_apply(optimizer, gradients, variables)
+            result = apply(gradients, variables if trainable_variables is not None else None)
+            self._observer.after_apply(weights, variables)
+            return result
+
+        return tapped
+
+
+def is_leaf(layer: Any) -> bool:
+    """Whether a layer is recorded as one: it has no parts that are layers, or runs them in a loop of its own."""
+    if isinstance(layer, keras.layers.RNN):
+        return True
+    return not isinstance(layer, keras.Model) and not any(
+        isinstance(part, keras.layers.Layer)
+        for part in layer._flatten_layers(include_self=False, recursive=False)  # noqa: SLF001
+    )
+
+
+def _optimizers(model: Any) -> list[Any]:
+    """The model's optimizer and any it keeps as attributes of its own (a GAN has two), each once."""
+    candidates = [getattr(model, "optimizer", None), *vars(model).values()]
+    found = {id(o): o for o in candidates if isinstance(o, keras.optimizers.Optimizer)}
+    return list(found.values())
