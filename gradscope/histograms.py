@@ -1,9 +1,8 @@
 """Log-magnitude histograms: fixed buckets of a quarter octave, so that they merge across steps, replicas and runs.
 
 A bucket is the top 11 bits of a float32: the sign, the 8 bits of the exponent and the first 2 of the mantissa. Bucket
-``b < 1020`` holds the values in ``[edge[b], edge[b + 1])``; bucket ``1024 + b`` their negatives. Zeros (both signs) have
-no bucket of their own: they are counted apart, in bucket 0 with the subnormals below ``edge[1]`` when seen from the
-bits, and so the writer moves them to `ZERO_BUCKET`. NaN and infinities are never in a histogram.
+``b < 1020`` holds the values in ``[edge[b], edge[b + 1])``; bucket ``1024 + b`` their negatives. Zeros of both signs
+are counted in `ZERO_BUCKET`, a code that no finite number has. NaN and infinities are never in a histogram.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ class Run:
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """One row per layer in forward order: name, kind, activation, fan_in, fan_out, shapes, trainable, …"""
+        """One row per layer in forward order: name, kind, activation, fans, shapes, trainable."""
         import pandas as pd
 
         rows = [

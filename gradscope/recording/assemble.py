@@ -1,7 +1,8 @@
-"""From the numbers of one step to the Sample that is written: quantiles, ratios, norms over all variables, dead units."""
+"""From the numbers of one step to the Sample that is written: quantiles, ratios, global norms, dead units."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping
 
@@ -31,14 +32,14 @@ class Assembler:
     def __init__(self) -> None:
         self._windows: dict[str, deque[tuple[float, npt.NDArray[np.float32]]]] = {}
 
-    def assemble(self, measured: Measured, step: int, wall_time: float, *, keep_histograms: bool) -> Sample:
+    def assemble(self, measured: Measured, step: int, *, keep_histograms: bool, started: float) -> Sample:
         """The sample of one step.
 
         Args:
             measured: as the collector read it.
             step: optimizer step, 0-based.
-            wall_time: seconds since the epoch.
             keep_histograms: whether the sample carries its histograms.
+            started: `time.perf_counter` when the host's own work on this sample began.
         """
         tensors = measured.layout.tensors
         values = np.full((len(tensors), len(STATISTIC_NAMES)), np.nan, np.float32)
@@ -65,9 +66,10 @@ class Assembler:
         step_statistics["global_gradient_norm"] = _global_norm(values, row, "gradient")
         if any(kind == "clipped_gradient" for kind, _ in row):
             step_statistics["global_clipped_gradient_norm"] = _global_norm(values, row, "clipped_gradient")
+        step_statistics["recording_seconds"] = time.perf_counter() - started
         return Sample(
             step=step,
-            wall_time=wall_time,
+            wall_time=time.time(),
             tensors=tensors,
             values=values,
             step_statistics={name: step_statistics[name] for name in STEP_STATISTIC_NAMES if name in step_statistics},

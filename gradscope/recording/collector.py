@@ -100,7 +100,7 @@ class Collector:
 
     @property
     def listening(self) -> bool:
-        """Whether the caller stands in the step's own graph; tensors of an inner one (a loop's body) may not leave it."""
+        """Whether the caller stands in the step's own graph: tensors of an inner one (a loop's) may not leave it."""
         return self._active and _current_graph() is self._graph
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 from gradscope.events.writer import EventWriter
@@ -42,12 +41,11 @@ class Log:
     ) -> None:
         """Write one sampled step, and the model card before the first of each model."""
         writer = self._open(step)
-        sample = self._assembler.assemble(measured, step, time.time(), keep_histograms=keep_histograms)
         if self._described is not sampled:
             card = sampled.model_card({**settings, "dead_unit_window": DEAD_UNIT_WINDOW})
             writer.write_model_card(card, step)
             self._described = sampled
-        sample.step_statistics["recording_seconds"] = time.perf_counter() - started
+        sample = self._assembler.assemble(measured, step, keep_histograms=keep_histograms, started=started)
         writer.write_sample(sample)
 
     def _open(self, step: int) -> EventWriter:

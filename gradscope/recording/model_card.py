@@ -25,6 +25,7 @@ def build_model_card(
     variables: list[NamedVariable],
     activations: Mapping[str, ActivationCard],
     observer: Observer,
+    *,
     settings: Mapping[str, Any],
 ) -> ModelCard:
     """The card of ``model`` after a recorded step: layers that were called in forward order, the others behind."""

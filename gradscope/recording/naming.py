@@ -29,7 +29,7 @@ class NamedVariable:
 
 
 def named_layers(model: Any) -> list[NamedLayer]:
-    """All layers below ``model``, parents before children, each once; paths are made unique with ``_1``, ``_2``, …"""
+    """All layers below ``model``, parents before children, each once; ``_1``, ``_2``, … keep their paths apart."""
     found: list[NamedLayer] = []
     seen: set[int] = {id(model)}
     paths: set[str] = set()

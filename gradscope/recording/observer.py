@@ -107,7 +107,9 @@ class Observer:
         """A layer returned ``outputs``: note the first tensor, and give it back with its gradient watched."""
         if not self.collector.listening:
             if self.collector.active:
-                self.trouble.report(f"layer {path} runs inside a loop or branch of the graph: its output is not recorded")
+                self.trouble.report(
+                    f"layer {path} runs inside a loop or branch of the graph: its output is not recorded"
+                )
             return outputs
         try:
             return self._layer_called(path, layer, inputs, outputs)
@@ -131,9 +133,7 @@ class Observer:
             self._remember(tensor, path)
         return tf.nest.pack_sequence_as(outputs, flat)
 
-    def activation_called(
-        self, path: str, function: Callable[[Any], Any], card: ActivationCard, z: Any
-    ) -> Any:
+    def activation_called(self, path: str, function: Callable[[Any], Any], card: ActivationCard, z: Any) -> Any:
         """A layer is about to apply its activation to ``z``: note it, and give back what to apply it to."""
         if not self.collector.listening or not tf.is_tensor(z) or not z.dtype.is_floating:
             return z
@@ -213,7 +213,7 @@ class Observer:
             self._alive.append(tensor)  # an id is only good while its object lives
 
     def passed_through(self, inputs: Any, outputs: Any) -> None:
-        """A layer that is not recorded (dropout, flatten) passed a signal on: its output comes from where its input did."""
+        """A layer that is not recorded (dropout, flatten) passed a signal on: output and input have one origin."""
         if self.collector.listening:
             origins = {self._origin.get(id(tensor)) for tensor in _tensors(inputs)}
             if len(origins) == 1 and (origin := origins.pop()) is not None:

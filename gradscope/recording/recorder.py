@@ -46,9 +46,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         [0, 1]
     """
 
-    def __init__(
-        self, log_dir: str | os.PathLike[str], *, every: int | None = None, summary: bool = True
-    ) -> None:
+    def __init__(self, log_dir: str | os.PathLike[str], *, every: int | None = None, summary: bool = True) -> None:
         super().__init__()
         if not isinstance(log_dir, (str, os.PathLike)):
             raise RecordingError(f"log_dir={log_dir!r}: give a path as str or os.PathLike")

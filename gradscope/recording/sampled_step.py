@@ -68,5 +68,5 @@ class SampledStep:
     def model_card(self, settings: dict[str, Any]) -> ModelCard:
         """The card of the model, complete after the first run."""
         return build_model_card(
-            self._model, self._layers, self._variables, self._taps.activations, self._observer, settings
+            self._model, self._layers, self._variables, self._taps.activations, self._observer, settings=settings
         )

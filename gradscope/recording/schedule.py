@@ -17,8 +17,8 @@ class Schedule:
     """Decides, step by step, whether to sample.
 
     With ``every=n``: steps 0, n, 2n, … Without: every step up to 10, then intervals that grow with the step (a tenth of
-    it) to at most 100. A run of 10,000 steps has about 125 samples, half of them in its first 500 steps, where a network
-    shows most of what will go wrong.
+    it) to at most 100: 154 samples in a run of 10,000 steps, 64 of them in its first 1,000, where a network shows most
+    of what will go wrong.
 
     Raises:
         RecordingError: ``every`` is not a positive whole number.

@@ -97,9 +97,7 @@ def _histogram(stack: Any) -> Any:
     code = tf.where(sample == 0.0, ZERO_BUCKET, code)
     code = tf.where(tf.math.is_finite(sample), code, _NONFINITE_BUCKET)
     # The raw op: its output size is a constant, which XLA needs.
-    return tf.raw_ops.DenseBincount(
-        input=code, size=BUCKETS, weights=tf.zeros([0], tf.int32), binary_output=False
-    )
+    return tf.raw_ops.DenseBincount(input=code, size=BUCKETS, weights=tf.zeros([0], tf.int32), binary_output=False)
 
 
 def unit_axis(rank: int, data_format: str | None) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from gradscope.model_card import ActivationCard
@@ -53,7 +54,9 @@ _Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 class Taps:
     """The taps on one model and its optimizers."""
 
-    def __init__(self, model: Any, layers: list[NamedLayer], variables: list[NamedVariable], observer: Observer) -> None:
+    def __init__(
+        self, model: Any, layers: list[NamedLayer], variables: list[NamedVariable], observer: Observer
+    ) -> None:
         self._observer = observer
         self._frozen = [v for v in variables if not v.variable.trainable]
         self.activations: dict[str, ActivationCard] = {}
@@ -66,7 +69,7 @@ class Taps:
         for named in layers:
             self._plan_layer(named)
         for optimizer in _optimizers(model):
-            self._taps.append((optimizer, "apply", lambda apply, o=optimizer: self._tap_apply(o, apply)))
+            self._taps.append((optimizer, "apply", partial(self._tap_apply, optimizer)))
 
     def _plan_layer(self, named: NamedLayer) -> None:
         layer, path = named.layer, named.path
@@ -78,12 +81,12 @@ class Taps:
         if isinstance(layer, _ACTIVATION_LAYERS):
             card = describe(layer.call, activation_name(layer))
             self.activations[path] = card
-            self._taps.append((layer, "call", lambda call: self._tap_activation(path, call, card)))
+            self._taps.append((layer, "call", partial(self._tap_activation, path, card)))
         elif callable(vars(layer).get("activation")):
             card = describe(layer.activation, activation_name(layer.activation))
             self.activations[path] = card
-            self._taps.append((layer, "activation", lambda function: self._tap_activation(path, function, card)))
-        self._taps.append((layer, "call", lambda call: self._tap_layer(path, layer, call)))
+            self._taps.append((layer, "activation", partial(self._tap_activation, path, card)))
+        self._taps.append((layer, "call", partial(self._tap_layer, path, layer)))
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -145,7 +148,7 @@ class Taps:
 
         return tapped
 
-    def _tap_activation(self, path: str, function: Callable[..., Any], card: ActivationCard) -> Callable[..., Any]:
+    def _tap_activation(self, path: str, card: ActivationCard, function: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(z: Any, *args: Any, **kwargs: Any) -> Any:
             z = self._observer.activation_called(path, lambda x: function(x, *args, **kwargs), card, z)
             return function(z, *args, **kwargs)
