@@ -11,7 +11,7 @@ from typing import Any
 from gradscope._version import __version__
 from gradscope.model_card import ActivationCard, LayerCard, ModelCard, VariableCard
 from gradscope.recording.frameworks import keras, tf
-from gradscope.recording.naming import NamedLayer, NamedVariable
+from gradscope.recording.naming import NamedVariable
 from gradscope.recording.observer import Observer, Sighting
 
 __all__ = ["build_model_card"]
@@ -21,16 +21,14 @@ _PLAIN = (bool, int, float, str)
 
 def build_model_card(
     model: Any,
-    layers: list[NamedLayer],
-    variables: list[NamedVariable],
-    activations: Mapping[str, ActivationCard],
     observer: Observer,
-    *,
+    activations: Mapping[str, ActivationCard],
     settings: Mapping[str, Any],
 ) -> ModelCard:
     """The card of ``model`` after a recorded step: layers that were called in forward order, the others behind."""
     sightings = observer.sightings
-    by_path = {named.path: named.layer for named in layers}
+    variables = observer.names.variables
+    by_path = {named.path: named.layer for named in observer.names.layers}
     owners = {variable.layer for variable in variables}
     uncalled = [path for path in by_path if path not in sightings and path in owners]
     return ModelCard(

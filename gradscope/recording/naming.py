@@ -8,7 +8,7 @@ from typing import Any
 
 from gradscope.recording.frameworks import keras
 
-__all__ = ["NamedLayer", "NamedVariable", "named_layers", "named_variables"]
+__all__ = ["NamedLayer", "NamedVariable", "Names"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,27 @@ class NamedVariable:
     variable: Any
 
 
-def named_layers(model: Any) -> list[NamedLayer]:
+class Names:
+    """The layers and variables of one model by name."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._read()
+
+    def _read(self) -> None:
+        self.layers = _named_layers(self._model)
+        self.variables = _named_variables(self._model, self.layers)
+        self._by_id = {id(named.variable): named for named in self.variables}
+
+    def of(self, variable: Any) -> NamedVariable:
+        """The name of a variable; of one that does not belong to the model, its own path."""
+        if id(variable) not in self._by_id:
+            self._read()  # a model may make its variables in its first step
+        known = self._by_id.get(id(variable))
+        return known or NamedVariable(str(getattr(variable, "path", variable.name)), "", variable)
+
+
+def _named_layers(model: Any) -> list[NamedLayer]:
     """All layers below ``model``, parents before children, each once; ``_1``, ``_2``, … keep their paths apart."""
     found: list[NamedLayer] = []
     seen: set[int] = {id(model)}
@@ -48,7 +68,7 @@ def named_layers(model: Any) -> list[NamedLayer]:
     return found
 
 
-def named_variables(model: Any, layers: list[NamedLayer]) -> list[NamedVariable]:
+def _named_variables(model: Any, layers: list[NamedLayer]) -> list[NamedVariable]:
     """All variables of the model with a floating dtype, each named after the innermost layer that owns it."""
     owner: dict[int, str] = {}
     for named in layers:  # parents come first, so the innermost owner is the last to write

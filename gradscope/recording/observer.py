@@ -14,12 +14,15 @@ from gradscope.recording import statistics
 from gradscope.recording.activations import derivative
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import keras, tf
-from gradscope.recording.naming import NamedVariable
+from gradscope.recording.naming import NamedVariable, Names
 from gradscope.recording.trouble import Trouble
 from gradscope.run import TensorKey
 from gradscope.vocabulary import SATURATION_BOUND
 
-__all__ = ["Observer", "Sighting"]
+__all__ = ["SCOPE", "Observer", "Sighting"]
+
+SCOPE = "gradscope_measures"
+"""Name scope of every operation that measures: by it an error at run time is told from one of the model's own."""
 
 _MOST_UNITS = 8192  # beyond it (a vocabulary) single units are not watched
 
@@ -41,8 +44,7 @@ class Observer:
 
     collector: Collector
     trouble: Trouble
-    variables: dict[int, NamedVariable]
-    """By ``id`` of the variable."""
+    names: Names
     sightings: dict[str, Sighting] = field(default_factory=dict)
     disconnected: set[str] = field(default_factory=set)
     """Names of variables that were handed to the optimizer without a gradient."""
@@ -50,6 +52,8 @@ class Observer:
     _calls: dict[str, int] = field(default_factory=dict)
     _origin: dict[int, str] = field(default_factory=dict)
     _alive: list[Any] = field(default_factory=list)
+    _elsewhere: set[str] = field(default_factory=set)
+    """Layers called in another graph: a loop's body, or the scratch graph in which Keras builds a model."""
 
     def begin(self) -> None:
         """A step starts."""
@@ -61,13 +65,17 @@ class Observer:
         for key in list(self.collector.noted("preactivation_gradient")):
             if self.collector.has("activation_gradient", key.name):
                 self.collector.drop("preactivation_gradient", key.name)
-        self.collector.flush()
+        with _scope():
+            self.collector.flush()
+        for path in sorted(self._elsewhere - set(self._calls)):
+            self.trouble.report(f"layer {path} runs in a loop or branch of the graph: its output is not recorded")
         self._forget()
 
     def _forget(self) -> None:
         self._calls.clear()
         self._origin.clear()
         self._alive.clear()
+        self._elsewhere.clear()
 
     # -- the model ---------------------------------------------------------------------------------------------------
 
@@ -76,7 +84,7 @@ class Observer:
         if not self.collector.listening or self._calls.get("input"):
             return
         self._calls["input"] = 1
-        with self.trouble.instead_of_raising("the model's input is not recorded"):
+        with _scope(), self.trouble.instead_of_raising("the model's input is not recorded"):
             for number, tensor in enumerate(_tensors(inputs)):
                 name = "input" if number == 0 else f"input_{number}"
                 self._remember(tensor, "input")
@@ -98,7 +106,7 @@ class Observer:
     def loss_computed(self, loss: Any) -> None:
         """The loss that will be differentiated."""
         if self.collector.listening:
-            with self.trouble.instead_of_raising("the loss is not recorded"):
+            with _scope(), self.trouble.instead_of_raising("the loss is not recorded"):
                 self.collector.scalar(("step", "", "loss"), tf.reduce_sum(loss))
 
     # -- layers ------------------------------------------------------------------------------------------------------
@@ -107,12 +115,11 @@ class Observer:
         """A layer returned ``outputs``: note the first tensor, and give it back with its gradient watched."""
         if not self.collector.listening:
             if self.collector.active:
-                self.trouble.report(
-                    f"layer {path} runs inside a loop or branch of the graph: its output is not recorded"
-                )
+                self._elsewhere.add(path)
             return outputs
         try:
-            return self._layer_called(path, layer, inputs, outputs)
+            with _scope():
+                return self._layer_called(path, layer, inputs, outputs)
         except Exception as error:  # noqa: BLE001  nothing on our side may end a training run
             self.trouble.report(f"layer {path} is not recorded: {error}")
             return outputs
@@ -138,18 +145,23 @@ class Observer:
         if not self.collector.listening or not tf.is_tensor(z) or not z.dtype.is_floating:
             return z
         try:
-            name = f"{path}@{self._calls[path] + 1}" if self._calls.get(path) else path
-            if card.shape != "linear":
-                self.collector.tensor(TensorKey("preactivation", name, path), z)
-            if card.max_derivative and card.shape != "linear":
-                bound = SATURATION_BOUND * card.max_derivative
-                share = statistics.saturated_fraction(derivative(function, z), bound)
-                self.collector.scalar(("activation", name, "saturation_fraction"), share)
-            if card.shape == "joint" or card.name == "sigmoid":
-                # Keras computes cross-entropies of these from z, so nothing flows back through a.
-                return self._watched(z, TensorKey("preactivation_gradient", name, path))
+            with _scope():
+                return self._activation_called(path, function, card, z)
         except Exception as error:  # noqa: BLE001  nothing on our side may end a training run
             self.trouble.report(f"the activation of layer {path} is not recorded: {error}")
+            return z
+
+    def _activation_called(self, path: str, function: Callable[[Any], Any], card: ActivationCard, z: Any) -> Any:
+        name = f"{path}@{self._calls[path] + 1}" if self._calls.get(path) else path
+        if card.shape != "linear":
+            self.collector.tensor(TensorKey("preactivation", name, path), z)
+        if card.max_derivative and card.shape != "linear":
+            bound = SATURATION_BOUND * card.max_derivative
+            share = statistics.saturated_fraction(derivative(function, z), bound)
+            self.collector.scalar(("activation", name, "saturation_fraction"), share)
+        if card.shape == "joint" or card.name == "sigmoid":
+            # Keras computes cross-entropies of these from z, so nothing flows back through a.
+            return self._watched(z, TensorKey("preactivation_gradient", name, path))
         return z
 
     def _call_name(self, path: str) -> str:
@@ -166,7 +178,8 @@ class Observer:
         def watch(x: Any) -> tuple[Any, Callable[[Any], Any]]:
             def backward(upstream: Any) -> Any:
                 if self.collector.listening:
-                    with self.trouble.instead_of_raising(f"the {key.kind} of layer {key.layer} is not recorded"):
+                    failing = f"the {key.kind} of layer {key.layer} is not recorded"
+                    with _scope(), self.trouble.instead_of_raising(failing):
                         self.collector.tensor(key, upstream)
                 return upstream
 
@@ -227,8 +240,8 @@ class Observer:
         weights: dict[str, Any] = {}
         if not self.collector.listening:
             return weights
-        with self.trouble.instead_of_raising("the gradients are not recorded"):
-            named = [self._named(variable) for variable in variables]
+        with _scope(), self.trouble.instead_of_raising("the gradients are not recorded"):
+            named = [self.names.of(variable) for variable in variables]
             scale = _loss_scale(optimizer)
             if scale is not None:
                 self.collector.scalar(("step", "", "loss_scale"), scale)
@@ -263,24 +276,24 @@ class Observer:
         """The optimizer has applied the gradients: note what it changed."""
         if not self.collector.listening:
             return
-        with self.trouble.instead_of_raising("the updates are not recorded"):
+        with _scope(), self.trouble.instead_of_raising("the updates are not recorded"):
             for variable in variables:
-                item = self._named(variable)
+                item = self.names.of(variable)
                 if item.name in weights:
                     after = tf.convert_to_tensor(item.variable.value)
                     self.collector.tensor(TensorKey("update", item.name, item.layer), after - weights[item.name])
 
-    def frozen(self, variables: Sequence[NamedVariable]) -> None:
-        """Note the weights of the variables that no optimizer was handed."""
+    def frozen(self) -> None:
+        """Note the weights of the variables that are not trained."""
         if self.collector.listening:
-            with self.trouble.instead_of_raising("the frozen weights are not recorded"):
-                for item in variables:
-                    if not self.collector.has("weight", item.name):
+            with _scope(), self.trouble.instead_of_raising("the frozen weights are not recorded"):
+                for item in self.names.variables:
+                    if not item.variable.trainable and not self.collector.has("weight", item.name):
                         self.collector.tensor(TensorKey("weight", item.name, item.layer), item.variable.value)
 
-    def _named(self, variable: Any) -> NamedVariable:
-        known = self.variables.get(id(variable))
-        return known or NamedVariable(str(getattr(variable, "path", variable.name)), "", variable)
+
+def _scope() -> Any:
+    return tf.name_scope(SCOPE)
 
 
 def _tensors(structure: Any) -> list[Any]:

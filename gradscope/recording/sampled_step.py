@@ -6,13 +6,24 @@ from typing import Any
 
 from gradscope.model_card import ModelCard
 from gradscope.recording.collector import Collector, Measured
+from gradscope.recording.frameworks import tf
 from gradscope.recording.model_card import build_model_card
-from gradscope.recording.naming import named_layers, named_variables
-from gradscope.recording.observer import Observer
+from gradscope.recording.naming import Names
+from gradscope.recording.observer import SCOPE, Observer
 from gradscope.recording.taps import Taps
 from gradscope.recording.trouble import Trouble, describe_error
 
 __all__ = ["SampledStep"]
+
+
+def _is_the_models_own(error: Exception) -> bool:
+    """Whether an error came up in the model's own operations while the graph ran.
+
+    Then a batch has been taken from the data, and running another step would hide the error.
+    """
+    if not isinstance(error, tf.errors.OpError) or isinstance(error, tf.errors.ResourceExhaustedError):
+        return False
+    return SCOPE not in str(error)
 
 
 class SampledStep:
@@ -29,10 +40,8 @@ class SampledStep:
         self._own = own
         self._trouble = trouble
         self._collector = Collector()
-        self._layers = named_layers(model)
-        self._variables = named_variables(model, self._layers)
-        self._observer = Observer(self._collector, trouble, {id(v.variable): v for v in self._variables})
-        self._taps = Taps(model, self._layers, self._variables, self._observer)
+        self._observer = Observer(self._collector, trouble, Names(model))
+        self._taps = Taps(model, self._observer)
         self._function: Any = None
         self.failed = False
 
@@ -51,8 +60,10 @@ class SampledStep:
             return outputs, self._collector.read()
         except StopIteration:
             raise
-        except Exception as error:  # noqa: BLE001  nothing on our side may end a training run
-            # If the fault is the user's, their own function raises it again.
+        except Exception as error:
+            if _is_the_models_own(error):
+                raise
+            # An error while tracing may still be the model's own: then its own function raises it again.
             outputs = self._own(iterator)
             self.failed = True
             self._trouble.report(f"recording stops, training goes on: a sampled step failed: {describe_error(error)}")
@@ -67,6 +78,4 @@ class SampledStep:
 
     def model_card(self, settings: dict[str, Any]) -> ModelCard:
         """The card of the model, complete after the first run."""
-        return build_model_card(
-            self._model, self._layers, self._variables, self._taps.activations, self._observer, settings=settings
-        )
+        return build_model_card(self._model, self._observer, self._taps.activations, settings)

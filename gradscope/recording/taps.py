@@ -15,7 +15,7 @@ from typing import Any
 from gradscope.model_card import ActivationCard
 from gradscope.recording.activations import activation_name, describe
 from gradscope.recording.frameworks import keras
-from gradscope.recording.naming import NamedLayer, NamedVariable
+from gradscope.recording.naming import NamedLayer
 from gradscope.recording.observer import Observer
 
 __all__ = ["Taps"]
@@ -54,11 +54,8 @@ _Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 class Taps:
     """The taps on one model and its optimizers."""
 
-    def __init__(
-        self, model: Any, layers: list[NamedLayer], variables: list[NamedVariable], observer: Observer
-    ) -> None:
+    def __init__(self, model: Any, observer: Observer) -> None:
         self._observer = observer
-        self._frozen = [v for v in variables if not v.variable.trainable]
         self.activations: dict[str, ActivationCard] = {}
         """How the tapped layers' activations behave, by layer path."""
         self._taps: list[tuple[Any, str, _Wrapper]] = [
@@ -66,7 +63,7 @@ class Taps:
             (model, "call", self._tap_model_call),
             (model, "compute_loss", self._tap_compute_loss),
         ]
-        for named in layers:
+        for named in observer.names.layers:
             self._plan_layer(named)
         for optimizer in _optimizers(model):
             self._taps.append((optimizer, "apply", partial(self._tap_apply, optimizer)))
@@ -111,7 +108,7 @@ class Taps:
         def tapped(*args: Any, **kwargs: Any) -> Any:
             self._observer.begin()
             outputs = train_step(*args, **kwargs)
-            self._observer.frozen(self._frozen)
+            self._observer.frozen()
             self._observer.end()
             return outputs
 

@@ -1,0 +1,145 @@
+"""The in-graph statistics against numpy in float64, over any finite and non-finite float32 tensor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from gradscope.histograms import BUCKETS, ZERO_BUCKET, LogHistogram, bucket_edges
+from gradscope.recording.frameworks import tf
+from gradscope.recording.statistics import (
+    HISTOGRAM_ENTRIES,
+    MOMENTS,
+    dead_units,
+    example_std,
+    measure,
+    saturated_fraction,
+)
+
+# TensorFlow's kernels flush subnormal numbers to zero, so none are drawn.
+FLOATS = st.floats(width=32, allow_subnormal=False)
+TENSORS = arrays(np.float32, array_shapes(min_dims=1, max_dims=3, max_side=20), elements=FLOATS)
+
+
+def measured(values):
+    moments, histograms = measure(tf.reshape(tf.constant(values), [1, -1]))
+    return dict(zip(MOMENTS, moments.numpy()[0].tolist(), strict=True)), histograms.numpy()[0]
+
+
+@settings(max_examples=200, deadline=None)
+@given(TENSORS)
+def test_moments_agree_with_numpy_in_float64(values):
+    got, _ = measured(values)
+    finite = values[np.isfinite(values)].astype(np.float64)
+    assert got["count"] == values.size
+    assert got["nan_count"] == np.isnan(values).sum()
+    assert got["inf_count"] == np.isinf(values).sum()
+    assert got["zero_fraction"] == pytest.approx((values == 0).mean(), rel=1e-6)
+    if not len(finite):
+        assert all(np.isnan(got[name]) for name in ("mean", "std", "rms", "norm", "abs_mean", "min", "max"))
+        return
+    largest = np.abs(finite).max()
+    tiny = 1e-36  # what float32 and flushing to zero may lose of a product
+    assert (got["min"], got["max"]) == (finite.min(), finite.max())
+    assert got["mean"] == pytest.approx(finite.mean(), rel=1e-5, abs=1e-6 * largest + tiny)
+    assert got["std"] == pytest.approx(finite.std(), rel=1e-4, abs=1e-6 * largest + tiny)
+    assert got["abs_mean"] == pytest.approx(np.abs(finite).mean(), rel=1e-5, abs=tiny)
+    assert got["rms"] == pytest.approx(
+        np.sqrt(np.mean((finite / max(largest, tiny)) ** 2)) * largest, rel=1e-5, abs=tiny
+    )
+    norm = np.sqrt(np.sum((finite / max(largest, tiny)) ** 2)) * largest
+    if norm < np.finfo(np.float32).max:
+        assert got["norm"] == pytest.approx(norm, rel=1e-5, abs=tiny)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TENSORS)
+def test_histogram_counts_every_finite_entry_in_its_bucket(values):
+    _, counts = measured(values)
+    finite = values[np.isfinite(values)]
+    counts[BUCKETS - 1] = 0
+    assert counts.sum() == len(finite)
+    assert counts[ZERO_BUCKET] == (finite == 0).sum()
+    edges = bucket_edges()
+    for value in np.unique(np.abs(finite[finite > 0])):
+        bucket = np.searchsorted(edges, np.float64(value), side="right") - 1
+        assert counts[bucket] >= 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(TENSORS, st.lists(st.floats(0, 1), min_size=1, max_size=5))
+def test_quantiles_lie_in_the_bucket_of_the_true_one(values, probabilities):
+    _, counts = measured(values)
+    counts[BUCKETS - 1] = 0
+    finite = np.sort(values[np.isfinite(values)]).astype(np.float64)
+    got = LogHistogram(counts).quantiles(probabilities)
+    if not len(finite):
+        assert np.isnan(got).all()
+        return
+    for probability, quantile in zip(probabilities, got, strict=True):
+        rank = probability * (len(finite) - 1)
+        low, high = finite[int(np.floor(rank))], finite[int(np.ceil(rank))]
+        assert low - 0.25 * abs(low) - 1e-37 <= quantile <= high + 0.25 * abs(high) + 1e-37
+
+
+def test_a_stack_is_measured_row_by_row():
+    stack = np.random.default_rng(0).normal(size=(3, 50)).astype(np.float32)
+    together = measure(tf.constant(stack))[0].numpy()
+    for row, values in zip(together, stack, strict=True):
+        assert row.tolist() == pytest.approx(list(measured(values)[0].values()), rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e-30])
+def test_neither_overflow_nor_underflow(scale):
+    values = np.full(10_000, scale, np.float32)
+    got, _ = measured(values)
+    assert got["rms"] == pytest.approx(scale, rel=1e-5)
+    assert got["norm"] == pytest.approx(100 * scale, rel=1e-5)
+    assert got["std"] == pytest.approx(0, abs=1e-6 * scale)
+
+
+def test_counts_stay_exact_beyond_what_a_float32_sum_can_count():
+    values = np.zeros(2**24 + 1024, np.float32)
+    values[:10] = np.nan
+    got, _ = measured(values)
+    assert got["nan_count"] == 10
+    assert got["zero_fraction"] == pytest.approx(1 - 10 / values.size, abs=1e-7)
+
+
+def test_long_tensors_are_strided_for_the_histogram_only():
+    values = np.random.default_rng(1).normal(size=10 * HISTOGRAM_ENTRIES).astype(np.float32)
+    values[7] = 1e6
+    got, counts = measured(values)
+    assert got["max"] == 1e6
+    assert HISTOGRAM_ENTRIES / 2 < counts.sum() < 2 * HISTOGRAM_ENTRIES
+    assert LogHistogram(counts).quantiles([0.25])[0] == pytest.approx(np.quantile(values, 0.25), rel=0.25)
+
+
+def test_an_empty_tensor_has_a_count_and_nothing_else():
+    got, counts = measured(np.zeros((0,), np.float32))
+    assert got["count"] == 0
+    assert np.isnan(got["mean"])
+    assert counts.sum() == 0
+
+
+def test_dead_units_are_those_silent_on_every_example():
+    activation = np.zeros((4, 6, 3), np.float32)
+    activation[2, 5, 1] = -1e-20
+    silent, per_unit = dead_units(tf.constant(activation), axis=2)
+    assert silent.numpy().tolist() == [1, 0, 1]
+    assert per_unit.numpy() == 24
+
+
+def test_example_std_is_across_examples_only():
+    values = np.arange(12, dtype=np.float32).reshape(1, 12).repeat(4, axis=0)
+    assert example_std(tf.constant(values)).numpy() == 0
+    assert np.isnan(example_std(tf.constant(values[:1])).numpy())
+    values = np.random.default_rng(0).normal(3, 2, size=(500, 12)).astype(np.float32)
+    assert example_std(tf.constant(values)).numpy() == pytest.approx(np.sqrt(values.var(axis=0).mean()), rel=1e-4)
+
+
+def test_saturated_fraction():
+    assert saturated_fraction(tf.constant([0.0, -0.2, 0.04, 1.0]), 0.05).numpy() == 0.5
