@@ -25,8 +25,8 @@ _FINITE = 1020  # buckets per sign that hold finite numbers: exponents 0..254, f
 
 
 def _magnitude_edges() -> npt.NDArray[np.float64]:
-    bits = (np.arange(_FINITE, dtype=np.uint32) << 21).view(np.float32).astype(np.float64)
-    return np.append(bits, 2.0**128)
+    bits = (np.arange(_FINITE, dtype=np.uint32) << 21).view(np.float32)
+    return np.append(bits.astype(np.float64), 2.0**128)
 
 
 _EDGES = _magnitude_edges()
@@ -66,7 +66,7 @@ class LogHistogram:
 
     def quantiles(self, q: Sequence[float]) -> npt.NDArray[np.float64]:
         """Quantiles of the entries, each within one bucket of the true one; NaN if the histogram is empty."""
-        return quantiles(self.counts[None, :], q)[0]
+        return quantiles(self.counts[None, :], q).reshape(-1)
 
 
 def quantiles(counts: npt.NDArray[np.integer], q: Sequence[float]) -> npt.NDArray[np.float64]:

@@ -66,8 +66,10 @@ class Log:
 
         if self._writer is None:
             return
+        self._writer.close()  # until training goes on, if it does
         diagnosis = diagnose(read_run(self._log_dir))
         self._writer.write_findings(to_json(diagnosis), step)
         self._writer.write_report(to_markdown(diagnosis), step)
+        self._writer.close()
         if say:
             sys.stdout.write(f"gradscope: {diagnosis.sentence}\n  The whole report: gradscope check {self._log_dir}\n")

@@ -1,0 +1,74 @@
+"""Root causes: findings that explain others, with all that follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gradscope.diagnosis.verdict import Cause, Finding, Remedy
+
+__all__ = ["causes_of"]
+
+_REMEDIES = 5
+
+
+def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
+    """Group findings under their root causes, gravest first.
+
+    A finding may explain another that it names in ``explains`` and that was not seen before it. Chains are flattened:
+    all that follows from a root stands under it, however many links lie between. Where several roots explain a finding
+    it goes to the gravest, then to the one that explains most.
+    """
+    reach = {i: _reachable(i, findings) for i in range(len(findings))}
+
+    def strength(i: int) -> tuple[int, int, int, int]:
+        return int(findings[i].severity), len(reach[i]), -findings[i].first_step, -i
+
+    def precedes(a: int, b: int) -> bool:
+        # In a circle of explanations the strongest finding is taken for the cause.
+        return b in reach[a] and (a not in reach[b] or strength(a) > strength(b))
+
+    def order(i: int) -> tuple[int, int, int]:
+        return -int(findings[i].severity), -len(reach[i]), findings[i].first_step
+
+    indices = range(len(findings))
+    roots = [b for b in indices if not any(precedes(a, b) for a in indices)]
+    members: dict[int, list[int]] = {root: [] for root in roots}
+    for b in indices:
+        if b not in members:
+            owner = max((root for root in roots if precedes(root, b)), key=strength)
+            members[owner].append(b)
+    causes = [
+        _cause(findings[root], [findings[b] for b in sorted(found, key=order)]) for root, found in members.items()
+    ]
+    return tuple(sorted(causes, key=lambda cause: (-cause.severity, -len(cause.consequences), cause.root.first_step)))
+
+
+def _explains(a: Finding, b: Finding) -> bool:
+    return a is not b and a.first_step <= b.first_step and bool({b.rule, b.pathology} & a.explains)
+
+
+def _reachable(start: int, findings: Sequence[Finding]) -> frozenset[int]:
+    reached: set[int] = set()
+    border = [start]
+    while border:
+        here = border.pop()
+        following = {i for i, b in enumerate(findings) if _explains(findings[here], b)} - reached
+        reached |= following
+        border.extend(following)
+    return frozenset(reached - {start})
+
+
+def _cause(root: Finding, consequences: list[Finding]) -> Cause:
+    remedies = (remedy for finding in (root, *consequences) for remedy in finding.remedies)
+    return Cause(root, tuple(consequences), _distinct(remedies))
+
+
+def _distinct(remedies: Iterable[Remedy]) -> tuple[Remedy, ...]:
+    # A consequence often asks for part of what its root asks for: the same code for fewer layers.
+    kept: list[Remedy] = []
+    for remedy in remedies:
+        lines = set(remedy.code.splitlines())
+        known = any(r.title == remedy.title or (lines and lines <= set(r.code.splitlines())) for r in kept)
+        if not known:
+            kept.append(remedy)
+    return tuple(kept[:_REMEDIES])

@@ -1,0 +1,78 @@
+"""diagnose: every rule asked once, its findings grouped under root causes, and one sentence to say it all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+
+from gradscope.diagnosis.causes import causes_of
+from gradscope.diagnosis.evidence import Evidence
+from gradscope.diagnosis.rule import NotJudged, Rule
+from gradscope.diagnosis.rules import all_rules, check_contract
+from gradscope.diagnosis.summary import summarise
+from gradscope.diagnosis.verdict import Diagnosis, Outcome, Verdict
+from gradscope.errors import RuleError
+from gradscope.run import Run
+
+__all__ = ["diagnose"]
+
+
+def diagnose(run: Run, rules: Iterable[Rule] | None = None) -> Diagnosis:
+    """Judge a run.
+
+    Args:
+        run: what was recorded; it is not changed.
+        rules: the rules to ask; None asks all. A rule that requires one which is not among them judges all the same.
+
+    Raises:
+        RuleError: a rule asks for evidence that does not exist, or rules require each other in a circle.
+
+    Example:
+        >>> from gradscope.diagnosis.example import toy_run
+        >>> diagnose(toy_run()).healthy
+        True
+    """
+    ordered = _in_order(all_rules() if rules is None else tuple(rules))
+    evidence = Evidence(run)
+    verdicts: dict[str, Verdict] = {}
+    for rule in ordered:
+        verdicts[rule.name] = _verdict(rule, run, evidence, verdicts)
+    findings = [finding for verdict in verdicts.values() for finding in verdict.findings]
+    causes = causes_of(findings)
+    return Diagnosis(
+        run=run.path,
+        sentence=summarise(run, causes, tuple(verdicts.values())),
+        causes=causes,
+        verdicts=tuple(verdicts.values()),
+        first_step=int(run.steps[0]) if len(run.steps) else 0,
+        last_step=int(run.steps[-1]) if len(run.steps) else 0,
+        sampled_steps=len(run.steps),
+        missing=(*(f"{damage.file}: {damage.what}" for damage in run.damage), *run.trouble),
+    )
+
+
+def _in_order(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    by_name = {rule.name: rule for rule in rules}
+    for rule in rules:
+        check_contract(rule)
+    graph = {name: [need for need in sorted(rule.requires) if need in by_name] for name, rule in by_name.items()}
+    try:
+        return tuple(by_name[name] for name in TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise RuleError(f"rules require each other in a circle: {circle}; take one of them out of `requires`") from None
+
+
+def _verdict(rule: Rule, run: Run, evidence: Evidence, verdicts: dict[str, Verdict]) -> Verdict:
+    if not len(run.steps):
+        return Verdict(rule.name, Outcome.NOT_JUDGED, reason="no step was sampled; record at least one training step")
+    for need in sorted(rule.requires):
+        if need in verdicts and verdicts[need].outcome != Outcome.CLEAR:
+            return Verdict(rule.name, Outcome.NOT_JUDGED, reason=f"needs {need} clear first")
+    try:
+        findings = tuple(rule.check(**{name: evidence[name] for name in rule.evidence()}))
+    except NotJudged as reason:
+        return Verdict(rule.name, Outcome.NOT_JUDGED, reason=str(reason))
+    except Exception as error:  # noqa: BLE001  one broken rule must not cost the user the other verdicts
+        return Verdict(rule.name, Outcome.NOT_JUDGED, reason=f"internal error: {type(error).__name__}: {error}")
+    return Verdict(rule.name, Outcome.FINDINGS if findings else Outcome.CLEAR, findings)

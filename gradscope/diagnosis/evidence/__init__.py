@@ -1,0 +1,80 @@
+"""What a rule may ask for: one documented function per name.
+
+A rule names its evidence as parameters of ``check``; an evidence function names what it builds on as its own
+parameters. Each is computed at most once per run. ``run`` is the run itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from gradscope.diagnosis.evidence.flow import Flow, flow
+from gradscope.diagnosis.evidence.gains import LayerGain, gains
+from gradscope.diagnosis.evidence.global_gradient import GlobalGradient, global_gradient
+from gradscope.diagnosis.evidence.kernels import Kernel, kernels
+from gradscope.diagnosis.evidence.layers import Layer, layers
+from gradscope.diagnosis.evidence.loss import LossTrend, loss_trend
+from gradscope.diagnosis.evidence.nonfinite import Nonfinite, Occurrence, nonfinite
+from gradscope.diagnosis.evidence.window import Window, window
+from gradscope.diagnosis.rule import NotJudged
+from gradscope.run import Run
+
+__all__ = [
+    "EVIDENCE",
+    "Evidence",
+    "Flow",
+    "GlobalGradient",
+    "Kernel",
+    "Layer",
+    "LayerGain",
+    "LossTrend",
+    "Nonfinite",
+    "Occurrence",
+    "Window",
+]
+
+
+def _run(run: Run) -> Run:
+    """The run itself."""
+    return run
+
+
+EVIDENCE: dict[str, Callable[..., Any]] = {
+    "run": _run,
+    **{f.__name__: f for f in (layers, nonfinite, window, kernels, gains, flow, loss_trend, global_gradient)},
+}
+"""``{name: function}``: everything a rule may name as a parameter of ``check``."""
+
+
+class Evidence:
+    """The evidence of one run, each piece computed when first asked for.
+
+    Example:
+        >>> from gradscope.diagnosis.example import toy_run
+        >>> evidence = Evidence(toy_run())
+        >>> [layer.name for layer in evidence["layers"]]
+        ['hidden_1', 'hidden_2', 'output']
+    """
+
+    def __init__(self, run: Run) -> None:
+        """Hold the run; nothing is computed yet."""
+        self._known: dict[str, Any] = {"run": run}
+
+    def __getitem__(self, name: str) -> Any:
+        """The evidence of that name.
+
+        Raises:
+            KeyError: there is no such evidence.
+            NotJudged: the run does not hold what it takes; the text says what is missing.
+        """
+        if name not in self._known:
+            function = EVIDENCE[name]
+            try:
+                self._known[name] = function(**{need: self[need] for need in inspect.signature(function).parameters})
+            except NotJudged as reason:
+                self._known[name] = reason
+        if isinstance(self._known[name], NotJudged):
+            raise self._known[name]
+        return self._known[name]

@@ -1,0 +1,76 @@
+"""How much each layer's weights enlarge or shrink the signal, at the first sampled step and lately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from gradscope.diagnosis.evidence.kernels import Kernel
+from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.nonfinite import Nonfinite
+from gradscope.diagnosis.evidence.window import finite_window, median
+from gradscope.run import Run
+
+__all__ = ["LayerGain", "gains"]
+
+# Their kernels are no matrix between two layers' units: one row per word, one filter per channel, gates, heads.
+_OTHER_KINDS = ("Embedding", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D")
+_RECTIFIERS = ("rectifier", "leaky", "half_saturating")
+
+
+@dataclass(frozen=True)
+class LayerGain:
+    """The effective gain of one layer: rms(weight) · √fan_in / the gain its activation asks for; about 1 is healthy."""
+
+    layer: Layer
+    initial: float
+    """At the first sampled step."""
+    late: float
+    """Over the last third of the steps."""
+    smallest_usual: float
+    """The gain that the smaller of He and Glorot initialisation gives this layer; below 1 where fan_out is large."""
+    largest_usual: float
+    """The gain that the larger of both gives."""
+
+    def shortfall(self, gain: float) -> float:
+        """``gain`` over the smallest usual one: below 1 the weights are smaller than any common initialiser's."""
+        return gain / self.smallest_usual
+
+    def excess(self, gain: float) -> float:
+        """``gain`` over the largest usual one: above 1 the weights are larger than any common initialiser's."""
+        return gain / self.largest_usual
+
+
+def gains(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple[LayerGain, ...]:
+    """Gains of the layers with one ordinary kernel of known fan-in, in forward order.
+
+    Left out: layers that a normalisation follows, embeddings, depthwise and recurrent kernels. Recommended gains are
+    √2 before ReLU and its kin and 1 otherwise (He et al. 2015, Glorot & Bengio 2010), 1 for SELU.
+    """
+    window = finite_window(run, nonfinite)
+    owned = [kernel.layer.name for kernel in kernels]
+    found = []
+    for kernel in kernels:
+        ordinary = kernel.role == "kernel" and owned.count(kernel.layer.name) == 1
+        kind = kernel.layer.card.kind if kernel.layer.card else ""
+        rms = kernel.weight_rms
+        # Weights are measured before the step, so those of a broken step may still be sound.
+        first = rms[np.isfinite(rms)][:1]
+        if not ordinary or kernel.layer.normalised or kind in _OTHER_KINDS or not kernel.fan_in or not len(first):
+            continue
+        recommended = _recommended(kernel.layer)
+        scale = sqrt(kernel.fan_in) / recommended
+        glorot = sqrt(2 / (kernel.fan_in + (kernel.fan_out or kernel.fan_in))) * scale
+        initial = float(first[0]) * scale
+        late = median(rms[window.late]) * scale
+        found.append(
+            LayerGain(kernel.layer, initial, late if np.isfinite(late) else initial, min(1.0, glorot), max(1.0, glorot))
+        )
+    return tuple(found)
+
+
+def _recommended(layer: Layer) -> float:
+    selu = layer.card is not None and layer.card.activation is not None and layer.card.activation.name == "selu"
+    return sqrt(2) if layer.shape in _RECTIFIERS and not selu else 1.0

@@ -1,0 +1,90 @@
+"""The weight matrices and convolution kernels that the optimizer changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.model_card import VariableCard
+from gradscope.run import Run, TensorKey
+
+__all__ = ["Kernel", "kernels"]
+
+FloatArray = npt.NDArray[np.floating]
+_MATRIX = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """One trainable variable with at least two axes; the series have shape ``[steps]``, NaN where not recorded."""
+
+    name: str
+    layer: Layer
+    role: str
+    """``kernel``, ``embeddings``, …; ``kernel`` where there is no model card."""
+    fan_in: int | None
+    fan_out: int | None
+    weight_rms: FloatArray
+    update_to_weight_ratio: FloatArray
+    """‖update‖ / ‖weight‖; NaN where the weight is zero."""
+
+
+def kernels(run: Run, layers: tuple[Layer, ...]) -> tuple[Kernel, ...]:
+    """The trainable kernels in forward order; frozen variables, biases and scale vectors are left out.
+
+    Without a model card a variable counts as a kernel if its name ends with ``kernel``.
+    """
+    by_name = {layer.name: layer for layer in layers}
+    cards = {variable.name: variable for variable in run.model.variables}
+    found = []
+    for key in _variables(run):
+        card = cards.get(key.name)
+        layer = by_name.get(key.layer)
+        if layer is not None and (_is_kernel(card) if card else key.name.endswith("kernel")):
+            fan_in, fan_out = _fans(layer, card)
+            found.append(
+                Kernel(
+                    key.name,
+                    layer,
+                    card.role if card else "kernel",
+                    fan_in,
+                    fan_out,
+                    run.series("weight", key.name, "rms"),
+                    _update_ratio(run, key.name),
+                )
+            )
+    position = {layer.name: index for index, layer in enumerate(layers)}
+    return tuple(sorted(found, key=lambda kernel: position[kernel.layer.name]))
+
+
+def _variables(run: Run) -> tuple[TensorKey, ...]:
+    unique = {key.name: key for key in run.tensors if key.kind in ("weight", "gradient", "update")}
+    return tuple(unique.values())
+
+
+def _is_kernel(card: VariableCard) -> bool:
+    return card.trainable and card.optimized and len(card.shape) >= _MATRIX and min(card.shape) > 0
+
+
+def _fans(layer: Layer, card: VariableCard | None) -> tuple[int | None, int | None]:
+    if layer.card is not None and layer.card.fan_in is not None:
+        return layer.card.fan_in, layer.card.fan_out
+    if card is None:
+        return None, None
+    field = prod(card.shape[:-2])
+    return field * card.shape[-2], field * card.shape[-1]
+
+
+def _update_ratio(run: Run, name: str) -> FloatArray:
+    for kind in ("update", "weight"):
+        ratio = run.series(kind, name, "update_to_weight_ratio")
+        if np.isfinite(ratio).any():
+            break
+    else:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = run.series("update", name, "norm") / run.series("weight", name, "norm")
+    return np.where(np.isfinite(ratio), ratio, np.nan)

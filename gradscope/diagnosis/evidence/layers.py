@@ -1,0 +1,87 @@
+"""The layers of the run in forward order, with what the rules need to know of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gradscope.model_card import LayerCard
+from gradscope.run import Run
+
+__all__ = ["Layer", "layers"]
+
+_NORMALISATIONS = (
+    "BatchNormalization",
+    "LayerNormalization",
+    "GroupNormalization",
+    "RMSNormalization",
+    "UnitNormalization",
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer; ``card`` is None where the run has no model card for it."""
+
+    name: str
+    card: LayerCard | None
+    is_output: bool
+    learns: bool
+    """True where the layer owns a trainable variable that the optimizer was handed, or where that is unknown."""
+    normalised: bool
+    """True where a normalisation takes this layer's output, at once or behind an activation or the like: then its scale
+    does not matter."""
+    frozen: bool
+    """True where the layer is set not trainable, or none of its variables is."""
+
+    @property
+    def shape(self) -> str:
+        """The activation's shape as in `gradscope.model_card.ActivationCard`; empty if unknown."""
+        return self.card.activation.shape if self.card and self.card.activation else ""
+
+
+def layers(run: Run) -> tuple[Layer, ...]:
+    """The layers in forward order: by the model card, or by recorded order where there is no card.
+
+    Layers that were not called are left out. Without a card the last layer counts as the output.
+    """
+    cards = sorted((card for card in run.model.layers if card.depth is not None), key=lambda card: card.depth or 0)
+    if not cards:
+        return _from_tensors(run)
+    outputs = {card.name for card in cards if card.is_output} or {cards[-1].name}
+    owners = {v.layer for v in run.model.variables}
+    normalised = _normalised(cards, owners)
+    learning = {v.layer for v in run.model.variables if v.trainable and v.optimized}
+    return tuple(
+        Layer(
+            card.name,
+            card,
+            is_output=card.name in outputs,
+            learns=card.trainable and (card.name in learning if owners else True),
+            normalised=card.name in normalised,
+            frozen=not card.trainable or (card.name in owners and card.name not in learning),
+        )
+        for card in cards
+    )
+
+
+def is_normalisation(card: LayerCard) -> bool:
+    """True for the normalisation layers of Keras."""
+    return card.kind in _NORMALISATIONS
+
+
+def _normalised(cards: list[LayerCard], owners: set[str]) -> set[str]:
+    found: set[str] = set()
+    for card in reversed(cards):
+        passes_on = card.name in found and card.name not in owners
+        if is_normalisation(card) or passes_on:
+            found.update(card.inbound or ())
+    return found
+
+
+def _from_tensors(run: Run) -> tuple[Layer, ...]:
+    kinds = ("activation", "activation_gradient", "preactivation", "weight", "gradient")
+    of_kind = next((names for kind in kinds if (names := [t.layer for t in run.tensors if t.kind == kind])), [])
+    names = list(dict.fromkeys(of_kind))
+    return tuple(
+        Layer(name, None, is_output=name == names[-1], learns=True, normalised=False, frozen=False) for name in names
+    )

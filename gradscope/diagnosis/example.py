@@ -1,0 +1,145 @@
+"""toy_run: a small made-up run, healthy unless told otherwise; the examples of the rules are built from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.model_card import ActivationCard, LayerCard, ModelCard, VariableCard
+from gradscope.run import Run, TensorKey
+from gradscope.vocabulary import STATISTIC_NAMES
+
+__all__ = ["toy_run"]
+
+Values = float | Sequence[float] | npt.NDArray[np.floating]
+_UNITS = 16
+_SHAPES = {"relu": "rectifier", "linear": "linear", "tanh": "bounded", "sigmoid": "bounded", "softmax": "joint"}
+_SCALED = ("mean", "std", "rms", "norm", "abs_mean", "min", "max")
+_SIZES = {"weight": 0.35, "update": 3.5e-4, "gradient": 0.1, "activation": 0.7, "activation_gradient": 0.2}
+
+
+def toy_run(
+    scale: Mapping[tuple[str, str], Values] | None = None,
+    put: Mapping[tuple[str, str, str], Values] | None = None,
+    *,
+    hidden: int = 2,
+    activation: str = "relu",
+    steps: Sequence[int] = tuple(range(0, 300, 10)),
+    loss: Values | None = None,
+    frozen: Sequence[str] = (),
+    card: bool = True,
+) -> Run:
+    """A run of a stack of ``Dense(16)`` layers ``hidden_1`` … and ``output``, with plausible healthy numbers.
+
+    Args:
+        scale: factors on all moments of a tensor: ``{("activation_gradient", "hidden_1"): 1e-6}``. One number, or one
+            per sampled step.
+        put: values of single statistics: ``{("activation", "hidden_1", "dead_unit_fraction"): 0.9}``.
+        hidden: number of hidden layers.
+        activation: of the hidden layers: ``relu``, ``linear``, ``tanh``, ``sigmoid`` or ``softmax``.
+        steps: the sampled steps.
+        loss: the loss at each of them; by default it falls from 1 to about 0.05.
+        frozen: names of layers that are not trainable.
+        card: whether the run has a model card.
+
+    Example:
+        >>> run = toy_run({("gradient", "hidden_1/kernel"): 0.5})
+        >>> float(run.series("gradient", "hidden_1/kernel", "rms")[0])
+        0.05000000074505806
+    """
+    names = [*(f"hidden_{i + 1}" for i in range(hidden)), "output"]
+    tensors = tuple(_tensors(names))
+    values = np.full((len(steps), len(tensors), len(STATISTIC_NAMES)), np.nan, np.float32)
+    for row, key in enumerate(tensors):
+        _fill(values[:, row], key)
+    index = {(key.kind, key.name): row for row, key in enumerate(tensors)}
+    for where, factor in (scale or {}).items():
+        columns = [STATISTIC_NAMES.index(name) for name in _SCALED]
+        values[:, index[where], columns] *= np.broadcast_to(factor, (len(steps),))[:, None]
+    weights = [key.name for key in tensors if key.kind == "weight"]
+    norm, ratio = STATISTIC_NAMES.index("norm"), STATISTIC_NAMES.index("update_to_weight_ratio")
+    for name in weights:
+        update = index["update", name]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values[:, update, ratio] = values[:, update, norm] / values[:, index["weight", name], norm]
+    for (kind, name, statistic), number in (put or {}).items():
+        values[:, index[kind, name], STATISTIC_NAMES.index(statistic)] = number
+    falling = 0.05 + 0.95 * np.exp(-5 * np.linspace(0, 1, len(steps)))
+    return Run(
+        "toy",
+        np.asarray(steps, np.int64),
+        tensors,
+        values,
+        {
+            "loss": np.broadcast_to(falling if loss is None else np.asarray(loss, float), (len(steps),)),
+            "learning_rate": np.full(len(steps), 0.01),
+        },
+        _card(names, activation, frozen) if card else ModelCard(),
+    )
+
+
+def _tensors(names: Sequence[str]) -> list[TensorKey]:
+    per_layer = [TensorKey(kind, name, name) for name in names for kind in ("activation", "activation_gradient")]
+    per_variable = [
+        TensorKey(kind, f"{name}/{role}", name)
+        for name in names
+        for role in ("kernel", "bias")
+        for kind in ("weight", "gradient", "update")
+    ]
+    return per_layer + per_variable
+
+
+def _fill(values: npt.NDArray[np.float32], key: TensorKey) -> None:
+    size, count = _SIZES[key.kind], _UNITS if key.name.endswith("bias") else _UNITS * _UNITS
+    known = {
+        "count": count,
+        "mean": 0.5 * size if key.kind == "activation" else 0.0,
+        "std": size,
+        "rms": size,
+        "norm": size * np.sqrt(count),
+        "abs_mean": 0.8 * size,
+        "min": -2 * size,
+        "max": 2 * size,
+        "zero_fraction": 0.0,
+        "nan_count": 0,
+        "inf_count": 0,
+    }
+    if key.kind == "activation":
+        known |= {"dead_unit_fraction": 0.0, "saturation_fraction": 0.1, "example_std": size}
+    for statistic, number in known.items():
+        values[:, STATISTIC_NAMES.index(statistic)] = number
+
+
+def _card(names: Sequence[str], activation: str, frozen: Sequence[str]) -> ModelCard:
+    def layer(position: int, name: str) -> LayerCard:
+        last = position == len(names) - 1
+        function = "linear" if last else activation
+        return LayerCard(
+            name,
+            "Dense",
+            depth=position,
+            activation=ActivationCard(function, _SHAPES[function], 1.0),
+            fan_in=_UNITS,
+            fan_out=_UNITS,
+            units=_UNITS,
+            inbound=(names[position - 1] if position else "input",),
+            is_output=last,
+            trainable=name not in frozen,
+            arguments={"units": _UNITS} if last else {"units": _UNITS, "activation": activation},
+        )
+
+    variables = tuple(
+        VariableCard(
+            f"{name}/{role}",
+            name,
+            role,
+            (_UNITS, _UNITS) if role == "kernel" else (_UNITS,),
+            trainable=name not in frozen,
+            optimized=name not in frozen,
+        )
+        for name in names
+        for role in ("kernel", "bias")
+    )
+    return ModelCard(tuple(layer(i, name) for i, name in enumerate(names)), variables)

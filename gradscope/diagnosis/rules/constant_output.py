@@ -1,0 +1,91 @@
+"""Rule constant-output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Flow, LossTrend, Window
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+
+
+@dataclass(frozen=True)
+class ConstantOutput(Rule):
+    """An output that does not depend on the input.
+
+    ## What it detects
+    A network that gives one and the same answer whatever it is shown, typically the mean of the targets.
+
+    ## Why it matters
+    The loss is finite and may even fall at first, while the output bias learns; nothing else ever will.
+
+    ## Evidence
+    From differentials, so that batches of one example suffice: (‖∂loss/∂a‖ / ‖∂loss/∂y‖) · (‖a‖ / ‖y‖) estimates the
+    share of the output y that the signal a of a layer can move. It is taken for the layers that stand first behind
+    the input (where the connections are unknown: for the input-side third), and the best of them counts. A small
+    share with a sound gradient and a falling loss is an output with a large offset, and no finding.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run({("activation_gradient", "hidden_1"): 1e-6}, loss=1.0)
+    >>> [f.sentence for f in diagnose(ill, [ConstantOutput()]).findings()]
+    ['the output does not depend on the input']
+    >>> list(diagnose(toy_run(), [ConstantOutput()]).findings())
+    []
+
+    ## Remedies
+    Initialise for fan-in and activation; revive dead units; standardise the input.
+
+    ## References
+    Glorot & Bengio 2010; the autoencoder with N(0, 1e-3) weights of the examples.
+    """
+
+    name: ClassVar[str] = "constant-output"
+    min_output_share: float = limit(1e-4, "1", "about 1e-6 in the failing autoencoder, 0.1 to 10 in healthy networks")
+    min_gradient_ratio: float = limit(1e-2, "1", "below it the small share comes from the gradient, not from an offset")
+
+    def check(self, flow: Flow, window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
+        """Judge the best connected of the first layers."""
+        flow.require()
+        if flow.input_reaches_output:
+            raise NotJudged("a path from the input to the output passes no trainable layer with a recorded gradient")
+        share = flow.gradient * flow.signal
+        levels = {i: flow.level(share[:, i], window) for i in flow.head}
+        known = {i: level for i, level in levels.items() if np.isfinite(level)}
+        if not known:
+            raise NotJudged("activations or their gradients were not recorded; record both")
+        column, value = max(known.items(), key=lambda item: item[1])
+        if value >= self.min_output_share:
+            return
+        weak = flow.level(flow.gradient[:, column], window) < self.min_gradient_ratio
+        if not weak and not loss_trend.flat:
+            return
+        layer = flow.layers[column]
+        judged = np.nan_to_num(share[:, list(known)], nan=0.0).max(axis=1)
+        first, last = window.span(judged < self.min_output_share)
+        yield Finding(
+            rule=self.name,
+            title="constant output",
+            sentence="the output does not depend on the input",
+            severity=window.cap(Severity.ERROR, extreme=value < self.min_output_share / 100),
+            layers=flow.outputs,
+            first_step=first,
+            last_step=last,
+            measurements=(
+                Measurement(
+                    f"share of the output that {layer.name} can move",
+                    value,
+                    self.min_output_share,
+                    "1",
+                    layer.name,
+                    "0.1 to 10",
+                ),
+            ),
+            remedies=(remedies.initialise(flow.layers), remedies.scale_input()),
+        )

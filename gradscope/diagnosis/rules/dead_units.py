@@ -1,0 +1,130 @@
+"""Rule dead-units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Layer, LossTrend, Window
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
+from gradscope.diagnosis.wording import among, shares
+from gradscope.run import Run
+
+_OFTEN_ZERO = 0.2
+
+
+@dataclass(frozen=True)
+class DeadUnits(Rule):
+    """Units of a ReLU layer that are zero for every example.
+
+    ## What it detects
+    Hidden layers in which half of the units or more never switch on.
+
+    ## Why it matters
+    A unit that is always off gets no gradient and stays off: the layer is narrower than it looks, and with all units
+    dead nothing passes.
+
+    ## Evidence
+    The share of units that are zero on every example of a window of recent sampled steps; unlike the share of zero
+    entries it does not confuse a sparse layer with a dead one. Layers with ReLU or ReLU6 are judged, and where there is
+    no model card those that give many zeros.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run(put={("activation", "hidden_2", "dead_unit_fraction"): 0.75})
+    >>> [f.sentence for f in diagnose(ill, [DeadUnits()]).findings()]
+    ['75 % of the units of hidden_2 are dead from the start']
+    >>> list(diagnose(toy_run(), [DeadUnits()]).findings())
+    []
+
+    ## Remedies
+    Dead from the start: He initialisation with a positive bias, standardised input. Died later: a lower learning rate,
+    leaky ReLU or ELU.
+
+    ## References
+    Lu et al. 2020, Dying ReLU and initialization; Maas et al. 2013 (leaky ReLU); Clevert et al. 2016 (ELU).
+    """
+
+    name: ClassVar[str] = "dead-units"
+    max_dead_unit_fraction: float = limit(0.5, "1", "half of the layer; healthy ReLU layers show up to about 0.3")
+    error_dead_unit_fraction: float = limit(0.95, "1", "practically nothing passes the layer")
+
+    def check(self, run: Run, layers: tuple[Layer, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
+        """Judge each hidden ReLU layer; one finding for those that are alike in severity and beginning."""
+        judged = [layer for layer in layers if not layer.is_output and not layer.frozen and _is_rectifier(run, layer)]
+        series = {layer.name: run.series("activation", layer.name, "dead_unit_fraction") for layer in judged}
+        if judged and not any(np.isfinite(values[window.usable]).any() for values in series.values()):
+            raise NotJudged("no window of examples was complete; record more steps for dead_unit_fraction")
+        if not judged and not run.model.layers and not run.names("activation"):
+            raise NotJudged("no activations were recorded; record activations")
+        groups: dict[tuple[bool, bool], list[Layer]] = {}
+        for layer in judged:
+            values = series[layer.name]
+            level = window.lower(values)
+            if level >= self.max_dead_unit_fraction:
+                known = values[window.usable & np.isfinite(values)]
+                from_start = bool(known[0] >= self.max_dead_unit_fraction)
+                groups.setdefault((level >= self.error_dead_unit_fraction, from_start), []).append(layer)
+        for (grave, from_start), found in groups.items():
+            yield self._finding(found, series, window, loss_trend, run, grave=grave, from_start=from_start)
+
+    def _finding(
+        self,
+        found: list[Layer],
+        series: dict[str, npt.NDArray[np.floating]],
+        window: Window,
+        loss_trend: LossTrend,
+        run: Run,
+        *,
+        grave: bool,
+        from_start: bool,
+    ) -> Finding:
+        names = [layer.name for layer in found]
+        levels = [window.lower(series[name]) for name in names]
+        bound = self.error_dead_unit_fraction if grave else self.max_dead_unit_fraction
+        with np.errstate(invalid="ignore"):
+            ill = np.any([series[name] >= self.max_dead_unit_fraction for name in names], axis=0)
+        first, last = window.span(ill)
+        # The fraction is known only once its window is full.
+        first = int(window.steps[window.usable][0]) if from_start else first
+        severity = window.cap(Severity.ERROR) if grave else Severity.WARNING
+        if loss_trend.fallen:
+            severity = Severity.WARNING if grave else Severity.NOTE
+        since = "from the start" if from_start else f"since step {first:,}"
+        return Finding(
+            rule=self.name,
+            title="dead units",
+            sentence=f"{shares(levels)} of the units of {among(names)} are dead {since}",
+            severity=severity,
+            layers=tuple(names),
+            first_step=first,
+            last_step=last,
+            measurements=tuple(
+                Measurement("dead_unit_fraction", level, bound, "1", name, "below 0.3")
+                for name, level in zip(names, levels, strict=True)
+            ),
+            remedies=_remedies(found, run, from_start=from_start),
+            explains=frozenset({"constant-output", "vanishing-gradient", "dead-units"}) if grave else frozenset(),
+        )
+
+
+def _is_rectifier(run: Run, layer: Layer) -> bool:
+    if layer.card is not None:
+        return layer.shape == "rectifier" or layer.card.kind == "ReLU"
+    zeros = run.series("activation", layer.name, "zero_fraction")
+    return bool(np.nan_to_num(zeros).max(initial=0.0) > _OFTEN_ZERO)
+
+
+def _remedies(found: list[Layer], run: Run, *, from_start: bool) -> tuple[Remedy, ...]:
+    if from_start:
+        return (remedies.initialise(found), remedies.replace_activation(found), remedies.scale_input())
+    rate = run.step_statistics.get("learning_rate")
+    known = float(rate[-1]) if rate is not None and len(rate) else float("nan")
+    return (remedies.lower_learning_rate(known), remedies.replace_activation(found), remedies.normalise_batches(found))

@@ -1,0 +1,137 @@
+"""Rule gain-mismatch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Flow, LayerGain, LossTrend
+from gradscope.diagnosis.evidence.window import median
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import among, span
+from gradscope.run import Run
+
+_NOTABLE = 1.25  # a factor that counts as a share of a mismatch of the product, or as a change
+_EXPLAINS = {
+    "too-small": frozenset(
+        {"vanishing-gradient", "constant-output", "update-ratio-out-of-range:too-small", "dead-units"}
+    ),
+    "too-large": frozenset(
+        {
+            "exploding-gradient",
+            "saturated-activation",
+            "nonfinite-values",
+            "update-ratio-out-of-range:too-large",
+            "dead-units",
+            "vanishing-gradient",
+        }
+    ),
+}
+
+
+@dataclass(frozen=True)
+class GainMismatch(Rule):
+    """Initial weights far too small or too large for their fan-in.
+
+    ## What it detects
+    Layers whose weights at the first sampled step would shrink or enlarge the signal by a large factor.
+
+    ## Why it matters
+    Signal and gradient pass through every layer: a factor of 0.01 in each of three layers is one of a million in all.
+
+    ## Evidence
+    Gain = rms(weight) · √fan_in / (√2 before ReLU and its kin, else 1), held against the usual initialisers: a gain
+    is too small if it is a tenth of what the smaller of He and Glorot gives the layer, too large if ten times what
+    the larger gives. The product over all layers counts as well. On its own it is a note where training has mended it,
+    the loss falls, the gradient arrives all the same (skip connections), or only the last layer is concerned (often on
+    purpose), and a warning otherwise: it is serious through its consequences. Layers that a normalisation follows,
+    embeddings, depthwise and recurrent kernels are not judged.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run({("weight", "hidden_1/kernel"): 1e-2})
+    >>> [f.sentence for f in diagnose(ill, [GainMismatch()]).findings()]
+    ['the initial weights are far too small for their fan-in (hidden_1: gain 0.0099 per layer, healthy is about 1)']
+    >>> list(diagnose(toy_run(), [GainMismatch()]).findings())
+    []
+
+    ## Remedies
+    He initialisation before ReLU and its kin, LeCun before SELU, Glorot otherwise; a positive bias before ReLU.
+
+    ## References
+    Glorot & Bengio 2010; He et al. 2015, Delving Deep into Rectifiers; Klambauer et al. 2017 (SELU).
+    """
+
+    name: ClassVar[str] = "gain-mismatch"
+    min_gain_ratio: float = limit(
+        0.1, "1", "over the smaller of He and Glorot; RandomNormal(0.05) passes from fan-in 8 on"
+    )
+    max_gain_ratio: float = limit(
+        10.0, "1", "over the larger of He and Glorot; RandomNormal(0.05) passes up to fan-in 4e4"
+    )
+    min_gain_product: float = limit(1e-3, "1", "over all layers: three decades are lost before anything is learnt")
+    max_gain_product: float = limit(1e3, "1", "over all layers")
+    min_gradient_ratio: float = limit(1e-3, "1", "a gradient that arrives within 1e-3 to 1e3 is unhurt by the mismatch")
+    max_first_step: float = limit(100, "steps", "later weights are no longer the initial ones")
+
+    def check(self, run: Run, gains: tuple[LayerGain, ...], flow: Flow, loss_trend: LossTrend) -> Iterable[Finding]:
+        """Judge both directions."""
+        if not gains:
+            raise NotJudged("no layer with a kernel of known fan-in was recorded; record weights and the model card")
+        if run.steps[0] > self.max_first_step:
+            raise NotJudged(f"the first sampled step is {run.steps[0]:,}; record from the start of training")
+        small = [gain for gain in gains if gain.shortfall(gain.initial) < self.min_gain_ratio]
+        large = [gain for gain in gains if gain.excess(gain.initial) > self.max_gain_ratio]
+        if prod(min(1.0, gain.shortfall(gain.initial)) for gain in gains) < self.min_gain_product:
+            small = [gain for gain in gains if gain.shortfall(gain.initial) < 1 / _NOTABLE] or small
+        if prod(max(1.0, gain.excess(gain.initial)) for gain in gains) > self.max_gain_product:
+            large = [gain for gain in gains if gain.excess(gain.initial) > _NOTABLE] or large
+        calm = loss_trend.falling or self._flows(flow)
+        if small:
+            yield self._finding("too-small", small, run, calm=calm or small == [gains[-1]])
+        if large:
+            yield self._finding("too-large", large, run, calm=calm or large == [gains[-1]])
+
+    def _finding(self, variant: str, found: list[LayerGain], run: Run, *, calm: bool) -> Finding:
+        size = variant.removeprefix("too-")
+        lasting = any(self._mismatched(gain, gain.late, variant) for gain in found)
+        names = [gain.layer.name for gain in found]
+        limit_of = self.min_gain_ratio if variant == "too-small" else self.max_gain_ratio
+        usual = [gain.smallest_usual if variant == "too-small" else gain.largest_usual for gain in found]
+        gain_range = span([gain.initial for gain in found])
+        return Finding(
+            rule=self.name,
+            title=f"initial weights too {size}",
+            sentence=f"the initial weights are far too {size} for their fan-in ({among(names)}: gain {gain_range} per "
+            "layer, healthy is about 1)",
+            severity=Severity.WARNING if lasting and not calm else Severity.NOTE,
+            layers=tuple(names),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1] if lasting else run.steps[0]),
+            measurements=tuple(
+                Measurement(
+                    f"gain of {gain.layer.name}", gain.initial, limit_of * least, "1", gain.layer.name, "about 1"
+                )
+                for gain, least in zip(found, usual, strict=True)
+            ),
+            remedies=(remedies.initialise([gain.layer for gain in found]),),
+            variant=variant,
+            explains=_EXPLAINS[variant] if lasting else frozenset(),
+        )
+
+    def _flows(self, flow: Flow) -> bool:
+        levels = [median(flow.gradient[:, i]) for i in flow.head]
+        known = [level for level in levels if np.isfinite(level)]
+        return bool(known) and self.min_gradient_ratio < max(known) < 1 / self.min_gradient_ratio
+
+    def _mismatched(self, gain: LayerGain, value: float, variant: str) -> bool:
+        if variant == "too-small":
+            return gain.shortfall(value) < max(self.min_gain_ratio, gain.shortfall(gain.initial) * _NOTABLE)
+        return gain.excess(value) > min(self.max_gain_ratio, gain.excess(gain.initial) / _NOTABLE)

@@ -1,0 +1,112 @@
+"""Rule nonfinite-values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Nonfinite, Occurrence
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
+from gradscope.run import Run
+
+_PLACES = {
+    "weight": "the weights of {}",
+    "input": "the input",
+    "preactivation": "the pre-activation of {}",
+    "activation": "the output of {}",
+    "loss": "the loss",
+    "activation_gradient": "the back-propagated gradient at {}",
+    "preactivation_gradient": "the back-propagated gradient at {}",
+    "gradient": "the gradient of {}",
+    "clipped_gradient": "the clipped gradient of {}",
+    "update": "the update of {}",
+}
+
+
+@dataclass(frozen=True)
+class NonfiniteValues(Rule):
+    """NaN or infinite values in the loss, weights, activations or gradients.
+
+    ## What it detects
+    The first sampled step at which a NaN or an infinity occurs, and the tensor where it began, in the order in which
+    a training step computes: weights, input, layers forwards, loss, gradients backwards, updates.
+
+    ## Why it matters
+    A NaN spreads to every weight within a step or two, and no later step can mend it.
+
+    ## Evidence
+    Exact counts of NaN and infinite entries of every recorded tensor. Steps that an optimizer with float16 loss
+    scaling leaves out (gradients overflow, weights and loss stay finite) are normal and not counted. Infinite
+    activations beside a finite loss and finite gradients (masks) are a warning.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run(put={("gradient", "hidden_2/kernel", "nan_count"): 3})
+    >>> [f.sentence for f in diagnose(ill, [NonfiniteValues()]).findings()]
+    ['NaN appears first at step 0 in the gradient of hidden_2/kernel (backward pass)']
+    >>> list(diagnose(toy_run(), [NonfiniteValues()]).findings())
+    []
+
+    ## Remedies
+    Clean the data (NaN in the input); compute the loss from logits (NaN in the loss); clip gradients, lower the
+    learning rate or warm it up (NaN in gradients or weights).
+
+    ## References
+    Micikevicius et al. 2018, Mixed Precision Training (loss scaling skips steps); Pascanu et al. 2013 (clipping).
+    """
+
+    name: ClassVar[str] = "nonfinite-values"
+    max_nonfinite_count: float = limit(0, "entries", "a single NaN reaches every weight within two steps")
+
+    def check(self, run: Run, nonfinite: Nonfinite) -> Iterable[Finding]:
+        """Report the first occurrence."""
+        if not nonfinite.recorded:
+            raise NotJudged("no loss and no count of NaN was recorded; record with gradscope.Recorder")
+        first = nonfinite.first
+        if first is None or first.nan_count + first.inf_count <= self.max_nonfinite_count:
+            return
+        what = "NaN" if first.nan_count else "an infinite value"
+        place = _PLACES[first.key.kind].format(first.key.name)
+        step = "in an earlier step's update" if first.key.kind == "weight" else _pass(first.phase)
+        broken = bool(nonfinite.broken.any())
+        yield Finding(
+            rule=self.name,
+            title="values that are not finite",
+            sentence=f"{what} appears first at step {first.step:,} in {place} ({step})",
+            severity=Severity.ERROR if broken else Severity.WARNING,
+            layers=(first.key.layer,) if first.key.layer else (),
+            first_step=first.step,
+            last_step=int(run.steps[np.flatnonzero(nonfinite.broken)[-1]]) if broken else first.step,
+            measurements=(
+                Measurement(
+                    f"NaN and infinite entries of {place}",
+                    first.nan_count + first.inf_count,
+                    self.max_nonfinite_count,
+                    "entries",
+                    first.key.layer,
+                    "none",
+                ),
+            ),
+            remedies=_remedies(first, run),
+            variant=first.phase,
+        )
+
+
+def _pass(phase: str) -> str:
+    return f"{phase} pass" if phase in ("forward", "backward") else phase
+
+
+def _remedies(first: Occurrence, run: Run) -> tuple[Remedy, ...]:
+    rate = run.step_statistics.get("learning_rate")
+    known = float(rate[0]) if rate is not None and len(rate) else float("nan")
+    if first.phase == "input":
+        return (remedies.check_input(),)
+    if first.phase == "loss":
+        return (remedies.stable_loss(), remedies.clip_gradients())
+    return (remedies.clip_gradients(), remedies.warm_up(known), remedies.stable_loss())

@@ -1,0 +1,151 @@
+"""Rule saturated-activation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Window
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import among, shares
+from gradscope.run import Run
+from gradscope.vocabulary import SATURATION_BOUND
+
+
+@dataclass(frozen=True)
+class SaturatedActivation(Rule):
+    """Hidden units of sigmoid, tanh and their kin that sit where the activation is flat.
+
+    ## What it detects
+    Hidden layers with a bounded activation most of whose entries lie on its flat ends.
+
+    ## Why it matters
+    There the derivative is almost zero: the gradient does not pass, and the units answer alike to every input.
+
+    ## Evidence
+    The share of entries where |f'(z)| is below 5 % of its maximum, from the derivative of the layer's own activation.
+    It is an error only if the gradient that passes is weak: less than a tenth of it arrives at the layer below, or,
+    for the first layer, its kernel hardly moves. Output layers are meant to saturate and are not judged. ReLU is
+    judged by dead-units.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> put = {("activation", "hidden_2", "saturation_fraction"): 0.97}
+    >>> ill = toy_run({("activation_gradient", "hidden_1"): 1e-2}, put, activation="tanh", loss=1.0)
+    >>> [f.sentence for f in diagnose(ill, [SaturatedActivation()]).findings()]
+    ['97 % of the entries of hidden_2 are saturated, on both sides']
+    >>> list(diagnose(toy_run(activation="tanh"), [SaturatedActivation()]).findings())
+    []
+
+    ## Remedies
+    Glorot initialisation; batch normalisation; ReLU instead; standardised input.
+
+    ## References
+    Glorot & Bengio 2010 (figures 2 to 4); limits of peers: TheDeepChecker and DeepDiagnosis judge layers with more than
+    50 % saturated entries.
+    """
+
+    name: ClassVar[str] = "saturated-activation"
+    max_saturation_fraction: float = limit(0.5, "1", "most entries; used by TheDeepChecker and DeepDiagnosis too")
+    error_saturation_fraction: float = limit(0.9, "1", "nearly all entries")
+    min_gradient_passed: float = limit(0.1, "1", "gradient norm at the layer below over that at this layer")
+    min_update_to_weight_ratio: float = limit(1e-5, "1", "a hundredth of the healthy 1e-3")
+
+    def check(
+        self,
+        *,
+        run: Run,
+        layers: tuple[Layer, ...],
+        kernels: tuple[Kernel, ...],
+        flow: Flow,
+        window: Window,
+        loss_trend: LossTrend,
+    ) -> Iterable[Finding]:
+        """Judge each hidden layer with a bounded activation."""
+        if not any(layer.shape for layer in layers):
+            raise NotJudged("the activation functions are unknown; record with gradscope.Recorder for a model card")
+        judged = [layer for layer in layers if layer.shape == "bounded" and not layer.is_output and not layer.frozen]
+        series = {layer.name: run.series("activation", layer.name, "saturation_fraction") for layer in judged}
+        if judged and not any(np.isfinite(values).any() for values in series.values()):
+            raise NotJudged("saturation_fraction was not recorded; record activations")
+        groups: dict[bool, list[Layer]] = {}
+        for layer in judged:
+            level = window.lower(series[layer.name])
+            if level > self.max_saturation_fraction:
+                grave = level > self.error_saturation_fraction and self._is_weak(layer, kernels, flow, window)
+                groups.setdefault(grave, []).append(layer)
+        for grave, found in groups.items():
+            yield self._finding(found, series, run, window, loss_trend, grave=grave)
+
+    def _finding(
+        self,
+        found: list[Layer],
+        series: dict[str, npt.NDArray[np.floating]],
+        run: Run,
+        window: Window,
+        loss_trend: LossTrend,
+        *,
+        grave: bool,
+    ) -> Finding:
+        levels = [window.lower(series[layer.name]) for layer in found]
+        with np.errstate(invalid="ignore"):
+            ill = np.any([series[layer.name] > self.max_saturation_fraction for layer in found], axis=0)
+        first, last = window.span(ill)
+        if grave and not loss_trend.falling:
+            severity = window.cap(Severity.ERROR)
+        else:
+            severity = Severity.NOTE if loss_trend.fallen else Severity.WARNING
+        sides = {_side(run, layer, window) for layer in found}
+        where = f", {sides.pop()}" if len(sides) == 1 else ""
+        names = [layer.name for layer in found]
+        bound = self.error_saturation_fraction if grave else self.max_saturation_fraction
+        return Finding(
+            rule=self.name,
+            title="saturated activation",
+            sentence=f"{shares(levels)} of the entries of {among(names)} are saturated{where}",
+            severity=severity,
+            layers=tuple(names),
+            first_step=first,
+            last_step=last,
+            measurements=tuple(
+                Measurement(
+                    f"saturation_fraction (|f'| below {SATURATION_BOUND:.0%} of its maximum)",
+                    level,
+                    bound,
+                    "1",
+                    layer.name,
+                    "below 0.3",
+                )
+                for layer, level in zip(found, levels, strict=True)
+            ),
+            remedies=(
+                remedies.initialise(found),
+                remedies.normalise_batches(found),
+                remedies.replace_activation(found, "relu"),
+                remedies.scale_input(),
+            ),
+            explains=frozenset({"vanishing-gradient", "constant-output"}) if grave else frozenset(),
+        )
+
+    def _is_weak(self, layer: Layer, kernels: tuple[Kernel, ...], flow: Flow, window: Window) -> bool:
+        names = [below.name for below in flow.layers]
+        if layer.name in names[1:]:
+            column = names.index(layer.name)
+            here = flow.level(flow.gradient[:, column], window)
+            return bool(flow.level(flow.gradient[:, column - 1], window) < self.min_gradient_passed * here)
+        ratios = [window.upper(k.update_to_weight_ratio) for k in kernels if k.layer.name == layer.name]
+        return any(ratio < self.min_update_to_weight_ratio for ratio in ratios)
+
+
+def _side(run: Run, layer: Layer, window: Window) -> str:
+    mean = window.lower(run.series("activation", layer.name, "mean"))
+    activation = layer.card.activation.name if layer.card and layer.card.activation else ""
+    low, high = (0.25, 0.75) if "sigmoid" in activation else (-0.5, 0.5)
+    return "on the lower side" if mean < low else "on the upper side" if mean > high else "on both sides"

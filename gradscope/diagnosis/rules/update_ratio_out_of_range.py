@@ -1,0 +1,161 @@
+"""Rule update-ratio-out-of-range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Kernel, LossTrend, Window
+from gradscope.diagnosis.evidence.window import median
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import among, span
+from gradscope.run import Run
+
+
+@dataclass(frozen=True)
+class UpdateRatioOutOfRange(Rule):
+    """Steps far too large or far too small for the weights they change.
+
+    ## What it detects
+    Too large: kernels that a single step changes by a tenth or more (a note if only at the start).
+    Too small: nearly all kernels stand still although the loss has not fallen.
+
+    ## Why it matters
+    Too large, and each step undoes the one before; too small, and training takes forever. Both are mostly a matter of
+    the learning rate.
+
+    ## Evidence
+    ‖update‖ / ‖weight‖, both measured; the median over the last third of the steps. Biases (they start at zero) and
+    frozen variables are left out. Small updates after the loss has fallen, or by a schedule that lowered the learning
+    rate, are convergence and no finding; a single kernel that stands still is left to vanishing-gradient.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run({("update", "hidden_1/kernel"): 500}, loss=1.0)
+    >>> [f.sentence for f in diagnose(ill, [UpdateRatioOutOfRange()]).findings()]
+    ['the updates are too large for the weights (hidden_1/kernel: 0.5 of the weight per step, healthy is about 1e-3)']
+    >>> list(diagnose(toy_run(), [UpdateRatioOutOfRange()]).findings())
+    []
+
+    ## Remedies
+    The learning rate that brings the measured ratio to 1e-3; warm-up; clipping.
+
+    ## References
+    Karpathy, CS231n notes (about 1e-3). Limits of peers: TheDeepChecker 1e-4 to 0.1, DeepDiagnosis 1e-5 to 0.1.
+    """
+
+    name: ClassVar[str] = "update-ratio-out-of-range"
+    max_update_to_weight_ratio: float = limit(
+        0.1, "1", "a hundred times the healthy 1e-3; TheDeepChecker, DeepDiagnosis"
+    )
+    error_update_to_weight_ratio: float = limit(1.0, "1", "each step replaces the weights")
+    min_update_to_weight_ratio: float = limit(1e-6, "1", "a thousandth of the healthy 1e-3: 1e6 steps to move by 100 %")
+    min_still_fraction: float = limit(0.8, "1", "share of the kernels that must stand still")
+
+    def check(self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
+        """Judge both directions."""
+        known = [kernel for kernel in kernels if np.isfinite(kernel.update_to_weight_ratio[window.usable]).any()]
+        if not known:
+            raise NotJudged("no update of a kernel was recorded; record updates and weights")
+        # The very first steps are naturally large; in a brief run that ends well only the extreme counts.
+        first_only = window.brief and window.cut is None
+        bound = self.error_update_to_weight_ratio if first_only else self.max_update_to_weight_ratio
+        large = [k for k in known if window.lower(k.update_to_weight_ratio) > bound]
+        small = [k for k in known if window.upper(k.update_to_weight_ratio) < self.min_update_to_weight_ratio]
+        at_first = [k for k in known if window.early_level(k.update_to_weight_ratio) > self.max_update_to_weight_ratio]
+        if large:
+            yield self._too_large(large, run, window, loss_trend)
+        elif len(at_first) > len(known) / 2:
+            yield self._too_large(at_first, run, window, loss_trend, lasting=False)
+        still = len(small) >= self.min_still_fraction * len(known)
+        if still and loss_trend.flat and not _scheduled_down(run, window):
+            yield self._too_small(small, run, window)
+
+    def _too_large(
+        self, found: list[Kernel], run: Run, window: Window, loss_trend: LossTrend, *, lasting: bool = True
+    ) -> Finding:
+        level_of = window.lower if lasting else window.early_level
+        levels = [level_of(kernel.update_to_weight_ratio) for kernel in found]
+        grave = max(levels) > self.error_update_to_weight_ratio
+        severity = window.cap(Severity.ERROR) if grave and not loss_trend.falling else Severity.WARNING
+        ratios = np.nan_to_num(np.stack([kernel.update_to_weight_ratio for kernel in found]))
+        first, last = window.span(ratios.max(axis=0) > self.max_update_to_weight_ratio, lasting=lasting)
+        rate = _learning_rate(run, window)
+        return Finding(
+            rule=self.name,
+            title="updates too large",
+            sentence=f"the updates {'are' if lasting else 'were at first'} too large for the weights "
+            f"({among([k.name for k in found])}: {span(levels)} of the weight per step, healthy is about 1e-3)",
+            severity=severity if lasting and not loss_trend.fallen else Severity.NOTE,
+            layers=tuple(dict.fromkeys(kernel.layer.name for kernel in found)),
+            first_step=first,
+            last_step=last,
+            measurements=tuple(
+                Measurement(
+                    f"update_to_weight_ratio of {kernel.name}",
+                    level,
+                    self.error_update_to_weight_ratio if grave else self.max_update_to_weight_ratio,
+                    "1",
+                    kernel.layer.name,
+                    "about 1e-3",
+                )
+                for kernel, level in zip(found, levels, strict=True)
+            ),
+            remedies=(
+                remedies.set_learning_rate(rate, max(levels)),
+                remedies.warm_up(rate),
+                remedies.clip_gradients(),
+            ),
+            variant="too-large",
+            explains=frozenset(
+                {"dead-units", "nonfinite-values", "saturated-activation", "exploding-gradient:over-time"}
+            ),
+        )
+
+    def _too_small(self, found: list[Kernel], run: Run, window: Window) -> Finding:
+        levels = [window.upper(kernel.update_to_weight_ratio) for kernel in found]
+        ratios = np.nan_to_num(np.stack([kernel.update_to_weight_ratio for kernel in found]))
+        first, last = window.span(ratios.max(axis=0) < self.min_update_to_weight_ratio)
+        typical = median(np.array(levels))
+        return Finding(
+            rule=self.name,
+            title="updates too small",
+            sentence=f"the weights stand still ({span(levels)} of the weight per step, healthy is about 1e-3)",
+            severity=Severity.WARNING,
+            layers=tuple(dict.fromkeys(kernel.layer.name for kernel in found)),
+            first_step=first,
+            last_step=last,
+            measurements=tuple(
+                Measurement(
+                    f"update_to_weight_ratio of {kernel.name}",
+                    level,
+                    self.min_update_to_weight_ratio,
+                    "1",
+                    kernel.layer.name,
+                    "about 1e-3",
+                )
+                for kernel, level in zip(found, levels, strict=True)
+            ),
+            remedies=(remedies.set_learning_rate(_learning_rate(run, window), typical),)
+            if typical > 0
+            else (remedies.initialise([kernel.layer for kernel in found]),),
+            variant="too-small",
+        )
+
+
+def _learning_rate(run: Run, window: Window) -> float:
+    rate = run.step_statistics.get("learning_rate")
+    return median(np.asarray(rate)[window.late]) if rate is not None and len(rate) else float("nan")
+
+
+def _scheduled_down(run: Run, window: Window) -> bool:
+    rate = run.step_statistics.get("learning_rate")
+    if rate is None or not len(rate):
+        return False
+    return bool(median(np.asarray(rate)[window.late]) < 0.1 * median(np.asarray(rate)[window.early]))

@@ -1,0 +1,158 @@
+"""Rule vanishing-gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Window
+from gradscope.diagnosis.rule import Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
+from gradscope.diagnosis.wording import number
+
+
+@dataclass(frozen=True)
+class VanishingGradient(Rule):
+    """Gradients that shrink from the output towards the input until the first layers stand still.
+
+    ## What it detects
+    A back-propagated gradient that reaches the first layers as a tiny fraction of what left the output, while the
+    kernels there hardly move.
+
+    ## Why it matters
+    The first layers keep their random weights; all the layers behind them see is a random projection of the input.
+
+    ## Evidence
+    ‖∂loss/∂a‖ of each layer over that of the output: a ratio, so neither loss reduction nor batch size matters. The
+    trainable layers that stand first behind the input are judged, by the best connected of them (where the
+    connections are unknown: of the input-side third), so that a side branch or a skip connection raises no alarm.
+    Starvation: the median ‖update‖ / ‖weight‖ of the kernels there is tiny, or far below that of the other kernels.
+    Without starvation (Adam makes up for small gradients) it is a note; what was only seen early and passed is a note
+    too. Where activation gradients are missing those of the biases stand in.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run({("activation_gradient", "hidden_1"): 1e-6, ("update", "hidden_1/kernel"): 1e-6})
+    >>> [f.sentence for f in diagnose(ill, [VanishingGradient()]).findings()]
+    ["the gradient vanishes (1e-06 of the output's at hidden_1)"]
+    >>> list(diagnose(toy_run(), [VanishingGradient()]).findings())
+    []
+
+    ## Remedies
+    An initialiser that suits the activation; ReLU or its kin instead of sigmoid and tanh; batch normalisation; skip
+    connections.
+
+    ## References
+    Glorot & Bengio 2010 (figure 7); He et al. 2015; Pascanu et al. 2013. Limits of peers: SageMaker Debugger mean
+    absolute gradient < 1e-7, AUTOTRAINER first over last gradient < 1e-3.
+    """
+
+    name: ClassVar[str] = "vanishing-gradient"
+    min_gradient_ratio: float = limit(
+        1e-3, "1", "healthy deep nets lose 10 to 100 across depth; the failing autoencoder 1e5 to 1e6"
+    )
+    error_gradient_ratio: float = limit(1e-4, "1", "ten times below the warning")
+    min_update_to_weight_ratio: float = limit(1e-5, "1", "a hundredth of the healthy 1e-3: 1e5 steps to move by 100 %")
+    min_relative_update: float = limit(1e-2, "1", "update ratio over that of the other kernels")
+
+    def check(
+        self, flow: Flow, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend
+    ) -> Iterable[Finding]:
+        """Judge the best connected of the first layers."""
+        flow.require()
+        late = {i: flow.level(flow.gradient[:, i], window) for i in flow.head}
+        early = {i: flow.level(flow.gradient[:, i], window, early=True) for i in flow.head}
+        column, value = _best(late)
+        lasting = value < self.min_gradient_ratio
+        if not lasting:
+            column, value = _best(early)
+        if not value < self.min_gradient_ratio:
+            return
+        head = tuple(flow.layers[i] for i in flow.head)
+        own, rest = _update_ratios(kernels, head, window)
+        name = flow.layers[column].name
+        # The best connected head layer is the measure; samples without a gradient say nothing.
+        known = np.where(np.isfinite(flow.gradient[:, list(flow.head)]), flow.gradient[:, list(flow.head)], 0.0)
+        first, last = window.span(known.max(axis=1) < self.min_gradient_ratio, lasting=lasting)
+        where = _affected(flow, window, self.min_gradient_ratio, early=not lasting) or head
+        severity = self._severity(value, own, rest, loss_trend, window, lasting=lasting)
+        measurements = [
+            Measurement(
+                f"gradient ratio of {name} to the output",
+                value,
+                self.min_gradient_ratio,
+                "1",
+                name,
+                "0.01 to 100",
+            )
+        ]
+        if np.isfinite(own):
+            measurements.append(
+                Measurement("update_to_weight_ratio", own, self.min_update_to_weight_ratio, "1", name, "about 1e-3")
+            )
+        ratio = f"{number(value)} of the output's at {name}" if value else f"none of the output's reaches {name}"
+        yield Finding(
+            rule=self.name,
+            title="vanishing gradient",
+            sentence=f"the gradient vanishes ({ratio})" if lasting else f"the gradient was weak at first ({ratio})",
+            severity=severity,
+            layers=tuple(layer.name for layer in where),
+            first_step=first,
+            last_step=last,
+            measurements=tuple(measurements),
+            remedies=_remedies(where),
+            confidence="high" if np.isfinite(own) and flow.measured == "activation gradients" else "medium",
+            explains=frozenset({"constant-output", "update-ratio-out-of-range:too-small"}) if lasting else frozenset(),
+        )
+
+    def _severity(
+        self, value: float, own: float, rest: float, loss_trend: LossTrend, window: Window, *, lasting: bool
+    ) -> Severity:
+        extreme = value < self.error_gradient_ratio / 100
+        if np.isfinite(own):
+            starved = own < self.min_update_to_weight_ratio or own < self.min_relative_update * rest
+        else:
+            starved = extreme
+        if not lasting:
+            return Severity.NOTE
+        if not starved:
+            return Severity.WARNING if not np.isfinite(own) else Severity.NOTE
+        if value >= self.error_gradient_ratio or (loss_trend.fallen and not extreme):
+            return Severity.WARNING
+        return window.cap(Severity.ERROR, extreme=extreme)
+
+
+def _update_ratios(kernels: tuple[Kernel, ...], head: tuple[Layer, ...], window: Window) -> tuple[float, float]:
+    names = {layer.name for layer in head}
+    own = [window.upper(k.update_to_weight_ratio) for k in kernels if k.layer.name in names]
+    rest = [window.upper(k.update_to_weight_ratio) for k in kernels if k.layer.name not in names]
+    return _largest(own), _largest(rest)
+
+
+def _best(levels: dict[int, float]) -> tuple[int, float]:
+    known = {column: level for column, level in levels.items() if np.isfinite(level)}
+    return max(known.items(), key=lambda item: item[1]) if known else (-1, float("nan"))
+
+
+def _largest(values: list[float]) -> float:
+    known = [value for value in values if np.isfinite(value)]
+    return max(known) if known else float("nan")
+
+
+def _affected(flow: Flow, window: Window, bound: float, *, early: bool) -> tuple[Layer, ...]:
+    levels: npt.NDArray[np.float64] = np.array(
+        [flow.level(flow.gradient[:, i], window, early=early) for i in range(len(flow.layers))]
+    )
+    return tuple(layer for layer, level in zip(flow.layers, levels, strict=True) if level < bound)
+
+
+def _remedies(layers: tuple[Layer, ...]) -> tuple[Remedy, ...]:
+    bounded = [layer for layer in layers if layer.shape == "bounded"]
+    change = (remedies.replace_activation(bounded, "relu"),) if bounded else ()
+    return (*change, remedies.initialise(layers), remedies.normalise_batches(layers), remedies.skip_connections())

@@ -1,0 +1,54 @@
+"""The diagnosis in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradscope.diagnosis.verdict import Cause, Outcome, Severity, Verdict
+from gradscope.diagnosis.wording import among
+from gradscope.run import Run
+
+__all__ = ["summarise"]
+
+
+def summarise(run: Run, causes: Sequence[Cause], verdicts: Sequence[Verdict]) -> str:
+    """One sentence: what keeps the network from learning, or that nothing does, or that nothing could be judged."""
+    judged = [verdict for verdict in verdicts if verdict.outcome != Outcome.NOT_JUDGED]
+    if not judged:
+        reason = verdicts[0].reason if verdicts else "no rule was asked"
+        return f"No rule could judge this run: {reason}."
+    errors = [cause for cause in causes if cause.severity == Severity.ERROR]
+    return _sick(errors) if errors else _healthy(run, causes, len(judged))
+
+
+def _sick(errors: Sequence[Cause]) -> str:
+    main = errors[0]
+    follow = [f.sentence for f in main.consequences if f.severity >= Severity.WARNING and f.rule != main.root.rule]
+    sentence = f"{_opening(main)}: {_chain(main.root.sentence, follow[:2])}"
+    if len(errors) > 1:
+        others = among(list(dict.fromkeys(cause.root.title for cause in errors[1:])))
+        sentence += f"; besides: {others}"
+    return f"{sentence}."
+
+
+def _opening(cause: Cause) -> str:
+    broken = [finding for finding in cause.findings() if finding.rule == "nonfinite-values"]
+    if broken:
+        return f"Training breaks down at step {broken[0].first_step:,}"
+    return "The network does not learn"
+
+
+def _chain(root: str, follow: Sequence[str]) -> str:
+    return f"{root}, so {' and '.join(follow)}" if follow else root
+
+
+def _healthy(run: Run, causes: Sequence[Cause], judged: int) -> str:
+    first, last = int(run.steps[0]), int(run.steps[-1])
+    steps = f"{len(run.steps):,} sampled step{'s' if len(run.steps) > 1 else ''} ({first:,} to {last:,})"
+    opening = f"No finding at error level by {judged} rule{'s' if judged > 1 else ''} in {steps}"
+    asides = []
+    for severity in (Severity.WARNING, Severity.NOTE):
+        titles = [cause.root.title for cause in causes if cause.severity == severity]
+        if titles:
+            asides.append(f"{severity.label}{'s' if len(titles) > 1 else ''}: {among(list(dict.fromkeys(titles)))}")
+    return f"{opening}; {'; '.join(asides)}." if asides else f"{opening}."

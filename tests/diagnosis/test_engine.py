@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pytest
+
+from gradscope.diagnosis.causes import causes_of
+from gradscope.diagnosis.engine import diagnose
+from gradscope.diagnosis.example import toy_run
+from gradscope.diagnosis.rule import NotJudged, Rule
+from gradscope.diagnosis.verdict import Finding, Measurement, Outcome, Remedy, Severity
+from gradscope.errors import RuleError
+from gradscope.run import Damage
+
+
+def finding(rule, severity=Severity.ERROR, *, first_step=0, explains=(), variant="", remedies=()):
+    return Finding(
+        rule, rule, f"{rule} happens", severity, (), first_step, 10, (Measurement("m", 1.0, 2.0),), tuple(remedies),
+        variant=variant, explains=frozenset(explains),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AlwaysIll(Rule):
+    name: ClassVar[str] = "always-ill"
+
+    def check(self, run):
+        yield finding("always-ill")
+
+
+@dataclass(frozen=True)
+class AlwaysClear(Rule):
+    name: ClassVar[str] = "always-clear"
+
+    def check(self, run):
+        return ()
+
+
+@dataclass(frozen=True)
+class NeedsIll(Rule):
+    name: ClassVar[str] = "needs-ill"
+    requires: ClassVar[frozenset[str]] = frozenset({"always-ill"})
+
+    def check(self, run):
+        return ()
+
+
+@dataclass(frozen=True)
+class NeedsClear(Rule):
+    name: ClassVar[str] = "needs-clear"
+    requires: ClassVar[frozenset[str]] = frozenset({"always-clear"})
+
+    def check(self, run):
+        return ()
+
+
+def test_a_rule_waits_for_the_rule_it_requires():
+    ill, needs = diagnose(toy_run(), [NeedsIll(), AlwaysIll()]).verdicts
+    assert (ill.rule, ill.outcome) == ("always-ill", Outcome.FINDINGS)
+    assert (needs.outcome, needs.reason) == (Outcome.NOT_JUDGED, "needs always-ill clear first")
+
+
+def test_a_rule_judges_once_its_requirement_is_clear_or_was_not_asked():
+    assert diagnose(toy_run(), [NeedsClear(), AlwaysClear()]).not_judged == ()
+    assert diagnose(toy_run(), [NeedsIll()]).not_judged == ()
+
+
+def test_rules_in_a_circle_are_refused():
+    @dataclass(frozen=True)
+    class FirstOne(Rule):
+        name: ClassVar[str] = "first-one"
+        requires: ClassVar[frozenset[str]] = frozenset({"second-one"})
+
+        def check(self, run):
+            return ()
+
+    @dataclass(frozen=True)
+    class SecondOne(Rule):
+        name: ClassVar[str] = "second-one"
+        requires: ClassVar[frozenset[str]] = frozenset({"first-one"})
+
+        def check(self, run):
+            return ()
+
+    with pytest.raises(RuleError, match=r"circle: .*first-one"):
+        diagnose(toy_run(), [FirstOne(), SecondOne()])
+
+
+def test_unknown_evidence_names_the_rule_the_name_and_the_known():
+    @dataclass(frozen=True)
+    class Misspelt(Rule):
+        name: ClassVar[str] = "misspelt"
+
+        def check(self, kernelz):
+            return ()
+
+    with pytest.raises(RuleError, match=r"misspelt.*'kernelz'.*kernels"):
+        diagnose(toy_run(), [Misspelt()])
+
+
+def test_a_wrong_name_is_refused():
+    @dataclass(frozen=True)
+    class SomeRule(Rule):
+        name: ClassVar[str] = "another"
+
+        def check(self, run):
+            return ()
+
+    with pytest.raises(RuleError, match="'some-rule'"):
+        diagnose(toy_run(), [SomeRule()])
+
+
+def test_a_broken_rule_does_not_end_the_diagnosis():
+    @dataclass(frozen=True)
+    class Broken(Rule):
+        name: ClassVar[str] = "broken"
+
+        def check(self, run):
+            yield finding("broken")
+            raise ZeroDivisionError("by zero")
+
+    diagnosis = diagnose(toy_run(), [Broken(), AlwaysIll()])
+    (verdict,) = diagnosis.not_judged
+    assert verdict.reason == "internal error: ZeroDivisionError: by zero"
+    assert [f.rule for f in diagnosis.findings()] == ["always-ill"]
+
+
+def test_a_rule_may_decline_with_a_reason():
+    @dataclass(frozen=True)
+    class Declines(Rule):
+        name: ClassVar[str] = "declines"
+
+        def check(self, run):
+            raise NotJudged("record more")
+
+    diagnosis = diagnose(toy_run(), [Declines()])
+    assert diagnosis.not_judged[0].reason == "record more"
+    assert diagnosis.sentence == "No rule could judge this run: record more."
+
+
+def test_an_empty_run_says_so():
+    diagnosis = diagnose(toy_run(steps=()))
+    assert len(diagnosis.not_judged) == len(diagnosis.verdicts) > 0
+    assert diagnosis.sentence.startswith("No rule could judge this run: no step was sampled")
+    assert diagnosis.sampled_steps == 0
+
+
+def test_damage_and_trouble_are_passed_on():
+    run = replace(toy_run(), damage=(Damage("events.1", "40 bytes are missing"),), trouble=("no taps in layer x",))
+    assert diagnose(run).missing == ("events.1: 40 bytes are missing", "no taps in layer x")
+
+
+def test_chains_are_flattened_under_one_root():
+    a, b, c = finding("a", Severity.NOTE, explains={"b"}), finding("b", explains={"c"}), finding("c", Severity.WARNING)
+    (cause,) = causes_of([c, b, a])
+    assert cause.root is a
+    assert cause.consequences == (b, c)
+    assert cause.severity == Severity.ERROR
+
+
+def test_an_effect_does_not_precede_its_cause():
+    late, early = finding("a", first_step=50, explains={"b"}), finding("b", first_step=10)
+    assert [cause.root.rule for cause in causes_of([late, early])] == ["b", "a"]
+
+
+def test_variants_are_explained_apart():
+    a = finding("a", explains={"b:too-large"})
+    causes = causes_of([a, finding("b", variant="too-large"), finding("b", Severity.NOTE, variant="too-small")])
+    assert [(c.root.pathology, [f.pathology for f in c.consequences]) for c in causes] == [
+        ("a", ["b:too-large"]),
+        ("b:too-small", []),
+    ]
+
+
+def test_a_finding_goes_to_its_gravest_explanation():
+    weak, grave = finding("weak", Severity.NOTE, explains={"c"}), finding("grave", explains={"c"})
+    causes = causes_of([weak, grave, finding("c", Severity.WARNING)])
+    assert {c.root.rule: len(c.consequences) for c in causes} == {"grave": 1, "weak": 0}
+    assert causes[0].root is grave
+
+
+def test_findings_that_explain_each_other_have_one_root():
+    first, second = finding("first", explains={"second"}), finding("second", Severity.WARNING, explains={"first"})
+    (cause,) = causes_of([second, first])
+    assert cause.root is first
+
+
+def test_remedies_are_said_once_the_roots_first():
+    both = Remedy("Initialise x and y", "r", "x()\ny()")
+    part, other = Remedy("Initialise x", "r", "x()"), Remedy("Clip", "r", "clip()")
+    (cause,) = causes_of([finding("b", remedies=[part, other]), finding("a", explains={"b"}, remedies=[both])])
+    assert cause.remedies == (both, other)
+
+
+def test_the_whole_story_in_one_sentence():
+    run = toy_run(
+        {
+            ("weight", "hidden_1/kernel"): 1e-3,
+            ("weight", "hidden_2/kernel"): 2e-3,
+            ("activation_gradient", "hidden_1"): 3.1e-6,
+            ("update", "hidden_1/kernel"): 1e-9,
+        },
+        loss=1.0,
+    )
+    diagnosis = diagnose(run)
+    assert diagnosis.sentence == (
+        "The network does not learn: the initial weights are far too small for their fan-in (hidden_1 and hidden_2: "
+        "gain 0.00099 to 0.002 per layer, healthy is about 1), so the gradient vanishes (3.1e-06 of the output's "
+        "at hidden_1) and the output does not depend on the input."
+    )
+    assert not diagnosis.healthy
+
+
+def test_a_healthy_run_names_steps_and_notes():
+    assert diagnose(toy_run()).sentence == "No finding at error level by 8 rules in 30 sampled steps (0 to 290)."
+    run = toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=1.0)
+    assert diagnose(run).sentence.endswith("; warning: dead units.")

@@ -1,0 +1,93 @@
+"""Rules on networks that were really trained (in numpy): sick ones are found, healthy ones left in peace."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from gradscope.diagnosis.engine import diagnose
+from gradscope.diagnosis.verdict import Outcome, Severity
+
+networks = sys.modules["networks"]
+
+
+def pathologies(cause):
+    return {finding.pathology for finding in cause.findings()}
+
+
+@pytest.mark.parametrize("name", networks.HEALTHY)
+def test_a_network_that_learns_raises_no_alarm(trained, name):
+    diagnosis = diagnose(trained(name))
+    assert diagnosis.severity in (None, Severity.NOTE), diagnosis.sentence
+    assert not [v for v in diagnosis.not_judged if "internal error" in v.reason]
+
+
+@pytest.mark.parametrize("name", [name for name in networks.FOUNDING if name.startswith(("two_layer", "fixed"))])
+def test_the_autoencoders_that_learn_are_healthy(trained, name):
+    diagnosis = diagnose(trained(name))
+    assert diagnosis.healthy, diagnosis.sentence
+
+
+@pytest.mark.parametrize("name", [name for name in networks.FOUNDING if name.startswith("three_layer")])
+def test_the_three_layer_autoencoder_has_one_cause(trained, name):
+    diagnosis = diagnose(trained(name))
+    (cause,) = diagnosis.causes
+    assert cause.root.pathology == "gain-mismatch:too-small"
+    assert cause.root.layers == ("hidden_1", "hidden_2", "output")
+    assert {"vanishing-gradient", "constant-output"} <= pathologies(cause)
+    assert cause.severity == Severity.ERROR
+    assert diagnosis.sentence.startswith("The network does not learn: the initial weights are far too small")
+    assert (
+        'keras.layers.Dense(16, activation="relu", kernel_initializer="he_normal", '
+        'bias_initializer=keras.initializers.Constant(0.1), name="hidden_2")'
+    ) in cause.remedies[0].code
+
+
+def test_the_two_layer_autoencoder_starts_weak_and_is_only_noted(trained):
+    (cause,) = diagnose(trained("two_layer sparse 0")).causes
+    assert (cause.root.rule, cause.severity) == ("gain-mismatch", Severity.NOTE)
+
+
+@pytest.mark.parametrize(
+    ("name", "root", "consequences"),
+    [
+        ("sigmoid deep sgd", "vanishing-gradient", {"constant-output"}),
+        ("relu tiny weights", "gain-mismatch:too-small", {"vanishing-gradient", "constant-output"}),
+        ("relu huge weights", "gain-mismatch:too-large", {"nonfinite-values:forward"}),
+        ("rate far too large", "update-ratio-out-of-range:too-large", {"exploding-gradient:over-time"}),
+        ("rate too large", "update-ratio-out-of-range:too-large", {"nonfinite-values:forward"}),
+        ("adam rate far too large", "update-ratio-out-of-range:too-large", {"dead-units", "constant-output"}),
+        ("dead from the start", "dead-units", {"vanishing-gradient", "constant-output"}),
+    ],
+)
+def test_a_sick_network_is_one_error_with_its_root(trained, name, root, consequences):
+    (cause,) = diagnose(trained(name)).causes
+    assert cause.severity == Severity.ERROR
+    assert cause.root.pathology == root
+    assert consequences <= pathologies(cause)
+
+
+@pytest.mark.parametrize(
+    ("name", "pathology"),
+    [
+        ("sigmoid deep sgd short", "vanishing-gradient"),
+        ("rate far too small", "update-ratio-out-of-range:too-small"),
+        ("tanh huge weights", "saturated-activation"),
+    ],
+)
+def test_a_doubtful_network_is_a_warning(trained, name, pathology):
+    diagnosis = diagnose(trained(name))
+    assert diagnosis.severity == Severity.WARNING
+    assert pathology in {finding.pathology for finding in diagnosis.findings()}
+
+
+def test_a_tanh_layer_fed_with_huge_input_is_saturated_from_the_start(trained):
+    (finding,) = diagnose(trained("unscaled input")).findings()
+    assert (finding.rule, finding.layers, finding.first_step) == ("saturated-activation", ("hidden_1",), 0)
+
+
+def test_nothing_but_the_first_steps_of_a_broken_run_is_judged(trained):
+    diagnosis = diagnose(trained("relu huge weights"))
+    reasons = {v.rule: v.reason for v in diagnosis.verdicts if v.outcome == Outcome.NOT_JUDGED}
+    assert reasons["vanishing-gradient"].startswith("needs nonfinite-values clear first: only 2 sampled steps")

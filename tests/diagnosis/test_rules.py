@@ -1,0 +1,282 @@
+"""What single rules say of hand-made runs, beyond the contract that all share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gradscope.diagnosis.engine import diagnose
+from gradscope.diagnosis.example import toy_run
+from gradscope.diagnosis.rules import all_rules
+from gradscope.diagnosis.verdict import Severity
+from gradscope.model_card import LayerCard, ModelCard
+
+BY_NAME = {rule.name: rule for rule in all_rules()}
+SAMPLES = 30
+
+
+def findings(name, run):
+    return list(diagnose(run, [BY_NAME[name]]).findings())
+
+
+def reason(name, run):
+    (verdict,) = diagnose(run, [BY_NAME[name]]).verdicts
+    return verdict.reason
+
+
+def from_sample(index, before, after):
+    return [before] * index + [after] * (SAMPLES - index)
+
+
+class TestNonfiniteValues:
+    def test_the_first_layer_in_forward_order_is_named(self):
+        put = {("activation", name, "nan_count"): from_sample(12, 0, 5) for name in ("hidden_2", "output")}
+        put |= {("gradient", f"{name}/kernel", "nan_count"): from_sample(12, 0, 5) for name in ("hidden_1", "hidden_2")}
+        (finding,) = findings("nonfinite-values", toy_run(put=put))
+        assert (finding.layers, finding.first_step, finding.variant) == (("hidden_2",), 120, "forward")
+        assert finding.last_step == 290
+
+    def test_the_backward_pass_meets_the_last_layer_first(self):
+        put = {("activation_gradient", name, "inf_count"): 1 for name in ("hidden_1", "hidden_2")}
+        (finding,) = findings("nonfinite-values", toy_run(put=put))
+        assert (finding.layers, finding.variant) == (("hidden_2",), "backward")
+        assert "infinite" in finding.sentence
+
+    def test_an_infinite_loss_is_found(self):
+        run = toy_run(loss=from_sample(3, 1.0, np.inf))
+        (finding,) = findings("nonfinite-values", run)
+        assert (finding.variant, finding.first_step) == ("loss", 30)
+        assert "logits" in finding.remedies[0].title
+
+    def test_a_loss_that_was_not_recorded_at_some_steps_is_no_nan(self):
+        assert not findings("nonfinite-values", toy_run(loss=[1.0, np.nan] * 15))
+
+    def test_skipped_steps_of_loss_scaling_are_normal(self):
+        put = {("gradient", "hidden_1/kernel", "inf_count"): from_sample(29, 0, 1)}
+        run = toy_run(put=put)
+        scaled = replace(run, model=replace(run.model, settings={"dtype_policy": "mixed_float16"}))
+        assert findings("nonfinite-values", run)
+        assert not findings("nonfinite-values", scaled)
+        bfloat = replace(run, model=replace(run.model, settings={"dtype_policy": "mixed_bfloat16"}))
+        assert findings("nonfinite-values", bfloat)
+
+    def test_infinite_activations_beside_a_finite_loss_are_a_warning(self):
+        (finding,) = findings("nonfinite-values", toy_run(put={("activation", "hidden_1", "inf_count"): 4}))
+        assert finding.severity == Severity.WARNING
+
+
+class TestVanishingGradient:
+    STARVED = {("update", "hidden_1/kernel"): 1e-4}  # noqa: RUF012
+
+    def test_without_starvation_it_is_a_note(self):
+        (finding,) = findings("vanishing-gradient", toy_run({("activation_gradient", "hidden_1"): 1e-6}, loss=1.0))
+        assert finding.severity == Severity.NOTE
+
+    @pytest.mark.parametrize(("factor", "severity"), [(3e-4, Severity.WARNING), (3e-5, Severity.ERROR)])
+    def test_severity_follows_the_factor(self, factor, severity):
+        run = toy_run({("activation_gradient", "hidden_1"): factor, **self.STARVED}, loss=1.0)
+        (finding,) = findings("vanishing-gradient", run)
+        assert finding.severity == severity
+
+    def test_a_hundredfold_decay_is_healthy(self):
+        assert not findings("vanishing-gradient", toy_run({("activation_gradient", "hidden_1"): 1e-2, **self.STARVED}))
+
+    def test_what_passed_is_a_note(self):
+        scale = {("activation_gradient", "hidden_1"): from_sample(10, 1e-6, 1.0)}
+        (finding,) = findings("vanishing-gradient", toy_run(scale))
+        assert (finding.severity, finding.explains) == (Severity.NOTE, frozenset())
+        assert (finding.first_step, finding.last_step) == (0, 90)
+
+    def test_what_began_later_has_its_first_step(self):
+        scale = {
+            ("activation_gradient", "hidden_1"): from_sample(12, 1.0, 1e-6),
+            ("update", "hidden_1/kernel"): from_sample(12, 1.0, 1e-6),
+        }
+        (finding,) = findings("vanishing-gradient", toy_run(scale, loss=1.0))
+        assert (finding.severity, finding.first_step) == (Severity.ERROR, 120)
+
+    def test_gradients_that_all_shrink_together_are_convergence(self):
+        falling = np.geomspace(1, 1e-8, SAMPLES)
+        scale = {("activation_gradient", name): falling for name in ("hidden_1", "hidden_2", "output")}
+        assert not findings("vanishing-gradient", toy_run(scale))
+
+    def test_single_exact_zeros_do_not_count(self):
+        scale = {("activation_gradient", "hidden_1"): [0.0, 0.0, 1.0] * 10, **self.STARVED}
+        assert not findings("vanishing-gradient", toy_run(scale, loss=1.0))
+
+    def test_a_starved_side_branch_beside_a_sound_trunk_is_no_finding(self):
+        run = toy_run({("activation_gradient", "hidden_1"): 1e-6, **self.STARVED}, loss=1.0)
+        cards = list(run.model.layers)
+        cards[1] = replace(cards[1], inbound=("input",))
+        cards[2] = replace(cards[2], inbound=("hidden_1", "hidden_2"))
+        assert not findings("vanishing-gradient", replace(run, model=replace(run.model, layers=tuple(cards))))
+
+    def test_bias_gradients_stand_in(self):
+        run = toy_run({("gradient", "hidden_1/bias"): 1e-7, ("update", "hidden_1/kernel"): 1e-7}, loss=1.0, card=False)
+        keep = [i for i, key in enumerate(run.tensors) if not key.kind.startswith("activation")]
+        bare = replace(run, tensors=tuple(run.tensors[i] for i in keep), values=run.values[:, keep])
+        (finding,) = findings("vanishing-gradient", bare)
+        assert (finding.severity, finding.confidence, finding.layers) == (Severity.ERROR, "medium", ("hidden_1",))
+
+    def test_a_brief_run_gives_a_warning(self):
+        run = toy_run({("activation_gradient", "hidden_1"): 3e-5, **self.STARVED}, steps=range(4), loss=1.0)
+        (finding,) = findings("vanishing-gradient", run)
+        assert finding.severity == Severity.WARNING
+
+    def test_sigmoid_layers_are_told_to_change(self):
+        run = toy_run({("activation_gradient", "hidden_1"): 1e-6, **self.STARVED}, activation="sigmoid", loss=1.0)
+        (finding,) = findings("vanishing-gradient", run)
+        assert finding.remedies[0].title == "Replace the activation of hidden_1 by relu"
+
+
+class TestExplodingGradient:
+    def norms(self, values):
+        run = toy_run(loss=1.0)
+        return replace(run, step_statistics={**run.step_statistics, "global_gradient_norm": np.array(values, float)})
+
+    def test_a_high_start_is_no_explosion(self):
+        assert not findings("exploding-gradient", self.norms(np.geomspace(1e6, 1e-3, SAMPLES)))
+
+    def test_noise_of_a_converged_network_is_no_explosion(self):
+        norms = np.geomspace(1, 1e-12, SAMPLES)
+        norms[25] = 1e-6
+        assert not findings("exploding-gradient", self.norms(norms))
+
+    def test_a_single_spike_is_a_warning(self):
+        (finding,) = findings("exploding-gradient", self.norms([*[1.0] * 20, 1e6, *[1.0] * 9]))
+        assert (finding.severity, finding.first_step) == (Severity.WARNING, 200)
+        assert "norm at 1" in finding.remedies[0].title
+
+    def test_lasting_growth_is_an_error(self):
+        (finding,) = findings("exploding-gradient", self.norms([*[1.0] * 18, *[1e6] * 12]))
+        assert finding.severity == Severity.ERROR
+
+    def test_growth_into_nan_explains_it(self):
+        run = self.norms([*np.geomspace(1, 1e9, 20), *[np.nan] * 10])
+        values = run.values.copy()
+        values[20:] = toy_run(put={("gradient", "output/kernel", "nan_count"): 1}).values[20:]
+        (cause,) = diagnose(replace(run, values=values)).causes
+        assert cause.root.pathology == "exploding-gradient:over-time"
+        assert "nonfinite-values:backward" in {f.pathology for f in cause.consequences}
+
+
+class TestDeadUnits:
+    def test_died_later_asks_for_a_lower_rate(self):
+        put = {("activation", "hidden_1", "dead_unit_fraction"): from_sample(12, 0.1, 0.8)}
+        (finding,) = findings("dead-units", toy_run(put=put, loss=1.0))
+        assert (finding.severity, finding.first_step) == (Severity.WARNING, 120)
+        assert finding.remedies[0].title == "Lower the learning rate from 0.01 to about 0.001"
+
+    def test_the_window_fills_late_but_the_units_were_dead_from_the_start(self):
+        put = {("activation", "hidden_1", "dead_unit_fraction"): from_sample(5, np.nan, 1.0)}
+        (finding,) = findings("dead-units", toy_run(put=put, loss=1.0))
+        assert (finding.severity, finding.first_step) == (Severity.ERROR, 0)
+
+    def test_other_activations_and_the_output_are_not_judged(self):
+        assert not findings(
+            "dead-units", toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 1.0}, activation="tanh")
+        )
+        assert not findings("dead-units", toy_run(put={("activation", "output", "dead_unit_fraction"): 1.0}))
+
+    def test_an_unfilled_window_is_not_judged(self):
+        put = {("activation", f"hidden_{i}", "dead_unit_fraction"): np.nan for i in (1, 2)}
+        assert "record more steps" in reason("dead-units", toy_run(put=put))
+
+
+class TestSaturatedActivation:
+    def test_alone_it_is_a_warning(self):
+        put = {("activation", "hidden_1", "saturation_fraction"): 0.97, ("activation", "hidden_1", "mean"): -0.95}
+        (finding,) = findings("saturated-activation", toy_run(put=put, activation="tanh", loss=1.0))
+        assert finding.severity == Severity.WARNING
+        assert finding.sentence.endswith("on the lower side")
+
+    def test_the_output_may_saturate(self):
+        put = {("activation", "output", "saturation_fraction"): 1.0}
+        assert not findings("saturated-activation", toy_run(put=put, activation="tanh"))
+
+
+class TestUpdateRatio:
+    def test_the_new_learning_rate_follows_from_the_measured_ratio(self):
+        (finding,) = findings("update-ratio-out-of-range", toy_run({("update", "hidden_1/kernel"): 500}, loss=1.0))
+        assert finding.remedies[0].code == "optimizer.learning_rate = 2e-05"
+
+    def test_small_updates_after_the_loss_fell_are_convergence(self):
+        scale = {("update", f"{name}/kernel"): 1e-6 for name in ("hidden_1", "hidden_2", "output")}
+        assert findings("update-ratio-out-of-range", toy_run(scale, loss=1.0))
+        assert not findings("update-ratio-out-of-range", toy_run(scale))
+
+    def test_large_updates_at_the_start_only_are_a_note(self):
+        scale = {("update", f"{name}/kernel"): from_sample(10, 500, 1) for name in ("hidden_1", "hidden_2", "output")}
+        (finding,) = findings("update-ratio-out-of-range", toy_run(scale))
+        assert (finding.severity, finding.last_step) == (Severity.NOTE, 90)
+
+
+class TestGainMismatch:
+    SMALL = {("weight", "hidden_1/kernel"): 1e-3}  # noqa: RUF012
+
+    def test_a_mended_mismatch_is_a_note_and_explains_nothing(self):
+        scale = {("weight", "hidden_1/kernel"): from_sample(8, 1e-3, 1.0)}
+        (finding,) = findings("gain-mismatch", toy_run(scale, loss=1.0))
+        assert (finding.severity, finding.explains) == (Severity.NOTE, frozenset())
+
+    def test_a_mismatch_that_the_gradient_survives_is_a_note(self):
+        (finding,) = findings("gain-mismatch", toy_run(self.SMALL, loss=1.0))
+        assert finding.severity == Severity.NOTE
+        (finding,) = findings(
+            "gain-mismatch", toy_run({**self.SMALL, ("activation_gradient", "hidden_1"): 1e-6}, loss=1.0)
+        )
+        assert finding.severity == Severity.WARNING
+
+    def test_a_small_last_layer_is_a_note(self):
+        (finding,) = findings("gain-mismatch", toy_run({("weight", "output/kernel"): 1e-3}, loss=1.0))
+        assert finding.severity == Severity.NOTE
+
+    def test_many_slightly_small_layers_add_up(self):
+        scale = {("weight", f"hidden_{i + 1}/kernel"): 0.4 for i in range(12)}
+        (finding,) = findings("gain-mismatch", toy_run(scale, hidden=12, loss=1.0))
+        assert len(finding.layers) == 12
+
+    def test_too_large_is_found(self):
+        (finding,) = findings("gain-mismatch", toy_run({("weight", "hidden_1/kernel"): 100}, loss=1.0))
+        assert (finding.variant, finding.layers) == ("too-large", ("hidden_1",))
+
+    def test_a_normalisation_behind_forgives(self):
+        run = toy_run(self.SMALL, loss=1.0)
+        cards = list(run.model.layers)
+        normalisation = LayerCard("bn", "BatchNormalization", depth=1, inbound=("hidden_1",))
+        cards[1] = replace(cards[1], inbound=("bn",))
+        cards = [cards[0], normalisation, *(replace(card, depth=i + 2) for i, card in enumerate(cards[1:]))]
+        assert not findings("gain-mismatch", replace(run, model=replace(run.model, layers=tuple(cards))))
+
+    @pytest.mark.parametrize(("fan_in", "fan_out"), [(1, 1024), (1024, 1), (9, 64), (4608, 512)])
+    @pytest.mark.parametrize("initialiser", ["glorot", "he"])
+    def test_usual_initialisers_are_silent(self, fan_in, fan_out, initialiser):
+        std = np.sqrt(2 / (fan_in + fan_out)) if initialiser == "glorot" else np.sqrt(2 / fan_in)
+        run = toy_run(put={("weight", "hidden_1/kernel", "rms"): std}, loss=1.0)
+        cards = (replace(run.model.layers[0], fan_in=fan_in, fan_out=fan_out), *run.model.layers[1:])
+        assert not findings("gain-mismatch", replace(run, model=replace(run.model, layers=cards)))
+
+    def test_a_run_that_was_not_recorded_from_the_start_is_not_judged(self):
+        assert "from the start" in reason("gain-mismatch", toy_run(self.SMALL, steps=range(5000, 5300, 10)))
+
+    def test_without_a_card_it_is_not_judged(self):
+        run = replace(toy_run(self.SMALL), model=ModelCard())
+        assert "model card" in reason("gain-mismatch", run)
+
+
+class TestConstantOutput:
+    def test_a_large_offset_with_a_sound_gradient_is_none(self):
+        assert not findings("constant-output", toy_run({("activation", "output"): 1e6}))
+
+    def test_dead_input_with_a_flat_loss_is_found(self):
+        (finding,) = findings("constant-output", toy_run({("activation", "hidden_1"): 1e-6}, loss=1.0))
+        assert finding.layers == ("output",)
+
+    def test_an_input_that_goes_straight_to_the_output_is_not_judged(self):
+        run = toy_run({("activation_gradient", "hidden_1"): 1e-7}, loss=1.0)
+        cards = (*run.model.layers[:2], replace(run.model.layers[2], inbound=("hidden_2", "input")))
+        assert "a path from the input" in reason(
+            "constant-output", replace(run, model=replace(run.model, layers=cards))
+        )
