@@ -31,7 +31,7 @@ format: $(STAMP)  ## let ruff rewrite the files
 	$(BIN)/ruff format .
 
 logs: $(STAMP)  ## record the small runs in logs/autoencoder anew
-	$(BIN)/python examples/autoencoder.py --log-dir logs/autoencoder --every 400 --no-picture
+	$(BIN)/python examples/autoencoder.py --log-dir logs/autoencoder --every 500 --no-picture
 
 clean:  ## remove the virtual environment and what the demo recorded
 	rm -rf $(VENV) logs/demo

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -135,9 +136,12 @@ def picture(log_dir: Path, names: list[str], path: Path) -> None:
 
 
 def show(results: list[Result], log_dir: Path, console: Console) -> None:
-    table = Table(title="First layer's gradient, and what the network learned")
-    for heading in ("network", "gradient\nfirst tenth", "gradient\nlast tenth", "final\nloss", "spread of\nestimate"):
-        table.add_column(heading, justify="left" if heading == "network" else "right")
+    table = Table(
+        title="First layer's gradient, and what the network learned", box=box.SIMPLE_HEAD, title_justify="left"
+    )
+    table.add_column("network", no_wrap=True)
+    for heading in ("gradient,\nfirst tenth", "gradient,\nlast tenth", "final\nloss", "spread of\nestimate"):
+        table.add_column(heading, justify="right")
     table.add_column("verdict")
     for result in results:
         numbers = (result.early_gradient, result.late_gradient, result.final_loss, result.spread)

@@ -1,0 +1,1 @@
+"""The judgement: evidence, rules and the engine that makes one diagnosis of their findings."""

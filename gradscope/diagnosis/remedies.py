@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _HEALTHY_RATIO = 1e-3
+_LARGEST_RAISE = 100  # tiny updates may have other reasons than the learning rate: go in steps
 _HE = ("rectifier", "leaky", "half_saturating")
 
 
@@ -103,13 +104,13 @@ def clip_gradients(norm: float = 1.0) -> Remedy:
 
 
 def set_learning_rate(learning_rate: float, ratio: float) -> Remedy:
-    """A learning rate that brings ‖update‖ / ‖weight‖ to about 1e-3.
+    """A learning rate that brings ‖update‖ / ‖weight‖ to about 1e-3, but raises it a hundredfold at most.
 
     Args:
         learning_rate: the present one; if it is not finite and positive the remedy names the factor only.
         ratio: the measured update-to-weight ratio, > 0.
     """
-    factor = _HEALTHY_RATIO / ratio if isfinite(ratio) and ratio > 0 else 0.1
+    factor = min(_HEALTHY_RATIO / ratio, _LARGEST_RAISE) if isfinite(ratio) and ratio > 0 else 0.1
     way = "Lower" if factor < 1 else "Raise"
     reason = f"The measured update-to-weight ratio is {number(ratio)}; about 1e-3 is healthy."
     if not (isfinite(learning_rate) and learning_rate > 0):

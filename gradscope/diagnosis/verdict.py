@@ -10,7 +10,7 @@ __all__ = ["Cause", "Diagnosis", "Finding", "Measurement", "Outcome", "Remedy", 
 
 
 class Severity(IntEnum):
-    """How bad a finding is: a ``NOTE`` informs, a ``WARNING`` may hurt, an ``ERROR`` keeps the network from learning."""
+    """How bad a finding is: a ``NOTE`` informs, a ``WARNING`` may hurt, an ``ERROR`` keeps it from learning."""
 
     NOTE = 1
     WARNING = 2

@@ -45,8 +45,8 @@ class Schedule:
             self._next_sample = step + interval
 
     def keeps_histograms(self, step: int) -> bool:
-        """Whether the sample at ``step`` keeps its histograms: about 10 + 10 ln(steps / 10) of a run do."""
+        """Whether the sample at ``step`` keeps its histograms: about 25 + 25 ln(steps / 25) of a run do."""
         if step < self._next_histogram:
             return False
-        self._next_histogram = step + max(1, step // 10)
+        self._next_histogram = step + max(1, step // 25)
         return True

@@ -28,8 +28,8 @@ class Layer:
     learns: bool
     """True where the layer owns a trainable variable that the optimizer was handed, or where that is unknown."""
     normalised: bool
-    """True where a normalisation takes this layer's output, at once or behind an activation or the like: then its scale
-    does not matter."""
+    """True where only normalisations take this layer's output, at once or behind an activation or the like: then its
+    scale does not matter."""
     frozen: bool
     """True where the layer is set not trainable, or none of its variables is."""
 
@@ -70,11 +70,16 @@ def is_normalisation(card: LayerCard) -> bool:
 
 
 def _normalised(cards: list[LayerCard], owners: set[str]) -> set[str]:
+    consumers: dict[str, list[LayerCard]] = {}
+    for card in cards:
+        for name in card.inbound or ():
+            consumers.setdefault(name, []).append(card)
     found: set[str] = set()
     for card in reversed(cards):
-        passes_on = card.name in found and card.name not in owners
-        if is_normalisation(card) or passes_on:
-            found.update(card.inbound or ())
+        behind = consumers.get(card.name, [])
+        passes = [is_normalisation(c) or (c.name in found and c.name not in owners) for c in behind]
+        if passes and all(passes):
+            found.add(card.name)
     return found
 
 

@@ -47,7 +47,9 @@ class ConstantOutput(Rule):
     """
 
     name: ClassVar[str] = "constant-output"
-    min_output_share: float = limit(1e-4, "1", "about 1e-6 in the failing autoencoder, 0.1 to 10 in healthy networks")
+    min_output_share: float = limit(
+        1e-4, "1", "1e-6 to 5e-6 in the failing autoencoder, 1 to 40 in simulated healthy networks"
+    )
     min_gradient_ratio: float = limit(1e-2, "1", "below it the small share comes from the gradient, not from an offset")
 
     def check(self, flow: Flow, window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
@@ -84,7 +86,7 @@ class ConstantOutput(Rule):
                     self.min_output_share,
                     "1",
                     layer.name,
-                    "0.1 to 10",
+                    "1 to 40",
                 ),
             ),
             remedies=(remedies.initialise(flow.layers), remedies.scale_input()),

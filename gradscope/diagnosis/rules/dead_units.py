@@ -53,7 +53,9 @@ class DeadUnits(Rule):
     """
 
     name: ClassVar[str] = "dead-units"
-    max_dead_unit_fraction: float = limit(0.5, "1", "half of the layer; healthy ReLU layers show up to about 0.3")
+    max_dead_unit_fraction: float = limit(
+        0.5, "1", "half of the layer; few layers of simulated healthy networks reach it, and then as a note"
+    )
     error_dead_unit_fraction: float = limit(0.95, "1", "practically nothing passes the layer")
 
     def check(self, run: Run, layers: tuple[Layer, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
@@ -107,7 +109,7 @@ class DeadUnits(Rule):
             first_step=first,
             last_step=last,
             measurements=tuple(
-                Measurement("dead_unit_fraction", level, bound, "1", name, "below 0.3")
+                Measurement("dead_unit_fraction", level, bound, "1", name, "below 0.5")
                 for name, level in zip(names, levels, strict=True)
             ),
             remedies=_remedies(found, run, from_start=from_start),

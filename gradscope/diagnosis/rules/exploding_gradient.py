@@ -52,8 +52,10 @@ class ExplodingGradient(Rule):
     """
 
     name: ClassVar[str] = "exploding-gradient"
-    max_gradient_ratio: float = limit(1e3, "1", "healthy deep nets stay within 100 across depth")
-    max_gradient_growth: float = limit(1e3, "1", "over the run's own past; noise of batches of one stays within 100")
+    max_gradient_ratio: float = limit(1e3, "1", "simulated healthy networks show 0.003 to 85")
+    max_gradient_growth: float = limit(
+        1e3, "1", "over the run's own past; simulated healthy batches of one stay below 20"
+    )
     max_update_to_weight_ratio: float = limit(0.1, "1", "a hundred times the healthy 1e-3")
 
     def check(

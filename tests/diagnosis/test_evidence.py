@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import doctest
+from dataclasses import replace
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+from gradscope.diagnosis.evidence import EVIDENCE, Evidence
+from gradscope.diagnosis.example import toy_run
+from gradscope.diagnosis.rule import NotJudged
+from gradscope.model_card import LayerCard, ModelCard, VariableCard
+from gradscope.run import Run
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["engine", "evidence", "example", "layer_code", "wording"],
+)
+def test_examples_run(module):
+    result = doctest.testmod(import_module(f"gradscope.diagnosis.{module}"))
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_every_evidence_is_documented_and_computable():
+    evidence = Evidence(toy_run())
+    for name, function in EVIDENCE.items():
+        assert function.__doc__
+        assert evidence[name] is evidence[name]
+
+
+def chain(*cards: LayerCard) -> Run:
+    return Run(
+        "x", np.arange(1), (), np.zeros((1, 0, 0)), model=ModelCard(cards, (VariableCard("add/w", "add", "w", (1,)),))
+    )
+
+
+def test_a_layer_counts_as_normalised_only_if_nothing_else_takes_its_output():
+    stem = LayerCard("stem", "Conv2D", 0, inbound=("input",))
+    relu = LayerCard("relu", "ReLU", 1, inbound=("stem",))
+    bn = LayerCard("bn", "BatchNormalization", 2, inbound=("relu",))
+    normalised = {layer.name: layer.normalised for layer in Evidence(chain(stem, relu, bn))["layers"]}
+    assert normalised == {"stem": True, "relu": True, "bn": False}
+    add = LayerCard("add", "Add", 3, inbound=("bn", "stem"))
+    assert not Evidence(chain(stem, relu, bn, add))["layers"][0].normalised
+
+
+def test_layers_without_a_card_stand_in_recorded_order():
+    layers = Evidence(toy_run(card=False))["layers"]
+    assert [(layer.name, layer.is_output) for layer in layers] == [
+        ("hidden_1", False),
+        ("hidden_2", False),
+        ("output", True),
+    ]
+
+
+def test_kernels_leave_out_biases_and_frozen_layers():
+    names = [kernel.name for kernel in Evidence(toy_run(frozen=["hidden_1"]))["kernels"]]
+    assert names == ["hidden_2/kernel", "output/kernel"]
+
+
+def test_early_and_late_follow_steps_not_samples():
+    steps = [*range(10), *range(100, 1000, 100)]
+    window = Evidence(toy_run(steps=steps))["window"]
+    assert window.steps[window.early].tolist() == list(range(10))
+    assert window.steps[window.late].tolist() == [600, 700, 800, 900]
+    assert not window.brief
+
+
+def test_the_window_ends_before_the_first_broken_step():
+    run = toy_run(put={("gradient", "hidden_1/kernel", "nan_count"): [0] * 20 + [1] * 10})
+    window = Evidence(run)["window"]
+    assert window.cut == 200
+    assert window.steps[window.usable].max() == 190
+    assert window.steps[window.late].max() == 190
+
+
+def test_a_run_that_breaks_at_once_has_no_window():
+    run = toy_run(put={("gradient", "hidden_1/kernel", "nan_count"): [0, 0] + [1] * 28})
+    with pytest.raises(NotJudged, match="only 2 sampled steps lie before step 20"):
+        Evidence(run)["window"]
+
+
+def test_the_flow_is_relative_to_the_outputs_gradient():
+    run = toy_run({("activation_gradient", "hidden_1"): 1e-3, ("activation_gradient", "output"): 10.0})
+    flow = Evidence(run)["flow"]
+    np.testing.assert_allclose(flow.gradient[0], [1e-4, 0.1], rtol=1e-5)
+    assert flow.head == (0,)
+
+
+def test_a_zero_output_gradient_gives_no_ratio():
+    run = toy_run({("activation_gradient", "output"): [0.0, *[1.0] * 29]})
+    assert np.isnan(Evidence(run)["flow"].gradient[0]).all()
+
+
+def test_logits_stand_in_for_a_softmax_output():
+    run = toy_run(activation="softmax")
+    kinds = [
+        replace(key, kind="preactivation_gradient")
+        if (key.kind, key.name) == ("activation_gradient", "output")
+        else key
+        for key in run.tensors
+    ]
+    flow = Evidence(replace(run, tensors=tuple(kinds)))["flow"]
+    assert not flow.missing
+    assert np.isfinite(flow.gradient).all()
+
+
+def test_unknown_connections_judge_the_input_side_third():
+    flow = Evidence(toy_run(hidden=9, card=False))["flow"]
+    assert flow.head == (0, 1, 2)
+
+
+def test_coming_down_from_a_leap_of_the_loss_is_no_learning():
+    trend = Evidence(toy_run(loss=[1.0, 1e8, 1e7, *[0.8] * 27]))["loss_trend"]
+    assert not trend.fallen
+
+
+def test_a_negative_loss_is_neither_fallen_nor_falling():
+    trend = Evidence(toy_run(loss=np.linspace(-1, -5, 30)))["loss_trend"]
+    assert trend.flat
