@@ -1,6 +1,6 @@
 """Collector: gathers the tensors of one training step, measures them in graph and carries the numbers out.
 
-Numbers leave the graph through `tf.Variable` buffers, written inside the step and read once after it. That works in a
+Numbers leave the graph through one `tf.Variable`, written inside the step and read once after it. That works in a
 `tf.function`, under XLA, inside the loop of ``steps_per_execution`` and eagerly alike.
 """
 
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.histograms import BUCKETS
 from gradscope.recording.frameworks import tf
-from gradscope.recording.statistics import MOMENTS, measure
+from gradscope.recording.statistics import MOMENTS, measure, measure_large
 from gradscope.run import TensorKey
 
 __all__ = ["Collector", "Layout", "Measured"]
@@ -28,12 +29,18 @@ ScalarKey = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Layout:
-    """What the buffers of one trace of the step hold, in order."""
+    """What one trace of the step measures, in order."""
 
     tensors: tuple[TensorKey, ...]
     scalars: tuple[ScalarKey, ...]
     units: tuple[tuple[str, int], ...]
-    """(layer, number of units) of each stretch of the silent-unit buffer."""
+    """(layer, number of units) of each stretch of the silent-unit numbers."""
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Lengths of the parts of a buffer: moments, histograms, scalars, silent units."""
+        rows = len(self.tensors)
+        return rows * len(MOMENTS), rows * BUCKETS, len(self.scalars), sum(units for _, units in self.units)
 
 
 @dataclass(frozen=True)
@@ -49,46 +56,49 @@ class Measured:
     silent_units: npt.NDArray[np.float32]
     """1 where a unit was zero on every example of the batch; see `Layout.units`."""
 
+    @classmethod
+    def unpack(cls, layout: Layout, numbers: npt.NDArray[np.float32]) -> Measured:
+        """From the numbers of a buffer, float32 ``[sum(layout.sizes)]``."""
+        ends = np.cumsum(layout.sizes)
+        moments, histograms, scalars, silent = np.split(numbers, ends[:-1])
+        counts = histograms.reshape(-1, BUCKETS).astype(np.int32)
+        counts[:, -1] = 0  # where the graph counted NaN and infinities
+        return cls(layout, moments.reshape(-1, len(MOMENTS)), counts, scalars, silent)
 
-class _Buffers:
-    """Variables that hold the numbers of one layout between the step and the host."""
 
-    def __init__(self, layout: Layout, rows: Any, histograms: Any, scalars: Any, units: Any) -> None:
+class _Buffer:
+    """The variable that holds the numbers of one layout between the step and the host: a serial number, then they."""
+
+    def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        shapes = [(rows, tf.float32), (histograms, tf.int32), (scalars, tf.float32), (units, tf.float32)]
-        # Not tracked by the model and outside its strategy's reach: plain variables of the host program.
+        self.serial = 0.0
         with tf.init_scope():
-            self.variables = [tf.Variable(tf.zeros(t.shape, dtype), trainable=False) for t, dtype in shapes]
+            self.variable = tf.Variable(tf.zeros([1 + sum(layout.sizes)]), trainable=False)
 
-    def write(self, *tensors: Any) -> None:
-        for variable, tensor in zip(self.variables, tensors, strict=True):
-            variable.assign(tensor)
-
-    def read(self) -> Measured:
-        moments, histograms, scalars, units = (variable.numpy() for variable in self.variables)
-        histograms = histograms.copy()
-        histograms[:, -1] = 0  # where the graph counted NaN and infinities
-        return Measured(self.layout, moments, histograms, scalars, units)
+    def read(self) -> npt.NDArray[np.float32] | None:
+        """The numbers, if they were written since they were last read."""
+        numbers: npt.NDArray[np.float32] = self.variable.numpy()
+        if numbers[0] == self.serial:
+            return None
+        self.serial = float(numbers[0])
+        return numbers[1:]
 
 
 class Collector:
     """Between `begin` and `flush` of one step: `tensor`, `scalar` and `units` note what is to be measured.
 
-    A step is traced once per kind of batch; each trace that differs in what it holds has buffers of its own, and the
-    ``stamp`` says which of them the step that just ran has written.
+    A step is traced once per kind of batch, and traces that differ in what they measure have buffers of their own.
     """
 
     def __init__(self) -> None:
-        self._buffers: list[_Buffers] = []
-        with tf.init_scope():
-            self._stamp = tf.Variable(-1, trainable=False, dtype=tf.int32)
+        self._buffers: list[_Buffer] = []
         self._active = False
         self._graph: Any = None
         self._reset()
 
     def _reset(self) -> None:
         self._tensors: dict[TensorKey, Any] = {}
-        self._moments: dict[TensorKey, tuple[Any, Any]] = {}
+        self._measured: dict[TensorKey, tuple[Any, Any]] = {}
         self._scalars: dict[ScalarKey, Any] = {}
         self._units: dict[str, Any] = {}
 
@@ -99,14 +109,14 @@ class Collector:
         self._active = True
 
     @property
-    def listening(self) -> bool:
-        """Whether the caller stands in the step's own graph: tensors of an inner one (a loop's) may not leave it."""
-        return self._active and _current_graph() is self._graph
-
-    @property
     def active(self) -> bool:
         """Whether a step is being noted, be it in this graph or around it."""
         return self._active
+
+    @property
+    def listening(self) -> bool:
+        """Whether the caller stands in the step's own graph: tensors of an inner one (a loop's) may not leave it."""
+        return self._active and _current_graph() is self._graph
 
     def noted(self, kind: str) -> list[TensorKey]:
         """The tensors of that kind noted in this step."""
@@ -120,11 +130,11 @@ class Collector:
         """Note a tensor of any shape and real dtype; the first of its key wins."""
         if key in self._tensors:
             return
-        flat = tf.reshape(tf.cast(tf.convert_to_tensor(value), tf.float32), [1, -1])
+        flat = tf.reshape(tf.cast(tf.convert_to_tensor(value), tf.float32), [-1])
         self._tensors[key] = flat
         size = flat.shape.num_elements()
         if size is not None and size > _STACK_ENTRIES:
-            self._moments[key] = measure(flat)
+            self._measured[key] = measure_large(flat)
 
     def scalar(self, key: ScalarKey, value: Any) -> None:
         """Note a single number."""
@@ -138,10 +148,10 @@ class Collector:
         """Forget a tensor noted before."""
         for key in [key for key in self.noted(kind) if key.name == name]:
             del self._tensors[key]
-            self._moments.pop(key, None)
+            self._measured.pop(key, None)
 
     def flush(self) -> None:
-        """End the step: measure what was noted and write it into the buffers."""
+        """End the step: measure what was noted and write it into its buffer."""
         self._active = False
         self._measure_stacks()
         layout = Layout(
@@ -149,40 +159,44 @@ class Collector:
             scalars=tuple(self._scalars),
             units=tuple((layer, int(silent.shape[0])) for layer, silent in self._units.items()),
         )
-        moments = tf.concat([self._moments[key][0] for key in layout.tensors] or [tf.zeros([0, len(MOMENTS)])], axis=0)
-        histograms = tf.concat(
-            [self._moments[key][1] for key in layout.tensors] or [tf.zeros([0, 2048], tf.int32)], axis=0
-        )
-        scalars = tf.stack(list(self._scalars.values())) if self._scalars else tf.zeros([0])
-        units = tf.concat(list(self._units.values()) or [tf.zeros([0])], axis=0)
-        moments = tf.ensure_shape(moments, [len(layout.tensors), len(MOMENTS)])
-        histograms = tf.ensure_shape(histograms, [len(layout.tensors), 2048])
-        number = next((i for i, buffers in enumerate(self._buffers) if buffers.layout == layout), None)
-        if number is None:
-            number = len(self._buffers)
-            self._buffers.append(_Buffers(layout, moments, histograms, scalars, units))
-        self._buffers[number].write(moments, histograms, scalars, units)
-        self._stamp.assign(number)
+        buffer = next((buffer for buffer in self._buffers if buffer.layout == layout), None)
+        if buffer is None:
+            buffer = _Buffer(layout)
+            self._buffers.append(buffer)
+        measured = [self._measured[key] for key in layout.tensors]
+        parts = [
+            [buffer.variable[0] + 1.0],
+            *(tf.reshape(moments, [-1]) for moments, _ in measured),
+            *(tf.cast(tf.reshape(histogram, [-1]), tf.float32) for _, histogram in measured),
+            *([tf.stack(list(self._scalars.values()))] if self._scalars else []),
+            *self._units.values(),
+        ]
+        buffer.variable.assign(tf.ensure_shape(tf.concat(parts, axis=0), buffer.variable.shape))
         self._reset()
 
     def _measure_stacks(self) -> None:
         groups: dict[Any, list[TensorKey]] = defaultdict(list)
         for key, flat in self._tensors.items():
-            if key not in self._moments:
+            if key not in self._measured:
                 size = flat.shape.num_elements()
                 groups[key if size is None else size].append(key)
         for keys in groups.values():
-            moments, histograms = measure(tf.concat([self._tensors[key] for key in keys], axis=0))
+            moments, histograms = measure(tf.stack([self._tensors[key] for key in keys]))
             for row, key in enumerate(keys):
-                self._moments[key] = (moments[row : row + 1], histograms[row : row + 1])
+                self._measured[key] = (moments[row], histograms[row])
 
     def read(self) -> Measured | None:
-        """The numbers of the step that just ran; None if it wrote none."""
-        number = int(self._stamp.numpy())
-        if number < 0:
-            return None
-        self._stamp.assign(-1)
-        return self._buffers[number].read()
+        """The numbers of the step that just ran; None if it wrote none.
+
+        Reads one buffer as long as batches are of one kind: the one that was written last is looked at first.
+        """
+        for buffer in list(self._buffers):
+            numbers = buffer.read()
+            if numbers is not None:
+                self._buffers.remove(buffer)
+                self._buffers.insert(0, buffer)
+                return Measured.unpack(buffer.layout, numbers)
+        return None
 
 
 def _current_graph() -> Any:

@@ -16,6 +16,7 @@ from gradscope.recording.statistics import (
     dead_units,
     example_std,
     measure,
+    measure_large,
     saturated_fraction,
 )
 
@@ -143,3 +144,20 @@ def test_example_std_is_across_examples_only():
 
 def test_saturated_fraction():
     assert saturated_fraction(tf.constant([0.0, -0.2, 0.04, 1.0]), 0.05).numpy() == 0.5
+
+
+@settings(max_examples=100, deadline=None)
+@given(TENSORS)
+def test_the_quick_way_and_the_careful_one_agree(values):
+    flat = tf.reshape(tf.constant(values), [-1])
+    quick, careful = (
+        function(argument)[0].numpy()[0] for function, argument in ((measure_large, flat), (measure, flat[None]))
+    )
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
+    np.testing.assert_allclose(quick, careful, rtol=1e-4, atol=1e-6 * largest + 1e-36)
+
+
+def test_the_quick_way_does_not_lose_a_small_spread_around_a_large_mean():
+    values = np.random.default_rng(0).normal(1000, 0.01, size=100_000).astype(np.float32)
+    moments = dict(zip(MOMENTS, measure_large(tf.constant(values))[0].numpy()[0], strict=True))
+    assert moments["std"] == pytest.approx(values.astype(np.float64).std(), rel=1e-3)
