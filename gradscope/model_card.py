@@ -6,7 +6,7 @@ Layers stand in forward call order. Reading tolerates unknown fields, so that a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 __all__ = ["ActivationCard", "LayerCard", "ModelCard", "VariableCard"]
@@ -90,6 +90,10 @@ class ModelCard:
     def variable(self, name: str) -> VariableCard | None:
         """The variable of that name, or None."""
         return next((variable for variable in self.variables if variable.name == name), None)
+
+    def with_settings(self, settings: Mapping[str, Any]) -> ModelCard:
+        """The same card with these settings besides its own."""
+        return replace(self, settings={**self.settings, **settings})
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``json.dumps``."""

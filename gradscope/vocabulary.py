@@ -140,7 +140,7 @@ STEP_STATISTICS: tuple[Statistic, ...] = (
     Statistic("clipped_fraction", "share of gradient entries changed by clipping", "1", "[0, 1]"),
     Statistic("loss_scale", "factor the loss was multiplied by under mixed precision", "1", "(0, inf)"),
     Statistic("example_count", "examples in the batch", "examples", "[0, inf)"),
-    Statistic("recording_seconds", "time gradscope took beyond the step itself, on the host", "s", "[0, inf)"),
+    Statistic("recording_seconds", "what sampling this step cost beyond a plain step", "s", "[0, inf)"),
 )
 STEP_STATISTIC_NAMES: tuple[str, ...] = tuple(s.name for s in STEP_STATISTICS)
 

@@ -32,14 +32,14 @@ class Assembler:
     def __init__(self) -> None:
         self._windows: dict[str, deque[tuple[float, npt.NDArray[np.float32]]]] = {}
 
-    def assemble(self, measured: Measured, step: int, *, keep_histograms: bool, started: float) -> Sample:
+    def assemble(self, measured: Measured, step: int, *, keep_histograms: bool, seconds: float) -> Sample:
         """The sample of one step.
 
         Args:
             measured: as the collector read it.
             step: optimizer step, 0-based.
             keep_histograms: whether the sample carries its histograms.
-            started: `time.perf_counter` when the host's own work on this sample began.
+            seconds: what sampling this step cost the training.
         """
         tensors = measured.layout.tensors
         values = np.full((len(tensors), len(STATISTIC_NAMES)), np.nan, np.float32)
@@ -66,7 +66,7 @@ class Assembler:
         step_statistics["global_gradient_norm"] = _global_norm(values, row, "gradient")
         if any(kind == "clipped_gradient" for kind, _ in row):
             step_statistics["global_clipped_gradient_norm"] = _global_norm(values, row, "clipped_gradient")
-        step_statistics["recording_seconds"] = time.perf_counter() - started
+        step_statistics["recording_seconds"] = seconds
         return Sample(
             step=step,
             wall_time=time.time(),

@@ -65,6 +65,22 @@ class Measured:
         counts[:, -1] = 0  # where the graph counted NaN and infinities
         return cls(layout, moments.reshape(-1, len(MOMENTS)), counts, scalars, silent)
 
+    def joined(self, probe: Measured) -> Measured:
+        """These numbers and those of a probe batch, whose tensors are of kind ``probe_activation`` and so on."""
+        seen = probe.layout
+        layout = Layout(
+            self.layout.tensors + tuple(TensorKey(f"probe_{k.kind}", k.name, k.layer) for k in seen.tensors),
+            self.layout.scalars + tuple((f"probe_{kind}", name, what) for kind, name, what in seen.scalars),
+            self.layout.units,
+        )
+        return Measured(
+            layout,
+            np.concatenate([self.moments, probe.moments]),
+            np.concatenate([self.histograms, probe.histograms]),
+            np.concatenate([self.scalars, probe.scalars]),
+            self.silent_units,
+        )
+
 
 class _Buffer:
     """The variable that holds the numbers of one layout between the step and the host: a serial number, then they."""

@@ -1,52 +1,116 @@
-"""Log: the run's event file, opened with the first sample and concluded with the diagnosis."""
+"""Log: the run's event file, written by a thread of its own and concluded with the diagnosis."""
 
 from __future__ import annotations
 
+import atexit
+import queue
 import sys
+import threading
+import weakref
+from collections.abc import Callable
 from typing import Any
 
+from gradscope.errors import RecordingError
 from gradscope.events.writer import EventWriter
-from gradscope.recording.assemble import DEAD_UNIT_WINDOW, Assembler
+from gradscope.model_card import ModelCard
+from gradscope.recording.assemble import Assembler
 from gradscope.recording.collector import Measured
-from gradscope.recording.sampled_step import SampledStep
-from gradscope.recording.trouble import Trouble
+from gradscope.recording.trouble import Trouble, describe_error
 
 __all__ = ["Log"]
 
+_QUEUE_LENGTH = 16
+"""Samples that may wait to be written; training waits for the disk only when it is this far behind."""
+_PATIENCE_SECONDS = 30.0
+"""How long training waits for a writer that does not answer before it goes on without."""
+
 
 class Log:
-    """Writes what sampled steps measured; raises OSError where the disk refuses."""
+    """Takes what sampled steps measured, and writes it off the training thread.
+
+    A failure to write is reported once; `failed` is then True, and what comes later is dropped.
+    """
 
     def __init__(self, log_dir: str, trouble: Trouble) -> None:
         self._log_dir = log_dir
         self._trouble = trouble
         self._assembler = Assembler()
         self._writer: EventWriter | None = None
-        self._described: SampledStep | None = None
+        self._described: ModelCard | None = None
+        self._work: queue.Queue[Callable[[], None] | None] = queue.Queue(_QUEUE_LENGTH)
+        self._thread: threading.Thread | None = None
+        self.failed = False
 
     @property
     def is_open(self) -> bool:
-        """Whether anything was written."""
-        return self._writer is not None
+        """Whether anything was handed over to be written."""
+        return self._described is not None
 
-    def write(
-        self,
-        step: int,
-        sampled: SampledStep,
-        measured: Measured,
-        *,
-        keep_histograms: bool,
-        settings: dict[str, Any],
-        started: float,
-    ) -> None:
-        """Write one sampled step, and the model card before the first of each model."""
-        writer = self._open(step)
-        if self._described is not sampled:
-            card = sampled.model_card({**settings, "dead_unit_window": DEAD_UNIT_WINDOW})
-            writer.write_model_card(card, step)
-            self._described = sampled
-        sample = self._assembler.assemble(measured, step, keep_histograms=keep_histograms, started=started)
-        writer.write_sample(sample)
+    # -- on the training thread --------------------------------------------------------------------------------------
+
+    def write(self, step: int, measured: Measured, card: ModelCard, *, keep_histograms: bool, seconds: float) -> None:
+        """Hand over one sampled step; the card is written before the first sample of each model."""
+        is_new = card is not self._described
+        self._described = card
+
+        def work() -> None:
+            writer = self._open(step)
+            if is_new:
+                writer.write_model_card(card, step)
+            writer.write_sample(
+                self._assembler.assemble(measured, step, keep_histograms=keep_histograms, seconds=seconds)
+            )
+
+        self._hand_over(work)
+
+    def conclude(self, step: int, settings: dict[str, Any], *, say: bool) -> None:
+        """Judge what was recorded so far, write the report for TensorBoard's Text tab, and print the verdict.
+
+        Args:
+            step: the last step.
+            settings: what is known about the run only now; added to the model card.
+            say: whether to print.
+        """
+        sentences: list[str] = []
+        self._hand_over(lambda: sentences.append(self._judge(step, settings)))
+        self._finish()
+        if say and sentences:
+            sys.stdout.write(f"gradscope: {sentences[0]}\n  The whole report: gradscope check {self._log_dir}\n")
+
+    def _hand_over(self, work: Callable[[], None]) -> None:
+        if self.failed:
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="gradscope-log", daemon=True)
+            self._thread.start()
+            atexit.register(_finish_at_exit, weakref.ref(self))
+        if not self._thread.is_alive():
+            raise RecordingError("the thread that writes the log has died")
+        try:
+            self._work.put(work, timeout=_PATIENCE_SECONDS)
+        except queue.Full:
+            raise RecordingError(f"the log was not written for {_PATIENCE_SECONDS:.0f} s") from None
+
+    def _finish(self) -> None:
+        """Wait until all is written, and let the thread go; a later write starts another."""
+        if self._thread is not None and self._thread.is_alive():
+            self._work.put(None, timeout=_PATIENCE_SECONDS)
+            self._thread.join(_PATIENCE_SECONDS)
+        self._thread = None
+
+    # -- on the log's own thread -------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            if self.failed:
+                continue
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001  nothing on our side may end a training run
+                self.failed = True
+                self._trouble.report(f"recording stops, training goes on: {describe_error(error)}")
+        if self._writer is not None:
+            self._writer.close()
 
     def _open(self, step: int) -> EventWriter:
         if self._writer is None:
@@ -54,22 +118,25 @@ class Log:
             self._writer = writer
             for text in self._trouble.texts:
                 writer.write_trouble(text, step)
-            self._trouble.write = lambda text: writer.write_trouble(text, step)
+            # A trouble is noted on the training thread, and may be about the log itself.
+            self._trouble.write = lambda text: self._hand_over(lambda: writer.write_trouble(text, step))
         return self._writer
 
-    def conclude(self, step: int, *, say: bool) -> None:
-        """Judge what was recorded so far, write the report for TensorBoard's Text tab, and print the verdict."""
+    def _judge(self, step: int, settings: dict[str, Any]) -> str:
         from gradscope.diagnosis.engine import diagnose
         from gradscope.events.reader import read_run
         from gradscope.reports.json_document import to_json
         from gradscope.reports.markdown import to_markdown
 
-        if self._writer is None:
-            return
-        self._writer.close()  # until training goes on, if it does
+        writer = self._open(step)
+        if self._described is not None:
+            writer.write_model_card(self._described.with_settings(settings), step)
         diagnosis = diagnose(read_run(self._log_dir))
-        self._writer.write_findings(to_json(diagnosis), step)
-        self._writer.write_report(to_markdown(diagnosis), step)
-        self._writer.close()
-        if say:
-            sys.stdout.write(f"gradscope: {diagnosis.sentence}\n  The whole report: gradscope check {self._log_dir}\n")
+        writer.write_findings(to_json(diagnosis), step)
+        writer.write_report(to_markdown(diagnosis), step)
+        return diagnosis.sentence
+
+
+def _finish_at_exit(log: weakref.ref[Log]) -> None:
+    if (alive := log()) is not None:
+        alive._finish()  # noqa: SLF001  the same module

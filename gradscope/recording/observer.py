@@ -52,6 +52,8 @@ class Observer:
     _calls: dict[str, int] = field(default_factory=dict)
     _origin: dict[int, str] = field(default_factory=dict)
     _alive: list[Any] = field(default_factory=list)
+    _given: list[tuple[dict[str, Any], Sequence[Any]]] = field(default_factory=list)
+    """Weights and variables of the gradients a loop gave itself."""
     _elsewhere: set[str] = field(default_factory=set)
     """Layers called in another graph: a loop's body, or the scratch graph in which Keras builds a model."""
 
@@ -62,6 +64,9 @@ class Observer:
 
     def end(self) -> None:
         """The step is over: write what was noted."""
+        for weights, variables in self._given:
+            self.after_apply(weights, variables)
+        self.frozen()
         for key in list(self.collector.noted("preactivation_gradient")):
             if self.collector.has("activation_gradient", key.name):
                 self.collector.drop("preactivation_gradient", key.name)
@@ -71,10 +76,18 @@ class Observer:
             self.trouble.report(f"layer {path} runs in a loop or branch of the graph: its output is not recorded")
         self._forget()
 
+    def end_loop_step(self, outputs: Any) -> None:
+        """A step of a loop of one's own is over; a scalar it returns, alone or as ``"loss"``, is the loss."""
+        loss: Any = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if tf.is_tensor(loss) and loss.dtype.is_floating and loss.shape.rank == 0:
+            self.loss_computed(loss)
+        self.end()
+
     def _forget(self) -> None:
         self._calls.clear()
         self._origin.clear()
         self._alive.clear()
+        self._given.clear()
         self._elsewhere.clear()
 
     # -- the model ---------------------------------------------------------------------------------------------------
@@ -245,11 +258,12 @@ class Observer:
             scale = _loss_scale(optimizer)
             if scale is not None:
                 self.collector.scalar(("step", "", "loss_scale"), scale)
-            self.collector.scalar(("step", "", "learning_rate"), optimizer.learning_rate)
+            if optimizer is not None:
+                self.collector.scalar(("step", "", "learning_rate"), optimizer.learning_rate)
             unscaled = [_unscaled(gradient, scale) for gradient in gradients]
             for item, gradient in zip(named, unscaled, strict=True):
                 self.optimized.add(item.name)
-                weights[item.name] = tf.identity(tf.convert_to_tensor(item.variable.value))
+                weights[item.name] = tf.identity(_value(item.variable))
                 self.collector.tensor(TensorKey("weight", item.name, item.layer), weights[item.name])
                 if gradient is None:
                     self.disconnected.add(item.name)
@@ -280,8 +294,14 @@ class Observer:
             for variable in variables:
                 item = self.names.of(variable)
                 if item.name in weights:
-                    after = tf.convert_to_tensor(item.variable.value)
+                    after = _value(item.variable)
                     self.collector.tensor(TensorKey("update", item.name, item.layer), after - weights[item.name])
+
+    def gradients_given(self, grads_and_vars: Sequence[tuple[Any, Any]]) -> None:
+        """A loop without a Keras optimizer says what it is about to apply; its updates are noted when the step ends."""
+        gradients = [gradient for gradient, _ in grads_and_vars]
+        variables = [variable for _, variable in grads_and_vars]
+        self._given.append((self.before_apply(None, gradients, variables), variables))
 
     def frozen(self) -> None:
         """Note the weights of the variables that are not trained."""
@@ -289,7 +309,7 @@ class Observer:
             with _scope(), self.trouble.instead_of_raising("the frozen weights are not recorded"):
                 for item in self.names.variables:
                     if not item.variable.trainable and not self.collector.has("weight", item.name):
-                        self.collector.tensor(TensorKey("weight", item.name, item.layer), item.variable.value)
+                        self.collector.tensor(TensorKey("weight", item.name, item.layer), _value(item.variable))
 
 
 def _scope() -> Any:
@@ -298,6 +318,11 @@ def _scope() -> Any:
 
 def _tensors(structure: Any) -> list[Any]:
     return [leaf for leaf in tf.nest.flatten(structure) if tf.is_tensor(leaf)]
+
+
+def _value(variable: Any) -> Any:
+    value = variable.value  # a property of Keras' variables, a method of TensorFlow's
+    return tf.convert_to_tensor(value() if callable(value) else value)
 
 
 def _loss_scale(optimizer: Any) -> Any:

@@ -1,38 +1,46 @@
-"""Recorder: the Keras callback that records a training run."""
+"""Recorder: records a training run, as a Keras callback or around a loop of one's own."""
 
 from __future__ import annotations
 
+import functools
 import os
-import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gradscope.errors import RecordingError
 from gradscope.recording.frameworks import keras
 from gradscope.recording.log import Log
-from gradscope.recording.sampled_step import SampledStep
+from gradscope.recording.sampled_step import SampledStep, loop_step, train_function
 from gradscope.recording.schedule import Schedule
+from gradscope.recording.session import Session
 from gradscope.recording.trouble import Trouble
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 __all__ = ["Recorder"]
+
+Step = TypeVar("Step", bound=Callable[..., Any])
 
 
 class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     """Records the real training step: weights, gradients, updates, activations, and what flows back through them.
 
-    Sampled steps run a second compiled train function that measures as it trains; all other steps run the model's own,
+    Sampled steps run a second compiled function that measures as it trains; all other steps run the model's own,
     untouched. Between sampled steps the model, its layers and its optimizer are exactly as they were. Nothing a
     Recorder does ends or changes a training run: what fails is logged once (logger ``gradscope``) and recording goes on
     with less, or stops.
 
     Args:
         log_dir: where to write; made if it is not there. The event file joins what TensorBoard already shows there.
-        every: sample every n-th step, from step 0; None (the default) samples densely at first and sparsely later, see
+        every: sample every n-th step, from step 0; None (the default) adapts the interval to ``overhead``.
+        overhead: share of the training time that recording may take, tracing the first sampled step left out; see
             `gradscope.recording.schedule.Schedule`.
         summary: whether to print the verdict when training ends.
 
     Raises:
-        RecordingError: ``every`` is not a whole number >= 1, or ``log_dir`` is not a path.
+        RecordingError: ``every`` is not a whole number >= 1, ``overhead`` not in (0, 1], or ``log_dir`` not a path.
         MissingDependencyError: TensorFlow or Keras 3 on the tensorflow backend is missing.
 
     Example:
@@ -46,81 +54,140 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         [0, 1]
     """
 
-    def __init__(self, log_dir: str | os.PathLike[str], *, every: int | None = None, summary: bool = True) -> None:
+    def __init__(
+        self,
+        log_dir: str | os.PathLike[str],
+        *,
+        every: int | None = None,
+        overhead: float = 0.01,
+        summary: bool = True,
+    ) -> None:
         super().__init__()
         if not isinstance(log_dir, (str, os.PathLike)):
             raise RecordingError(f"log_dir={log_dir!r}: give a path as str or os.PathLike")
         self.log_dir = os.fspath(log_dir)
-        self.every = every
         self.summary = summary
-        self._schedule = Schedule(every)
-        self._trouble = Trouble()
-        self._log = Log(self.log_dir, self._trouble)
-        self._next_step = 0
-        self._step: SampledStep | None = None
-        self._stopped = False
+        trouble = Trouble()
+        self._session = Session(Schedule(every, overhead), Log(self.log_dir, trouble), trouble)
 
-    # -- the callback ------------------------------------------------------------------------------------------------
+    # -- in fit() ----------------------------------------------------------------------------------------------------
     # on_train_batch_end is left alone on purpose: as long as no callback overrides it, Keras need not wait for the
     # logs of every step.
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Find out where this run goes on."""
-        self._guarded(self._catch_up)
+        self._catch_up()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Follow the optimizer's own count, where it is ahead of ours."""
-        self._guarded(self._catch_up)
+        self._catch_up()
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Swap in the sampled step, if this one is to be sampled."""
-        span = int(getattr(self.model, "steps_per_execution", 1) or 1)
-        step, self._next_step = self._next_step, self._next_step + span
-        if not self._stopped and self._schedule.samples(step, span):
-            self._guarded(lambda: self._swap_in(step + span - 1))
+        step = self._session.begin_step(int(getattr(self.model, "steps_per_execution", 1) or 1))
+        if step is not None:
+            with self._session.guarded():
+                self._swap_in(step)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """What comes between epochs is no training time."""
+        self._session.schedule.clock.pause()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Write the diagnosis into the log, and say it."""
-        if not self._stopped and self._log.is_open:
-            self._guarded(lambda: self._log.conclude(self._next_step - 1, say=self.summary))
-
-    # -- how it is done ----------------------------------------------------------------------------------------------
-
-    def _guarded(self, action: Callable[[], None]) -> None:
-        before = len(self._trouble.texts)
-        with self._trouble.instead_of_raising("recording stops, training goes on"):
-            action()
-        if len(self._trouble.texts) > before and self._trouble.texts[-1].startswith("recording stops"):
-            self._stopped = True
+        self._session.conclude(say=self.summary)
 
     def _catch_up(self) -> None:
-        optimizer = getattr(self.model, "optimizer", None)
-        if optimizer is not None:
-            self._next_step = max(self._next_step, int(optimizer.iterations.numpy()))
+        with self._session.guarded():
+            optimizer = getattr(self.model, "optimizer", None)
+            if optimizer is not None:
+                self._session.catch_up(int(optimizer.iterations.numpy()))
 
     def _swap_in(self, step: int) -> None:
         """Put a train function in place that samples one step; it takes itself out again before it runs."""
-        model = self.model
+        model, session = self.model, self._session
         own = model.train_function
         if own is None:
             return
-        if self._step is None or not self._step.fits(model, own):
-            self._step = SampledStep(model, own, self._trouble)
-        sampled = self._step
+        sampled = session.sampled_step(
+            model, own, lambda: SampledStep(model, own, train_function(model), session.trouble)
+        )
 
         def sample_once(iterator: Any) -> Any:
             model.train_function = own
-            outputs, measured = sampled.run(iterator)
-            started = time.perf_counter()
-            if measured is None:
-                self._stopped = self._stopped or sampled.failed
-            else:
-                self._guarded(lambda: self._write(step, sampled, measured, started))
-            return outputs
+            return session.run(step, sampled, iterator)
 
         model.train_function = sample_once
 
-    def _write(self, step: int, sampled: SampledStep, measured: Any, started: float) -> None:
-        self._schedule.sampled(step)
-        keep = self._schedule.keeps_histograms(step)
-        self._log.write(step, sampled, measured, keep_histograms=keep, settings={"every": self.every}, started=started)
+    # -- in a loop of one's own --------------------------------------------------------------------------------------
+
+    def wrap(self, train_step: Step, *, model: Any, optimizer: Any = None) -> Step:
+        """The same training step, recorded: ``train_step = recorder.wrap(train_step, model=model, optimizer=opt)``.
+
+        Args:
+            train_step: runs one step when it is called: eager, or a `tf.function` with whatever options. It takes and
+                returns what it likes.
+            model: the Keras model (or layer) whose layers are watched.
+            optimizer: the Keras optimizer that the step applies gradients with; None if the loop changes its variables
+                itself, and tells by `record_gradients` what with.
+
+        Returns:
+            A function to call in its place. Call `close` when training is over, or use the recorder in a ``with``
+            block. A scalar that ``train_step`` returns, or the entry ``"loss"`` of a dict, is recorded as the loss.
+
+        Raises:
+            RecordingError: ``train_step`` is not callable, or ``model`` no Keras layer.
+        """
+        if not callable(train_step):
+            raise RecordingError(f"train_step={train_step!r}: give the function that runs one training step")
+        if not isinstance(model, keras.layers.Layer):
+            raise RecordingError(f"model={model!r}: give the Keras model (or layer) that train_step trains")
+        session = self._session
+
+        def make() -> SampledStep:
+            optimizers = () if optimizer is None else (optimizer,)
+            return SampledStep(model, train_step, loop_step(train_step), session.trouble, optimizers=optimizers)
+
+        @functools.wraps(train_step)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            if optimizer is not None and session.next_step == 0:
+                session.catch_up(int(optimizer.iterations.numpy()))
+            step = session.begin_step()
+            if step is None:
+                return train_step(*args, **kwargs)
+            sampled = None
+            with session.guarded():
+                sampled = session.sampled_step(model, train_step, make)
+            if sampled is None:
+                return train_step(*args, **kwargs)
+            return session.run(step, sampled, *args, **kwargs)
+
+        return recorded  # type: ignore[return-value]
+
+    def record_gradients(self, grads_and_vars: Iterable[tuple[Any, Any]]) -> None:
+        """Tell, inside a wrapped ``train_step``, what gradients it is about to apply without a Keras optimizer.
+
+        In steps that are not sampled it does nothing.
+
+        Args:
+            grads_and_vars: pairs of a gradient (a tensor, `tf.IndexedSlices` or None) and the variable it belongs to,
+                before the variables are changed.
+        """
+        sampled = self._session.running
+        if sampled is not None:
+            sampled.observer.gradients_given(list(grads_and_vars))
+
+    def close(self) -> None:
+        """End the recording of a loop: write the diagnosis into the log and, with ``summary``, say it.
+
+        A later step goes on recording.
+        """
+        self._session.conclude(say=self.summary)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,7 +1,8 @@
-"""SampledStep: a second train function of a model that measures while it trains."""
+"""SampledStep: a second form of a training step that measures while it trains."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gradscope.model_card import ModelCard
@@ -13,7 +14,114 @@ from gradscope.recording.observer import SCOPE, Observer
 from gradscope.recording.taps import Taps
 from gradscope.recording.trouble import Trouble, describe_error
 
-__all__ = ["SampledStep"]
+__all__ = ["SampledStep", "loop_step", "train_function"]
+
+_Step = Callable[..., Any]
+
+
+class SampledStep:
+    """The sampled form of one step of one model as it is now; a model that is compiled anew needs a new one.
+
+    Args:
+        model: built, or built in its first step.
+        own: the step as it is, which the sampled one stands in for.
+        make: makes the sampled function, given the observer; called once, with the taps in.
+        trouble: where failures go.
+        optimizers: those that the model itself does not know.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        own: _Step,
+        make: Callable[[Observer], _Step],
+        trouble: Trouble,
+        *,
+        optimizers: Iterable[Any] = (),
+    ) -> None:
+        self._model = model
+        self._own = own
+        self._make = make
+        self._trouble = trouble
+        self._collector = Collector()
+        self.observer = Observer(self._collector, trouble, Names(model))
+        self._taps = Taps(model, self.observer, optimizers)
+        self._function: _Step | None = None
+        self._card: ModelCard | None = None
+        self.failed = False
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has not run yet, and will be traced when it does."""
+        return self._function is None
+
+    def stands_for(self, model: Any, own: _Step) -> bool:
+        """Whether this is the sampled form of that step."""
+        return model is self._model and own is self._own
+
+    def run(self, *args: Any, **kwargs: Any) -> tuple[Any, Measured | None]:
+        """Run one step; returns what the step itself would have, and what was measured.
+
+        A failure of the sampled function is reported, and the step itself runs in its place.
+        """
+        try:
+            with self._taps.installed():
+                if self._function is None:
+                    self._function = self._make(self.observer)
+                outputs = self._function(*args, **kwargs)
+            return outputs, self._collector.read()
+        except StopIteration:
+            raise
+        except Exception as error:
+            if _is_the_models_own(error):
+                raise
+            # An error while tracing may still be the model's own: then its own step raises it again.
+            outputs = self._own(*args, **kwargs)
+            self.failed = True
+            self._trouble.report(f"recording stops, training goes on: a sampled step failed: {describe_error(error)}")
+            return outputs, None
+
+    def model_card(self, settings: dict[str, Any]) -> ModelCard:
+        """The card of the model, complete after the first run; the same object from then on."""
+        if self._card is None:
+            self._card = build_model_card(self._model, self.observer, self._taps.activations, settings)
+        return self._card
+
+
+def train_function(model: Any) -> Callable[[Observer], _Step]:
+    """Makes the sampled form of a compiled model's train function; the taps wrap the train_step in it."""
+
+    def make(_observer: Observer) -> _Step:
+        own = model.train_function
+        try:
+            # Keras up to 3.14 returns nothing, later versions neither; the function is set on the model.
+            model.make_train_function(force=True)
+            sampled: _Step = model.train_function
+        finally:
+            model.train_function = own
+        return sampled
+
+    return make
+
+
+def loop_step(own: Any) -> Callable[[Observer], _Step]:
+    """Makes the sampled form of a step of a loop of one's own, eager or a `tf.function` with all its options."""
+
+    def make(observer: Observer) -> _Step:
+        compiled = isinstance(own, tf.types.experimental.PolymorphicFunction)
+        function = own.python_function if compiled else own
+        begin = tf.autograph.experimental.do_not_convert(observer.begin)
+        end = tf.autograph.experimental.do_not_convert(observer.end_loop_step)
+
+        def sampled(*args: Any, **kwargs: Any) -> Any:
+            begin()
+            outputs = function(*args, **kwargs)
+            end(outputs)
+            return outputs
+
+        return own._clone(sampled) if compiled else sampled  # noqa: SLF001  the only way to keep all its options
+
+    return make
 
 
 def _is_the_models_own(error: Exception) -> bool:
@@ -24,58 +132,3 @@ def _is_the_models_own(error: Exception) -> bool:
     if not isinstance(error, tf.errors.OpError) or isinstance(error, tf.errors.ResourceExhaustedError):
         return False
     return SCOPE not in str(error)
-
-
-class SampledStep:
-    """The sampled train function of one model as it is now; a model that is compiled or rebuilt anew needs a new one.
-
-    Args:
-        model: compiled and built.
-        own: the model's own train function, which the sampled one stands in for.
-        trouble: where failures go.
-    """
-
-    def __init__(self, model: Any, own: Any, trouble: Trouble) -> None:
-        self._model = model
-        self._own = own
-        self._trouble = trouble
-        self._collector = Collector()
-        self._observer = Observer(self._collector, trouble, Names(model))
-        self._taps = Taps(model, self._observer)
-        self._function: Any = None
-        self.failed = False
-
-    def fits(self, model: Any, own: Any) -> bool:
-        """Whether this is still the sampled form of the model's train function."""
-        return model is self._model and own is self._own
-
-    def run(self, iterator: Any) -> tuple[Any, Measured | None]:
-        """Run one step; returns what the model's own function would have, and what was measured.
-
-        A failure of the sampled function is reported, and the model's own runs in its place.
-        """
-        try:
-            with self._taps.installed():
-                outputs = self._sampled_function()(iterator)
-            return outputs, self._collector.read()
-        except StopIteration:
-            raise
-        except Exception as error:
-            if _is_the_models_own(error):
-                raise
-            # An error while tracing may still be the model's own: then its own function raises it again.
-            outputs = self._own(iterator)
-            self.failed = True
-            self._trouble.report(f"recording stops, training goes on: a sampled step failed: {describe_error(error)}")
-            return outputs, None
-
-    def _sampled_function(self) -> Any:
-        if self._function is None:
-            # Made while the taps are in, so that it is built around the tapped train_step.
-            self._function = self._model.make_train_function(force=True) or self._model.train_function
-            self._model.train_function = self._own
-        return self._function
-
-    def model_card(self, settings: dict[str, Any]) -> ModelCard:
-        """The card of the model, complete after the first run."""
-        return build_model_card(self._model, self._observer, self._taps.activations, settings)

@@ -1,48 +1,110 @@
-"""Which steps are sampled, and at which of those histograms are kept."""
+"""Which steps are sampled, and at which of those histograms are kept; the overhead budget."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 from gradscope.errors import RecordingError
 
-__all__ = ["Schedule"]
+__all__ = ["Clock", "Schedule"]
 
-_DENSE_STEPS = 10
-_WIDEST_INTERVAL = 100
+_ADVANCE_SECONDS = 0.25
+"""What recording may take before it must keep to its share: a short run of a small network is still seen well."""
+
+
+@dataclass
+class Clock:
+    """Keeps the time that training takes, and how much of it is recording.
+
+    A step lasts from its beginning to that of the next one; pauses (validation, the end of an epoch) do not count.
+    """
+
+    training_seconds: float = 0.0
+    recording_seconds: float = 0.0
+    """Sampled steps beyond what plain ones take, the first one left out."""
+    startup_seconds: float = 0.0
+    """The first sampled step, in which the measuring function is traced, and its like after a change of the model."""
+    plain_seconds: float = math.nan
+    """What a step takes that is not sampled; a moving average."""
+    _began: float = math.nan
+    _was_sampled: bool = False
+
+    def step_begins(self, now: float) -> None:
+        """A step begins at ``now`` seconds."""
+        duration = now - self._began
+        if not math.isnan(duration):
+            self.training_seconds += duration
+            if not self._was_sampled:
+                known = duration if math.isnan(self.plain_seconds) else self.plain_seconds
+                self.plain_seconds = 0.9 * known + 0.1 * duration
+        self._began, self._was_sampled = now, False
+
+    def pause(self) -> None:
+        """What follows is no training."""
+        self._began = math.nan
+
+    def sampled(self, seconds: float, *, first: bool) -> None:
+        """The step that began last was sampled and took ``seconds``, recording included."""
+        self._was_sampled = True
+        extra = max(0.0, seconds - (0.0 if math.isnan(self.plain_seconds) else self.plain_seconds))
+        if first:
+            self.startup_seconds += extra
+        else:
+            self.recording_seconds += extra
+
+    @property
+    def overhead(self) -> float:
+        """Share of the training time that went into recording, start-up left out; 0 before any training."""
+        return self.recording_seconds / self.training_seconds if self.training_seconds else 0.0
 
 
 @dataclass
 class Schedule:
     """Decides, step by step, whether to sample.
 
-    With ``every=n``: steps 0, n, 2n, … Without: every step up to 10, then intervals that grow with the step (a tenth of
-    it) to at most 100: 154 samples in a run of 10,000 steps, 64 of them in its first 1,000, where a network shows most
-    of what will go wrong.
+    With ``every=n``: steps 0, n, 2n, … Without: steps 0, 1, 2, 4, 8, … always; steps between them, at intervals of an
+    eighth of the step reached, as long as recording has taken no more than a quarter of a second or its share of the
+    training time; beyond those, whatever the share allows, at intervals of at least a 250th of the step reached. So a
+    run is sampled densely at first, where most of what will go wrong shows, and its log grows with the logarithm of its
+    length.
+
+    Args:
+        every: interval in steps, or None.
+        overhead: share of the training time that recording may take, in (0, 1]; not used with ``every``.
 
     Raises:
-        RecordingError: ``every`` is not a positive whole number.
+        RecordingError: ``every`` is not a positive whole number, or ``overhead`` not in (0, 1].
     """
 
     every: int | None = None
-    _next_sample: int = 0
+    overhead: float = 0.01
+    clock: Clock = field(default_factory=Clock)
+    _last: int = -1
     _next_histogram: int = 0
 
     def __post_init__(self) -> None:
         if self.every is not None and (isinstance(self.every, bool) or self.every != int(self.every) or self.every < 1):
             raise RecordingError(f"every={self.every!r}: give a whole number of steps >= 1, or None for the default")
+        if not 0 < self.overhead <= 1:
+            raise RecordingError(f"overhead={self.overhead!r}: give a share of the training time > 0 and <= 1")
 
     def samples(self, step: int, span: int = 1) -> bool:
         """Whether to sample the execution that starts at ``step`` and runs ``span`` steps."""
-        return step + span > self._next_sample
+        end = step + span - 1
+        if self.every is not None:
+            return end // self.every > (self._last // self.every if self._last >= 0 else -1)
+        if self._last < 0 or _octave(end) > _octave(self._last):
+            return True
+        interval, spent = end - self._last, self.clock.recording_seconds
+        share = self.overhead * self.clock.training_seconds
+        if interval >= end / 8:
+            return spent <= max(share, _ADVANCE_SECONDS)
+        return interval >= end / 250 and spent <= share
 
     def sampled(self, step: int) -> None:
         """Note that ``step`` was sampled."""
-        if self.every is not None:
-            self._next_sample = (step // self.every + 1) * self.every
-        else:
-            interval = max(1, min(step // 10, _WIDEST_INTERVAL)) if step >= _DENSE_STEPS else 1
-            self._next_sample = step + interval
+        self._last = step
 
     def keeps_histograms(self, step: int) -> bool:
         """Whether the sample at ``step`` keeps its histograms: about 25 + 25 ln(steps / 25) of a run do."""
@@ -50,3 +112,8 @@ class Schedule:
             return False
         self._next_histogram = step + max(1, step // 25)
         return True
+
+
+def _octave(step: int) -> int:
+    """0 for step 0, 1 for 1, 2 for 2 and 3, 3 for 4 to 7, and so on."""
+    return step.bit_length()

@@ -124,7 +124,7 @@ def measure_large(flat: Any) -> tuple[Any, Any]:
     largest = tf.maximum(tf.abs(low), tf.abs(high))
     plain = (
         tf.math.is_finite(square_sum)
-        & ((largest > _LEAST_SQUARABLE) | (largest == 0.0))
+        & ((largest > _LEAST_SQUARABLE) | tf.equal(largest, 0.0))
         & (variance >= _LEAST_SPREAD * mean_square)
     )
 

@@ -7,7 +7,7 @@ every object is as it was, so saving, cloning and pickling never see one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -54,7 +54,7 @@ _Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 class Taps:
     """The taps on one model and its optimizers."""
 
-    def __init__(self, model: Any, observer: Observer) -> None:
+    def __init__(self, model: Any, observer: Observer, optimizers: Iterable[Any] = ()) -> None:
         self._observer = observer
         self.activations: dict[str, ActivationCard] = {}
         """How the tapped layers' activations behave, by layer path."""
@@ -65,7 +65,7 @@ class Taps:
         ]
         for named in observer.names.layers:
             self._plan_layer(named)
-        for optimizer in _optimizers(model):
+        for optimizer in _optimizers(model, optimizers):
             self._taps.append((optimizer, "apply", partial(self._tap_apply, optimizer)))
 
     def _plan_layer(self, named: NamedLayer) -> None:
@@ -91,6 +91,8 @@ class Taps:
         before: list[tuple[dict[str, Any], str, bool, Any]] = []
         try:
             for target, name, wrap in self._taps:
+                if not hasattr(target, name):
+                    continue  # a layer that is trained in a loop of one's own has no train_step
                 attributes = vars(target)
                 before.append((attributes, name, name in attributes, attributes.get(name)))
                 attributes[name] = wrap(getattr(target, name))
@@ -108,7 +110,6 @@ class Taps:
         def tapped(*args: Any, **kwargs: Any) -> Any:
             self._observer.begin()
             outputs = train_step(*args, **kwargs)
-            self._observer.frozen()
             self._observer.end()
             return outputs
 
@@ -174,8 +175,8 @@ def is_leaf(layer: Any) -> bool:
     )
 
 
-def _optimizers(model: Any) -> list[Any]:
-    """The model's optimizer and any it keeps as attributes of its own (a GAN has two), each once."""
-    candidates = [getattr(model, "optimizer", None), *vars(model).values()]
+def _optimizers(model: Any, others: Iterable[Any]) -> list[Any]:
+    """The model's optimizer, any it keeps as attributes of its own (a GAN has two), and the others, each once."""
+    candidates = [getattr(model, "optimizer", None), *vars(model).values(), *others]
     found = {id(o): o for o in candidates if isinstance(o, keras.optimizers.Optimizer)}
     return list(found.values())

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from gradscope.errors import GradscopeError
+
 __all__ = ["Trouble", "describe_error"]
 
 _logger = logging.getLogger("gradscope")
@@ -28,7 +30,7 @@ class Trouble:
         if self.write is not None:
             try:
                 self.write(text)
-            except OSError:
+            except (OSError, GradscopeError):
                 self.write = None  # the log is what is in trouble
 
     @contextmanager

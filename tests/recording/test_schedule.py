@@ -1,19 +1,23 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 
 from gradscope.errors import RecordingError
 from gradscope.recording.schedule import Schedule
 
 
-def sampled_steps(schedule, steps, span=1):
-    sampled = []
+def sampled_steps(schedule, steps, *, span=1, plain=0.01, cost=0.01):
+    """The steps sampled in a run where a step takes ``plain`` seconds, and sampling it ``cost`` more."""
+    sampled, now = [], 0.0
     for step in range(0, steps, span):
+        schedule.clock.step_begins(now)
+        now += plain
         if schedule.samples(step, span):
-            schedule.sampled(step + span - 1)
-            sampled.append(step + span - 1)
+            end = step + span - 1
+            schedule.clock.sampled(plain + cost, first=not sampled)
+            schedule.sampled(end)
+            sampled.append(end)
+            now += cost
     return sampled
 
 
@@ -22,10 +26,40 @@ def test_every_n_steps():
 
 
 def test_the_default_is_dense_first_and_sparse_later():
-    sampled = sampled_steps(Schedule(), 10_000)
-    assert sampled[:10] == list(range(10))
-    assert max(b - a for a, b in pairwise(sampled)) == 100
-    assert 100 < len(sampled) < 200
+    sampled = sampled_steps(Schedule(), 200)
+    assert sampled[:9] == list(range(9))
+    assert 25 < len(sampled) < 50
+
+
+@pytest.mark.parametrize("cost", [0.005, 0.02, 0.1])
+@pytest.mark.parametrize("overhead", [0.01, 0.1])
+def test_the_default_keeps_to_its_share_of_the_training_time(overhead, cost):
+    schedule = Schedule(overhead=overhead)
+    sampled = sampled_steps(schedule, 20_000, plain=0.01, cost=cost)
+    assert schedule.clock.overhead == pytest.approx(len(sampled[1:]) * cost / schedule.clock.training_seconds, rel=0.05)
+    assert schedule.clock.overhead <= max(overhead, 14 * cost / schedule.clock.training_seconds) * 1.02
+    assert {0, 1, 2, 4, 1024, 16384} <= set(sampled)
+
+
+def test_a_cheap_sample_is_taken_often_but_the_log_grows_with_the_logarithm():
+    lengths = [len(sampled_steps(Schedule(), steps, plain=1.0, cost=1e-6)) for steps in (10_000, 100_000)]
+    assert lengths[0] < 1500
+    assert lengths[1] - lengths[0] < 700
+
+
+def test_an_expensive_sample_is_taken_at_powers_of_two_only():
+    assert sampled_steps(Schedule(), 300, plain=0.001, cost=10.0) == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256]
+
+
+def test_pauses_are_no_training_time():
+    clock = Schedule().clock
+    for now in (0.0, 1.0, 2.0):
+        clock.step_begins(now)
+    clock.pause()
+    for now in (100.0, 101.0):
+        clock.step_begins(now)
+    assert clock.training_seconds == 3.0
+    assert clock.plain_seconds == pytest.approx(1.0)
 
 
 def test_several_steps_in_one_execution_are_sampled_once():
@@ -43,3 +77,9 @@ def test_histograms_grow_rarer():
 def test_a_useless_interval_is_refused_with_what_is_allowed(every):
     with pytest.raises(RecordingError, match="whole number of steps >= 1"):
         Schedule(every=every)
+
+
+@pytest.mark.parametrize("overhead", [0, -0.1, 1.5])
+def test_a_useless_share_is_refused_with_what_is_allowed(overhead):
+    with pytest.raises(RecordingError, match="> 0 and <= 1"):
+        Schedule(overhead=overhead)

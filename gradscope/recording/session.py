@@ -1,0 +1,104 @@
+"""Session: what a Recorder keeps over a run, whatever the loop: the steps, the schedule, the log, the trouble."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradscope.recording.assemble import DEAD_UNIT_WINDOW
+from gradscope.recording.collector import Measured
+from gradscope.recording.log import Log
+from gradscope.recording.sampled_step import SampledStep
+from gradscope.recording.schedule import Schedule
+from gradscope.recording.trouble import Trouble, describe_error
+
+__all__ = ["Session"]
+
+
+@dataclass
+class Session:
+    """Counts steps, decides which are sampled, runs those and hands what they measured to the log."""
+
+    schedule: Schedule
+    log: Log
+    trouble: Trouble
+    probe: Callable[[SampledStep], Measured | None] | None = None
+    """Measures a fixed batch after a sampled step."""
+    next_step: int = 0
+    stopped: bool = False
+    """Recording has stopped; training has not."""
+    running: SampledStep | None = field(default=None, repr=False)
+    """The sampled step that runs at this moment."""
+    _sampled: SampledStep | None = field(default=None, repr=False)
+
+    def begin_step(self, span: int = 1) -> int | None:
+        """The next ``span`` steps begin; the number of the last if they are to be sampled, else None."""
+        self.schedule.clock.step_begins(time.perf_counter())
+        first, self.next_step = self.next_step, self.next_step + span
+        if self.stopped or self.log.failed or not self.schedule.samples(first, span):
+            return None
+        return first + span - 1
+
+    def catch_up(self, iterations: int) -> None:
+        """Follow an optimizer's own count, where it is ahead."""
+        self.next_step = max(self.next_step, iterations)
+
+    def sampled_step(self, model: Any, own: Callable[..., Any], make: Callable[[], SampledStep]) -> SampledStep:
+        """The sampled form of a step: the one there is, or a new one where model or step have changed."""
+        if self._sampled is None or not self._sampled.stands_for(model, own):
+            self._sampled = make()
+        return self._sampled
+
+    def run(self, step: int, sampled: SampledStep, *args: Any, **kwargs: Any) -> Any:
+        """Run a sampled step, hand on what it measured, and return what the step returned."""
+        started, first = time.perf_counter(), sampled.is_new
+        self.running = sampled
+        try:
+            outputs, measured = sampled.run(*args, **kwargs)
+        finally:
+            self.running = None
+        if measured is None:
+            self.stopped = self.stopped or sampled.failed
+            return outputs
+        with self.guarded():
+            if self.probe is not None and (seen := self.probe(sampled)) is not None:
+                measured = measured.joined(seen)
+            self.schedule.sampled(step)
+            clock = self.schedule.clock
+            before = clock.recording_seconds
+            clock.sampled(time.perf_counter() - started, first=first)
+            self.log.write(
+                step,
+                measured,
+                sampled.model_card({"every": self.schedule.every, "dead_unit_window": DEAD_UNIT_WINDOW}),
+                keep_histograms=self.schedule.keeps_histograms(step),
+                seconds=clock.recording_seconds - before,
+            )
+        return outputs
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """A block whose failure stops recording, and not training."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  nothing on our side may end a training run
+            self.stopped = True
+            self.trouble.report(f"recording stops, training goes on: {describe_error(error)}")
+
+    def conclude(self, *, say: bool) -> None:
+        """Judge what was recorded, write it into the log and, if asked to, say it."""
+        if self.stopped or self.log.failed or not self.log.is_open:
+            return
+        clock = self.schedule.clock
+        clock.pause()
+        settings = {
+            "overhead": clock.overhead,
+            "recording_seconds": clock.recording_seconds,
+            "startup_seconds": clock.startup_seconds,
+            "training_seconds": clock.training_seconds,
+        }
+        with self.guarded():
+            self.log.conclude(self.next_step - 1, settings, say=say)

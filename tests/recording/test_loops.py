@@ -1,0 +1,153 @@
+"""Loops of one's own: a GradientTape, eager or compiled, with a Keras optimizer or without any."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradscope
+from gradscope.errors import RecordingError
+from gradscope.recording.frameworks import keras, tf
+
+layers = keras.layers
+WAYS = {
+    "eager": lambda step: step,
+    "function": tf.function,
+    "xla": tf.function(jit_compile=True),
+}
+
+
+@pytest.fixture
+def batches(regression):
+    x, y = regression
+    return [(tf.constant(x[i : i + 16]), tf.constant(y[i : i + 16])) for i in range(0, 64, 16)]
+
+
+def build():
+    keras.utils.set_random_seed(7)
+    return keras.Sequential(
+        [keras.Input((5,)), layers.Dense(8, activation="tanh", name="hidden"), layers.Dense(1, name="out")]
+    )
+
+
+def tape_step(model, optimizer):
+    def train_step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x, training=True) - y) ** 2)
+        returned = loss
+        if loss > 1e9:  # autograph turns this into a branch of the graph
+            returned = 2.0 * loss
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return returned
+
+    return train_step
+
+
+def plain_step(model, recorder):
+    """Neither a Keras optimizer nor fit(): the variables are changed by hand."""
+
+    def train_step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x, training=True) - y) ** 2)
+        variables = [variable.value for variable in model.trainable_variables]
+        gradients = tape.gradient(loss, variables)
+        if recorder is not None:
+            recorder.record_gradients(zip(gradients, variables, strict=True))
+        for gradient, variable in zip(gradients, variables, strict=True):
+            variable.assign_sub(0.1 * gradient)
+        return {"loss": loss}
+
+    return train_step
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_wrapped_step_is_recorded_and_trains_as_before(way, batches, tmp_path, exact_graphs):
+    weights = []
+    for recorded in (True, False):
+        model = build()
+        optimizer = keras.optimizers.Adam(0.01)
+        optimizer.build(model.trainable_variables)
+        train_step = WAYS[way](tape_step(model, optimizer))
+        with gradscope.Recorder(tmp_path, every=1, summary=False) as recorder:
+            if recorded:
+                train_step = recorder.wrap(train_step, model=model, optimizer=optimizer)
+            losses = [float(train_step(x, y)) for x, y in batches]
+        weights.append(model.get_weights())
+    run = gradscope.read_run(tmp_path)
+    assert run.trouble == ()
+    assert run.steps.tolist() == [0, 1, 2, 3]
+    assert run.step_statistics["loss"].tolist() == pytest.approx(losses, rel=1e-5)
+    for kind in ("gradient", "weight", "update"):
+        assert set(run.names(kind)) == {"hidden/kernel", "hidden/bias", "out/kernel", "out/bias"}
+    assert run.names("activation_gradient") == ("out", "hidden")
+    assert run.step_statistics["learning_rate"].tolist() == pytest.approx([0.01] * 4)
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_loop_without_an_optimizer_tells_its_gradients(way, batches, tmp_path):
+    model = build()
+    with gradscope.Recorder(tmp_path / "own", every=2, summary=False) as recorder:
+        train_step = recorder.wrap(WAYS[way](plain_step(model, recorder)), model=model)
+        for x, y in batches:
+            train_step(x, y)
+    reference = build()
+    reference.compile(keras.optimizers.SGD(0.1), "mse")
+    fit = gradscope.Recorder(tmp_path / "fit", every=2, summary=False)
+    reference.fit(
+        tf.data.Dataset.from_tensor_slices(tuple(map(tf.stack, zip(*batches, strict=True)))),
+        callbacks=[fit],
+        verbose=0,
+        shuffle=False,
+    )
+    own, expected = gradscope.read_run(tmp_path / "own"), gradscope.read_run(tmp_path / "fit")
+    assert own.steps.tolist() == expected.steps.tolist() == [0, 2]
+    for kind, statistic in (("gradient", "norm"), ("update", "norm"), ("update", "update_to_weight_ratio")):
+        for name in expected.names(kind):
+            np.testing.assert_allclose(
+                own.series(kind, name, statistic), expected.series(kind, name, statistic), rtol=1e-4, atol=1e-9
+            )
+
+
+def test_steps_that_are_not_sampled_run_the_users_own_function(batches, tmp_path):
+    calls = []
+    model = build()
+    optimizer = keras.optimizers.SGD(0.1)
+    optimizer.build(model.trainable_variables)
+    inner = tape_step(model, optimizer)
+
+    def train_step(x, y):
+        calls.append("own")
+        return inner(x, y)
+
+    compiled = tf.function(train_step)
+    recorder = gradscope.Recorder(tmp_path, every=4, summary=False)
+    wrapped = recorder.wrap(compiled, model=model)
+    for x, y in batches:
+        wrapped(x, y)
+    assert len(calls) == 2  # traced once to be sampled, and once as it is
+    assert compiled.experimental_get_tracing_count() == 1
+
+
+def test_the_users_error_reaches_them(batches, tmp_path):
+    def train_step(x, y):
+        raise ZeroDivisionError("mine")
+
+    recorder = gradscope.Recorder(tmp_path, every=1, summary=False)
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        recorder.wrap(train_step, model=build())(*batches[0])
+
+
+def test_what_cannot_be_wrapped_is_refused(tmp_path):
+    recorder = gradscope.Recorder(tmp_path)
+    with pytest.raises(RecordingError, match="give the function"):
+        recorder.wrap(3, model=build())
+    with pytest.raises(RecordingError, match="give the Keras model"):
+        recorder.wrap(print, model=None)
+
+
+def test_record_gradients_outside_a_sampled_step_does_nothing(tmp_path):
+    gradscope.Recorder(tmp_path).record_gradients([(tf.constant(1.0), tf.Variable(1.0))])
+    assert list(tmp_path.iterdir()) == []
