@@ -131,7 +131,7 @@ class Way:
     def block(self, *, first=False):
         started = time.perf_counter()
         data = self.data.take(1) if first else self.data
-        self.model.fit(data, verbose=0, callbacks=self.callbacks)
+        self.model.fit(data, shuffle=False, verbose=0, callbacks=self.callbacks)
         seconds = time.perf_counter() - started
         if not first:
             self.seconds.append(seconds)

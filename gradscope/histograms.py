@@ -80,14 +80,20 @@ def quantiles(counts: npt.NDArray[np.integer], q: Sequence[float]) -> npt.NDArra
         ``[tensors, len(q)]``: for each probability a value of the bucket that holds the entry of rank ``q (n - 1)``,
         placed linearly between its edges. Rows without entries are NaN.
     """
-    ordered = counts[:, _ASCENDING].astype(np.float64)
-    cumulative = np.cumsum(ordered, axis=1)
-    total = cumulative[:, -1]
+    ordered = counts[:, _ASCENDING]
+    used = np.flatnonzero(ordered.any(axis=0))
     result = np.full((len(counts), len(q)), np.nan)
-    for row in np.flatnonzero(total > 0):
-        rank = np.asarray(q, dtype=np.float64) * (total[row] - 1)
-        bucket = np.searchsorted(cumulative[row], rank, side="right")
-        before = cumulative[row][bucket] - ordered[row][bucket]
-        place = (rank - before + 0.5) / ordered[row][bucket]
-        result[row] = _LEFT[bucket] + np.clip(place, 0.0, 1.0) * (_RIGHT[bucket] - _LEFT[bucket])
+    if not len(used):
+        return result
+    ordered = ordered[:, used].astype(np.float64)
+    cumulative = np.cumsum(ordered, axis=1)
+    rows = np.flatnonzero(cumulative[:, -1] > 0)
+    ordered, cumulative = ordered[rows], cumulative[rows]
+    rank = np.asarray(q, dtype=np.float64) * (cumulative[:, -1:] - 1)
+    # The bucket of the entry of that rank is the first whose cumulative count exceeds it.
+    bucket = (cumulative[:, None, :] <= rank[:, :, None]).sum(axis=2)
+    count = np.take_along_axis(ordered, bucket, axis=1)
+    before = np.take_along_axis(cumulative, bucket, axis=1) - count
+    left, right = _LEFT[used][bucket], _RIGHT[used][bucket]
+    result[rows] = left + np.clip((rank - before + 0.5) / count, 0.0, 1.0) * (right - left)
     return result

@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from gradscope.histograms import BUCKETS
 from gradscope.recording.frameworks import tf
-from gradscope.recording.statistics import MOMENTS, measure, measure_large
+from gradscope.recording.statistics import MOMENTS, SAMPLE_ENTRIES, histogram, measure, moments_of_large, sample
 from gradscope.run import TensorKey
 
 __all__ = ["Collector", "Layout", "Measured"]
 
-_STACK_ENTRIES = 65536
+_STACK_ENTRIES = 2 * SAMPLE_ENTRIES
 """Tensors up to this size wait for others of their size and are measured together; larger ones at once and alone."""
 
 ScalarKey = tuple[str, str, str]
@@ -114,7 +114,7 @@ class Collector:
 
     def _reset(self) -> None:
         self._tensors: dict[TensorKey, Any] = {}
-        self._measured: dict[TensorKey, tuple[Any, Any]] = {}
+        self._moments: dict[TensorKey, Any] = {}
         self._scalars: dict[ScalarKey, Any] = {}
         self._units: dict[str, Any] = {}
 
@@ -147,10 +147,12 @@ class Collector:
         if key in self._tensors:
             return
         flat = tf.reshape(tf.cast(tf.convert_to_tensor(value), tf.float32), [-1])
-        self._tensors[key] = flat
         size = flat.shape.num_elements()
-        if size is not None and size > _STACK_ENTRIES:
-            self._measured[key] = measure_large(flat)
+        if size is not None and size <= _STACK_ENTRIES:
+            self._tensors[key] = flat
+        else:
+            self._tensors[key] = sampled = sample(flat)
+            self._moments[key] = moments_of_large(flat, sampled)
 
     def scalar(self, key: ScalarKey, value: Any) -> None:
         """Note a single number."""
@@ -164,12 +166,12 @@ class Collector:
         """Forget a tensor noted before."""
         for key in [key for key in self.noted(kind) if key.name == name]:
             del self._tensors[key]
-            self._measured.pop(key, None)
+            self._moments.pop(key, None)
 
     def flush(self) -> None:
         """End the step: measure what was noted and write it into its buffer."""
         self._active = False
-        self._measure_stacks()
+        moments, histograms = self._measure_stacks()
         layout = Layout(
             tensors=tuple(self._tensors),
             scalars=tuple(self._scalars),
@@ -179,27 +181,36 @@ class Collector:
         if buffer is None:
             buffer = _Buffer(layout)
             self._buffers.append(buffer)
-        measured = [self._measured[key] for key in layout.tensors]
         parts = [
             [buffer.variable[0] + 1.0],
-            *(tf.reshape(moments, [-1]) for moments, _ in measured),
-            *(tf.cast(tf.reshape(histogram, [-1]), tf.float32) for _, histogram in measured),
+            tf.reshape(moments, [-1]),
+            tf.cast(tf.reshape(histograms, [-1]), tf.float32),
             *([tf.stack(list(self._scalars.values()))] if self._scalars else []),
             *self._units.values(),
         ]
         buffer.variable.assign(tf.ensure_shape(tf.concat(parts, axis=0), buffer.variable.shape))
         self._reset()
 
-    def _measure_stacks(self) -> None:
-        groups: dict[Any, list[TensorKey]] = defaultdict(list)
+    def _measure_stacks(self) -> tuple[Any, Any]:
+        """Moments and histograms of all tensors, in order: small ones by size, the samples of the others at once."""
+        groups: dict[int, list[TensorKey]] = defaultdict(list)
         for key, flat in self._tensors.items():
-            if key not in self._measured:
-                size = flat.shape.num_elements()
-                groups[key if size is None else size].append(key)
+            groups[-1 if key in self._moments else flat.shape.num_elements()].append(key)
+        moments, histograms = [], []
         for keys in groups.values():
-            moments, histograms = measure(tf.stack([self._tensors[key] for key in keys]))
-            for row, key in enumerate(keys):
-                self._measured[key] = (moments[row], histograms[row])
+            stack = tf.stack([self._tensors[key] for key in keys])
+            if keys[0] in self._moments:
+                moments.append(tf.stack([self._moments[key] for key in keys]))
+                histograms.append(histogram(stack))
+            else:
+                some_moments, some_histograms = measure(stack)
+                moments.append(some_moments)
+                histograms.append(some_histograms)
+        if not groups:
+            return tf.zeros([0, len(MOMENTS)]), tf.zeros([0, BUCKETS], tf.int32)
+        measured = [key for keys in groups.values() for key in keys]
+        order = [measured.index(key) for key in self._tensors]
+        return tf.gather(tf.concat(moments, axis=0), order), tf.gather(tf.concat(histograms, axis=0), order)
 
     def read(self) -> Measured | None:
         """The numbers of the step that just ran; None if it wrote none.

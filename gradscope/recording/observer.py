@@ -124,20 +124,23 @@ class Observer:
 
     # -- layers ------------------------------------------------------------------------------------------------------
 
-    def layer_called(self, path: str, layer: Any, inputs: Any, outputs: Any) -> Any:
-        """A layer returned ``outputs``: note the first tensor, and give it back with its gradient watched."""
+    def layer_called(self, path: str, layer: Any, inputs: Any, outputs: Any, *, watch_units: bool) -> Any:
+        """A layer returned ``outputs``: note the first tensor, and give it back with its gradient watched.
+
+        ``watch_units`` says whether its units may die.
+        """
         if not self.collector.listening:
             if self.collector.active:
                 self._elsewhere.add(path)
             return outputs
         try:
             with _scope():
-                return self._layer_called(path, layer, inputs, outputs)
+                return self._layer_called(path, layer, inputs, outputs, watch_units=watch_units)
         except Exception as error:  # noqa: BLE001  nothing on our side may end a training run
             self.trouble.report(f"layer {path} is not recorded: {error}")
             return outputs
 
-    def _layer_called(self, path: str, layer: Any, inputs: Any, outputs: Any) -> Any:
+    def _layer_called(self, path: str, layer: Any, inputs: Any, outputs: Any, *, watch_units: bool) -> Any:
         flat = tf.nest.flatten(outputs)
         position = next((i for i, t in enumerate(flat) if tf.is_tensor(t) and t.dtype.is_floating), None)
         if position is None:
@@ -146,31 +149,40 @@ class Observer:
         name = self._call_name(path)
         self.collector.tensor(TensorKey("activation", name, path), output)
         self._note_example_std("activation", name, output)
-        self._note_units(name, layer, output)
+        if watch_units:
+            self._note_units(name, layer, output)
         self._sight(path, inputs, output)
         flat[position] = self._watched(output, TensorKey("activation_gradient", name, path))
         for tensor in flat:
             self._remember(tensor, path)
         return tf.nest.pack_sequence_as(outputs, flat)
 
-    def activation_called(self, path: str, function: Callable[[Any], Any], card: ActivationCard, z: Any) -> Any:
-        """A layer is about to apply its activation to ``z``: note it, and give back what to apply it to."""
+    def activation_called(
+        self, path: str, function: Callable[[Any], Any], card: ActivationCard, z: Any, *, repeated: bool
+    ) -> Any:
+        """A layer is about to apply its activation to ``z``: note it, and give back what to apply it to.
+
+        ``repeated`` says that ``z`` is the output of another layer and recorded as such.
+        """
         if not self.collector.listening or not tf.is_tensor(z) or not z.dtype.is_floating:
             return z
         try:
             with _scope():
-                return self._activation_called(path, function, card, z)
+                return self._activation_called(path, function, card, z, repeated=repeated)
         except Exception as error:  # noqa: BLE001  nothing on our side may end a training run
             self.trouble.report(f"the activation of layer {path} is not recorded: {error}")
             return z
 
-    def _activation_called(self, path: str, function: Callable[[Any], Any], card: ActivationCard, z: Any) -> Any:
+    def _activation_called(
+        self, path: str, function: Callable[[Any], Any], card: ActivationCard, z: Any, *, repeated: bool
+    ) -> Any:
         name = f"{path}@{self._calls[path] + 1}" if self._calls.get(path) else path
-        if card.shape != "linear":
+        if card.shape != "linear" and not repeated:
             self.collector.tensor(TensorKey("preactivation", name, path), z)
         if card.max_derivative and card.shape != "linear":
             bound = SATURATION_BOUND * card.max_derivative
-            share = statistics.saturated_fraction(derivative(function, z), bound)
+            seen = tf.cast(statistics.sample(tf.reshape(tf.cast(z, tf.float32), [-1])), z.dtype)
+            share = statistics.saturated_fraction(derivative(function, seen), bound)
             self.collector.scalar(("activation", name, "saturation_fraction"), share)
         if card.shape == "joint" or card.name == "sigmoid":
             # Keras computes cross-entropies of these from z, so nothing flows back through a.
@@ -208,7 +220,9 @@ class Observer:
 
     def _note_example_std(self, kind: str, name: str, tensor: Any) -> None:
         if tensor.shape.rank:
-            self.collector.scalar((kind, name, "example_std"), statistics.example_std(tensor))
+            values = tf.cast(tensor, tf.float32)
+            values = tf.reshape(values, [tf.shape(values)[0], -1]) if tensor.shape.rank != 2 else values
+            self.collector.scalar((kind, name, "example_std"), statistics.example_std(values))
 
     def _note_units(self, name: str, layer: Any, output: Any) -> None:
         rank = output.shape.rank

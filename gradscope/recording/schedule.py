@@ -107,10 +107,14 @@ class Schedule:
         self._last = step
 
     def keeps_histograms(self, step: int) -> bool:
-        """Whether the sample at ``step`` keeps its histograms: about 25 + 25 ln(steps / 25) of a run do."""
+        """Whether the sample at ``step`` keeps its histograms.
+
+        Steps 0, 1, 2, 4, 8 do, then every eighth, and from 200 on at intervals of a 25th of the step reached: 26 of the
+        first 200 steps, 125 of the first 10,000.
+        """
         if step < self._next_histogram:
             return False
-        self._next_histogram = step + max(1, step // 25)
+        self._next_histogram = step + max(1, min(step, 8), step // 25)
         return True
 
 

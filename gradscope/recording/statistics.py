@@ -1,24 +1,30 @@
 """Tensors -> statistics and log-magnitude histograms, in graph.
 
-`measure` takes a stack of equally long tensors and is traced once for all of them: inlining the statistics of every
-tensor made the first sampled step of a large model several times as long as the plain one. Numbers are compared with
-`tf.equal`, because in a TF1 graph ``==`` compares the tensor objects.
+The functions are traced once and called, never inlined: inlining the statistics of every tensor made the first sampled
+step of a large model several times as long as the plain one. Numbers are compared by `tf.equal`, because in a TF1
+graph ``==`` compares the tensor objects.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
 
 from gradscope.histograms import BUCKETS, ZERO_BUCKET
 from gradscope.recording.frameworks import tf
 
 __all__ = [
-    "HISTOGRAM_ENTRIES",
     "MOMENTS",
+    "SAMPLE_ENTRIES",
     "dead_units",
     "example_std",
+    "histogram",
     "measure",
     "measure_large",
+    "moments_of_large",
+    "sample",
     "saturated_fraction",
     "unit_axis",
 ]
@@ -36,21 +42,29 @@ MOMENTS = (
     "nan_count",
     "inf_count",
 )
-"""Columns of what `measure` returns."""
+"""Columns of what `measure` and `moments_of_large` return."""
 
-HISTOGRAM_ENTRIES = 16384
-"""Longer tensors are strided for their histogram to between this and twice as many entries; the moments never are."""
+SAMPLE_ENTRIES = 8192
+"""What a larger tensor gives for its histogram and its mean magnitude: that many entries, evenly spaced."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _LEAST_SQUARABLE = 1e-12  # below it the squares of smaller entries fall out of float32
 _LEAST_SPREAD = 0.01  # E[x^2] - E[x]^2 keeps at least five digits where it is this share of E[x^2]
 _NONFINITE_BUCKET = BUCKETS - 1  # a code no finite number has; the host clears it
 
 
-@tf.function(  # type: ignore[untyped-decorator]
-    input_signature=[tf.TensorSpec([None, None], tf.float32)], autograph=False
-)
+def _traced_once(*shapes: list[int | None]) -> Callable[[_Function], _Function]:
+    return tf.function(  # type: ignore[no-any-return]
+        input_signature=[tf.TensorSpec(shape, tf.float32) for shape in shapes],
+        autograph=False,
+        experimental_attributes={"_noinline": True},
+    )
+
+
+@_traced_once([None, None])
 def measure(stack: Any) -> tuple[Any, Any]:
-    """Statistics and histograms of a stack of tensors.
+    """Statistics and histograms of a stack of small tensors.
 
     Args:
         stack: float32 ``[tensors, entries]``, each tensor flattened.
@@ -61,6 +75,86 @@ def measure(stack: Any) -> tuple[Any, Any]:
         ones of 1e-30 do not vanish. And histograms, int32 ``[tensors, BUCKETS]``.
     """
     return _moments(stack), _histogram(stack)
+
+
+@_traced_once([None], [None])
+def moments_of_large(flat: Any, sampled: Any) -> Any:
+    """The statistics of one large tensor as `measure` gives them, but ``abs_mean`` and ``zero_fraction`` of the sample.
+
+    The careful way of `measure` walks over the entries some thirty times. Where all are finite, none is so large or
+    small that its square is not a float32, and the mean does not dwarf the spread, four walks give the same numbers.
+
+    Args:
+        flat: float32 ``[entries]``.
+        sampled: float32 ``[SAMPLE_ENTRIES]``, what `sample` gives of it.
+
+    Returns:
+        float32 ``[len(MOMENTS)]``.
+    """
+    count = tf.cast(tf.size(flat), tf.float32)
+    low, high = tf.reduce_min(flat), tf.reduce_max(flat)
+    square_sum = 2.0 * tf.nn.l2_loss(flat)
+    mean = tf.reduce_sum(flat) / count
+    mean_square = square_sum / count
+    variance = mean_square - tf.square(mean)
+    largest = tf.maximum(tf.abs(low), tf.abs(high))
+    plain = (
+        tf.math.is_finite(square_sum)
+        & ((largest > _LEAST_SQUARABLE) | tf.equal(largest, 0.0))
+        & (variance >= _LEAST_SPREAD * mean_square)
+    )
+
+    def quick() -> Any:
+        taken = tf.math.is_finite(sampled)
+        taken_count = tf.reduce_sum(tf.cast(taken, tf.float32))
+        magnitudes = tf.where(taken, tf.abs(sampled), 0.0)
+        zeros = tf.cast(tf.equal(sampled, 0.0), tf.float32)
+        moments = [
+            count,
+            mean,
+            tf.sqrt(variance),
+            tf.sqrt(mean_square),
+            tf.sqrt(square_sum),
+            tf.reduce_sum(magnitudes) / taken_count,
+            low,
+            high,
+            tf.reduce_sum(zeros) / taken_count,
+            tf.constant(0.0),
+            tf.constant(0.0),
+        ]
+        return tf.stack(moments)
+
+    return tf.cond(plain, quick, lambda: _moments(flat[None, :])[0])
+
+
+def measure_large(flat: Any) -> tuple[Any, Any]:
+    """What `measure` gives, of one large tensor: ``[1, len(MOMENTS)]`` and, of its sample, ``[1, BUCKETS]``."""
+    sampled = sample(flat)
+    return moments_of_large(flat, sampled)[None, :], histogram(sampled[None, :])
+
+
+def sample(flat: Any) -> Any:
+    """Evenly spaced entries of a tensor, float32 ``[SAMPLE_ENTRIES]``; of a smaller one all, the rest NaN."""
+    size = flat.shape.num_elements()
+    if size is None or size < SAMPLE_ENTRIES:
+        return _sample_of_any_size(flat)
+    return tf.gather(flat, np.arange(SAMPLE_ENTRIES, dtype=np.int64) * size // SAMPLE_ENTRIES)
+
+
+@_traced_once([None])
+def _sample_of_any_size(flat: Any) -> Any:
+    size = tf.size(flat, out_type=tf.int64)
+    places = tf.range(SAMPLE_ENTRIES, dtype=tf.int64)
+    spaced = tf.where(size > SAMPLE_ENTRIES, places * size // SAMPLE_ENTRIES, places)
+    padded = tf.concat([flat, [float("nan")]], axis=0)  # an empty tensor has nothing to gather
+    taken = tf.gather(padded, tf.minimum(spaced, tf.maximum(size - 1, 0)))
+    return tf.where(spaced < size, taken, float("nan"))
+
+
+@_traced_once([None, None])
+def histogram(stack: Any) -> Any:
+    """Histograms of a stack of samples, float32 ``[tensors, entries]``: int32 ``[tensors, BUCKETS]``."""
+    return _histogram(stack)
 
 
 def _moments(stack: Any) -> Any:
@@ -100,67 +194,15 @@ def _moments(stack: Any) -> Any:
     return tf.stack(moments, axis=1)
 
 
-@tf.function(  # type: ignore[untyped-decorator]
-    input_signature=[tf.TensorSpec([None], tf.float32)], autograph=False
-)
-def measure_large(flat: Any) -> tuple[Any, Any]:
-    """The same as `measure` of one large tensor, in a third of the time for one without surprises.
-
-    The careful way walks over the entries some thirty times. Where all are finite, none is so large or small that its
-    square is not a float32, and the mean does not dwarf the spread, six walks give the same numbers.
-
-    Args:
-        flat: float32 ``[entries]``.
-
-    Returns:
-        As `measure`: ``[1, len(MOMENTS)]`` and ``[1, BUCKETS]``.
-    """
-    count = tf.cast(tf.size(flat), tf.float32)
-    low, high = tf.reduce_min(flat), tf.reduce_max(flat)
-    square_sum = 2.0 * tf.nn.l2_loss(flat)
-    mean = tf.reduce_sum(flat) / count
-    mean_square = square_sum / count
-    variance = mean_square - tf.square(mean)
-    largest = tf.maximum(tf.abs(low), tf.abs(high))
-    plain = (
-        tf.math.is_finite(square_sum)
-        & ((largest > _LEAST_SQUARABLE) | tf.equal(largest, 0.0))
-        & (variance >= _LEAST_SPREAD * mean_square)
-    )
-
-    def quick() -> Any:
-        zeros = tf.reduce_sum(tf.cast(flat == 0.0, tf.int32))
-        moments = [
-            count,
-            mean,
-            tf.sqrt(variance),
-            tf.sqrt(mean_square),
-            tf.sqrt(square_sum),
-            tf.reduce_sum(tf.abs(flat)) / count,
-            low,
-            high,
-            tf.cast(zeros, tf.float32) / count,
-            tf.constant(0.0),
-            tf.constant(0.0),
-        ]
-        return tf.stack(moments)[None, :]
-
-    moments = tf.cond(plain, quick, lambda: _moments(flat[None, :]))
-    return moments, _histogram(flat[None, :])
-
-
 def _count(mask: Any) -> Any:
     # int32 first: a float32 sum of ones stops counting at 2**24.
     return tf.cast(tf.reduce_sum(tf.cast(mask, tf.int32), axis=1), tf.float32)
 
 
 def _histogram(stack: Any) -> Any:
-    # An odd stride, so that it does not walk down a column of a matrix whose width is a power of two.
-    stride = tf.bitwise.bitwise_or(tf.shape(stack)[1] // HISTOGRAM_ENTRIES, 1)
-    sample = stack[:, ::stride]
-    code = tf.cast(tf.bitwise.right_shift(tf.bitcast(sample, tf.uint32), tf.constant(21, tf.uint32)), tf.int32)
-    code = tf.where(tf.equal(sample, 0.0), ZERO_BUCKET, code)
-    code = tf.where(tf.math.is_finite(sample), code, _NONFINITE_BUCKET)
+    code = tf.cast(tf.bitwise.right_shift(tf.bitcast(stack, tf.uint32), tf.constant(21, tf.uint32)), tf.int32)
+    code = tf.where(tf.equal(stack, 0.0), ZERO_BUCKET, code)
+    code = tf.where(tf.math.is_finite(stack), code, _NONFINITE_BUCKET)
     # The raw op: its output size is a constant, which XLA needs.
     return tf.raw_ops.DenseBincount(input=code, size=BUCKETS, weights=tf.zeros([0], tf.int32), binary_output=False)
 
@@ -181,27 +223,34 @@ def dead_units(activation: Any, axis: int) -> tuple[Any, Any]:
         float32 ``[units]``, 1 where the unit is zero throughout, and the number of entries per unit, a float32 scalar.
     """
     others = [i for i in range(activation.shape.rank) if i != axis]
-    silent = tf.reduce_all(tf.equal(activation, 0), axis=others)
+    # Two reductions instead of one over |x|: no tensor of the activation's size is made.
+    low, high = tf.reduce_min(activation, axis=others), tf.reduce_max(activation, axis=others)
+    silent = tf.equal(low, 0) & tf.equal(high, 0)
     per_unit = tf.size(activation) / tf.maximum(tf.shape(activation)[axis], 1)
     return tf.cast(silent, tf.float32), tf.cast(per_unit, tf.float32)
 
 
+@_traced_once([None, None])
 def example_std(values: Any) -> Any:
-    """Root mean square, over all units, of the standard deviation across the examples of the batch.
+    """Root mean square, over the units, of the standard deviation across the examples of the batch.
 
     Args:
-        values: ``[batch, …]``, any float type.
+        values: float32 ``[batch, units]``; of more than a few thousand units, evenly spaced ones stand for all.
 
     Returns:
         float32 scalar; NaN for fewer than two examples, and where an entry is not finite.
     """
-    values = tf.cast(values, tf.float32)
+    batch, units = tf.shape(values)[0], tf.shape(values)[1]
+    most = tf.maximum(2 * SAMPLE_ENTRIES // tf.maximum(batch, 1), 1)
+    # An odd stride, so that it does not fall in step with the channels.
+    values = values[:, :: tf.bitwise.bitwise_or(units // most, 1)]
     centred = values - tf.reduce_mean(values, axis=0, keepdims=True)
-    # Of one example nothing can be said: 0/0.
     spread = tf.sqrt(tf.reduce_mean(tf.square(centred)))
-    return tf.where(tf.shape(values)[0] > 1, spread, float("nan"))
+    return tf.where(batch > 1, spread, float("nan"))
 
 
 def saturated_fraction(derivative: Any, bound: float) -> Any:
     """Share of entries with ``|derivative| < bound``; float32 scalar, NaN for an empty tensor."""
-    return tf.reduce_mean(tf.cast(tf.abs(derivative) < bound, tf.float32))
+    taken = tf.math.is_finite(derivative)
+    flat = tf.cast(taken & (tf.abs(derivative) < bound), tf.float32)
+    return tf.reduce_sum(flat) / tf.reduce_sum(tf.cast(taken, tf.float32))

@@ -63,6 +63,13 @@ class Taps:
             (model, "call", self._tap_model_call),
             (model, "compute_loss", self._tap_compute_loss),
         ]
+        # Attention weights [batch, heads, from, to] are by far the largest tensors of a transformer, and tell little.
+        self._inside_attention = {
+            f"{named.path}/{part.name}"
+            for named in observer.names.layers
+            if isinstance(named.layer, keras.layers.MultiHeadAttention)
+            for part in named.layer._flatten_layers(include_self=False)  # noqa: SLF001
+        }
         for named in observer.names.layers:
             self._plan_layer(named)
         for optimizer in _optimizers(model, optimizers):
@@ -73,16 +80,17 @@ class Taps:
         if isinstance(layer, _TRANSPARENT):
             self._taps.append((layer, "call", self._tap_transparent))
             return
-        if not is_leaf(layer):
+        if not is_leaf(layer) or (isinstance(layer, keras.layers.Softmax) and path in self._inside_attention):
             return
         if isinstance(layer, _ACTIVATION_LAYERS):
             card = describe(layer.call, activation_name(layer))
             self.activations[path] = card
-            self._taps.append((layer, "call", partial(self._tap_activation, path, card)))
+            self._taps.append((layer, "call", partial(self._tap_activation, path, card, repeated=True)))
         elif callable(vars(layer).get("activation")):
             card = describe(layer.activation, activation_name(layer.activation))
             self.activations[path] = card
-            self._taps.append((layer, "activation", partial(self._tap_activation, path, card)))
+            repeated = isinstance(layer, keras.layers.Activation)
+            self._taps.append((layer, "activation", partial(self._tap_activation, path, card, repeated=repeated)))
         self._taps.append((layer, "call", partial(self._tap_layer, path, layer)))
 
     @contextmanager
@@ -141,14 +149,22 @@ class Taps:
         return tapped
 
     def _tap_layer(self, path: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+        card = self.activations.get(path)
+        # A ReLU's units can fall silent; of a layer of the user's own nobody knows.
+        watch_units = card.shape == "rectifier" if card else not type(layer).__module__.startswith("keras.")
+
         def tapped(*args: Any, **kwargs: Any) -> Any:
-            return self._observer.layer_called(path, layer, (args, kwargs), call(*args, **kwargs))
+            outputs = call(*args, **kwargs)
+            return self._observer.layer_called(path, layer, (args, kwargs), outputs, watch_units=watch_units)
 
         return tapped
 
-    def _tap_activation(self, path: str, card: ActivationCard, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _tap_activation(
+        self, path: str, card: ActivationCard, function: Callable[..., Any], *, repeated: bool
+    ) -> Callable[..., Any]:
         def tapped(z: Any, *args: Any, **kwargs: Any) -> Any:
-            z = self._observer.activation_called(path, lambda x: function(x, *args, **kwargs), card, z)
+            bare = partial(_apply, function, args, kwargs)
+            z = self._observer.activation_called(path, bare, card, z, repeated=repeated)
             return function(z, *args, **kwargs)
 
         return tapped
@@ -163,6 +179,10 @@ class Taps:
             return result
 
         return tapped
+
+
+def _apply(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], z: Any) -> Any:
+    return function(z, *args, **kwargs)
 
 
 def is_leaf(layer: Any) -> bool:

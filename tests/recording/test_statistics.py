@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from gradscope.histograms import BUCKETS, ZERO_BUCKET, LogHistogram, bucket_edges
 from gradscope.recording.frameworks import tf
 from gradscope.recording.statistics import (
-    HISTOGRAM_ENTRIES,
     MOMENTS,
+    SAMPLE_ENTRIES,
     dead_units,
     example_std,
     measure,
@@ -110,12 +110,13 @@ def test_counts_stay_exact_beyond_what_a_float32_sum_can_count():
     assert got["zero_fraction"] == pytest.approx(1 - 10 / values.size, abs=1e-7)
 
 
-def test_long_tensors_are_strided_for_the_histogram_only():
-    values = np.random.default_rng(1).normal(size=10 * HISTOGRAM_ENTRIES).astype(np.float32)
+def test_large_tensors_give_a_sample_to_the_histogram_only():
+    values = np.random.default_rng(1).normal(size=10 * SAMPLE_ENTRIES).astype(np.float32)
     values[7] = 1e6
-    got, counts = measured(values)
-    assert got["max"] == 1e6
-    assert HISTOGRAM_ENTRIES / 2 < counts.sum() < 2 * HISTOGRAM_ENTRIES
+    moments, histograms = measure_large(tf.constant(values))
+    counts = histograms.numpy()[0]
+    assert moments.numpy()[0, MOMENTS.index("max")] == 1e6
+    assert counts.sum() == SAMPLE_ENTRIES
     assert LogHistogram(counts).quantiles([0.25])[0] == pytest.approx(np.quantile(values, 0.25), rel=0.25)
 
 
@@ -140,6 +141,8 @@ def test_example_std_is_across_examples_only():
     assert np.isnan(example_std(tf.constant(values[:1])).numpy())
     values = np.random.default_rng(0).normal(3, 2, size=(500, 12)).astype(np.float32)
     assert example_std(tf.constant(values)).numpy() == pytest.approx(np.sqrt(values.var(axis=0).mean()), rel=1e-4)
+    wide = np.random.default_rng(0).normal(3, 2, size=(64, 5000)).astype(np.float32)
+    assert example_std(tf.constant(wide)).numpy() == pytest.approx(2, rel=0.02)
 
 
 def test_saturated_fraction():
