@@ -73,6 +73,10 @@ KINDS: dict[str, TensorKind] = {
         ),
     )
 }
+KINDS |= {
+    f"probe_{name}": TensorKind(f"probe_{name}", f"{KINDS[name].meaning}; of the fixed probe batch", KINDS[name].per)
+    for name in ("gradient", "input", "activation", "preactivation", "activation_gradient", "preactivation_gradient")
+}
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ class Assembler:
             if kind == "step":
                 step_statistics[statistic] = float(value)
             elif statistic == "entries_per_unit":
-                entries_per_unit[name] = float(value)
+                if kind == "activation":
+                    entries_per_unit[name] = float(value)
             elif (kind, name) in row:
                 values[row[kind, name], _COLUMN[statistic]] = value
 

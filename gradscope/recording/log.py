@@ -16,6 +16,7 @@ from gradscope.model_card import ModelCard
 from gradscope.recording.assemble import Assembler
 from gradscope.recording.collector import Measured
 from gradscope.recording.trouble import Trouble, describe_error
+from gradscope.recording.watch import Watch
 
 __all__ = ["Log"]
 
@@ -31,9 +32,10 @@ class Log:
     A failure to write is reported once; `failed` is then True, and what comes later is dropped.
     """
 
-    def __init__(self, log_dir: str, trouble: Trouble) -> None:
+    def __init__(self, log_dir: str, trouble: Trouble, watch: Watch | None = None) -> None:
         self._log_dir = log_dir
         self._trouble = trouble
+        self._watch = watch
         self._assembler = Assembler()
         self._writer: EventWriter | None = None
         self._described: ModelCard | None = None
@@ -57,9 +59,10 @@ class Log:
             writer = self._open(step)
             if is_new:
                 writer.write_model_card(card, step)
-            writer.write_sample(
-                self._assembler.assemble(measured, step, keep_histograms=keep_histograms, seconds=seconds)
-            )
+            sample = self._assembler.assemble(measured, step, keep_histograms=keep_histograms, seconds=seconds)
+            writer.write_sample(sample)
+            if self._watch is not None:
+                self._watch.sampled(self._log_dir, sample)
 
         self._hand_over(work)
 

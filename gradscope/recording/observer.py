@@ -67,6 +67,10 @@ class Observer:
         for weights, variables in self._given:
             self.after_apply(weights, variables)
         self.frozen()
+        self.end_probe()
+
+    def end_probe(self) -> None:
+        """A look at a probe batch is over: write what was noted."""
         for key in list(self.collector.noted("preactivation_gradient")):
             if self.collector.has("activation_gradient", key.name):
                 self.collector.drop("preactivation_gradient", key.name)
@@ -182,7 +186,7 @@ class Observer:
         if card.max_derivative and card.shape != "linear":
             bound = SATURATION_BOUND * card.max_derivative
             seen = tf.cast(statistics.sample(tf.reshape(tf.cast(z, tf.float32), [-1])), z.dtype)
-            share = statistics.saturated_fraction(derivative(function, seen), bound)
+            share = statistics.saturated_fraction(derivative(function, seen), bound, seen)
             self.collector.scalar(("activation", name, "saturation_fraction"), share)
         if card.shape == "joint" or card.name == "sigmoid":
             # Keras computes cross-entropies of these from z, so nothing flows back through a.
@@ -316,6 +320,15 @@ class Observer:
         gradients = [gradient for gradient, _ in grads_and_vars]
         variables = [variable for _, variable in grads_and_vars]
         self._given.append((self.before_apply(None, gradients, variables), variables))
+
+    def gradients_seen(self, variables: Sequence[Any], gradients: Sequence[Any]) -> None:
+        """Gradients that nobody is going to apply."""
+        if not self.collector.listening:
+            return
+        with _scope(), self.trouble.instead_of_raising("the gradients of the probe are not recorded"):
+            for item, gradient in zip(map(self.names.of, variables), gradients, strict=True):
+                if gradient is not None:
+                    self.collector.tensor(TensorKey("gradient", item.name, item.layer), gradient)
 
     def frozen(self) -> None:
         """Note the weights of the variables that are not trained."""

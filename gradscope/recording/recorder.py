@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gradscope.errors import RecordingError
 from gradscope.recording.frameworks import keras
 from gradscope.recording.log import Log
+from gradscope.recording.probe import Probe
 from gradscope.recording.sampled_step import SampledStep, loop_step, train_function
 from gradscope.recording.schedule import Schedule
 from gradscope.recording.session import Session
 from gradscope.recording.trouble import Trouble
+from gradscope.recording.watch import Watch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -37,10 +40,16 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         every: sample every n-th step, from step 0; None (the default) adapts the interval to ``overhead``.
         overhead: share of the training time that recording may take, tracing the first sampled step left out; see
             `gradscope.recording.schedule.Schedule`.
+        probe: ``(x, y)``, a fixed batch whose activations and gradients are recorded beside those of the training
+            batch, as tensors of kind ``probe_activation`` and so on; or ``x`` alone.
+        live: whether to diagnose while training goes on, and print a line when a finding appears.
+        stop_on: rules, such as ``{"nonfinite", "vanishing-gradient"}``, whose findings of severity error end `fit`; in
+            a loop of one's own look at `stop_reason`.
         summary: whether to print the verdict when training ends.
 
     Raises:
-        RecordingError: ``every`` is not a whole number >= 1, ``overhead`` not in (0, 1], or ``log_dir`` not a path.
+        RecordingError: ``every`` is not a whole number >= 1, ``overhead`` not in (0, 1], ``log_dir`` not a path, a name
+            in ``stop_on`` not that of a rule, or ``probe`` not a batch.
         MissingDependencyError: TensorFlow or Keras 3 on the tensorflow backend is missing.
 
     Example:
@@ -60,6 +69,9 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         *,
         every: int | None = None,
         overhead: float = 0.01,
+        probe: Any = None,
+        live: bool = False,
+        stop_on: Iterable[str] = (),
         summary: bool = True,
     ) -> None:
         super().__init__()
@@ -68,7 +80,19 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self.log_dir = os.fspath(log_dir)
         self.summary = summary
         trouble = Trouble()
-        self._session = Session(Schedule(every, overhead), Log(self.log_dir, trouble), trouble)
+        watch = Watch(say=live, stop_on=stop_on)
+        self._session = Session(
+            Schedule(every, overhead),
+            Log(self.log_dir, trouble, watch if watch.is_wanted else None),
+            trouble,
+            watch,
+            Probe(probe, trouble) if probe is not None else None,
+        )
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why training should end, by a finding of one of the rules in ``stop_on``; None while it may go on."""
+        return self._session.stop_reason
 
     # -- in fit() ----------------------------------------------------------------------------------------------------
     # on_train_batch_end is left alone on purpose: as long as no callback overrides it, Keras need not wait for the
@@ -83,7 +107,10 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self._catch_up()
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Swap in the sampled step, if this one is to be sampled."""
+        """Swap in the sampled step, if this one is to be sampled; end training, if it is to end."""
+        if self.stop_reason is not None and not self.model.stop_training:
+            self.model.stop_training = True
+            sys.stdout.write(f"gradscope: training ends: {self.stop_reason}\n")
         step = self._session.begin_step(int(getattr(self.model, "steps_per_execution", 1) or 1))
         if step is not None:
             with self._session.guarded():

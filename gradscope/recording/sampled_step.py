@@ -39,7 +39,7 @@ class SampledStep:
         *,
         optimizers: Iterable[Any] = (),
     ) -> None:
-        self._model = model
+        self.model = model
         self._own = own
         self._make = make
         self._trouble = trouble
@@ -57,7 +57,7 @@ class SampledStep:
 
     def stands_for(self, model: Any, own: _Step) -> bool:
         """Whether this is the sampled form of that step."""
-        return model is self._model and own is self._own
+        return model is self.model and own is self._own
 
     def run(self, *args: Any, **kwargs: Any) -> tuple[Any, Measured | None]:
         """Run one step; returns what the step itself would have, and what was measured.
@@ -81,10 +81,26 @@ class SampledStep:
             self._trouble.report(f"recording stops, training goes on: a sampled step failed: {describe_error(error)}")
             return outputs, None
 
+    def sibling(self, make: Callable[[Observer], _Step]) -> SampledStep:
+        """Something else that measures the same model."""
+        return SampledStep(self.model, lambda: None, make, self._trouble)
+
+    def measure(self) -> Measured | None:
+        """Run the function, which takes nothing and trains nothing; returns what was measured.
+
+        Raises:
+            Exception: whatever the function raises.
+        """
+        with self._taps.installed():
+            if self._function is None:
+                self._function = self._make(self.observer)
+            self._function()
+        return self._collector.read()
+
     def model_card(self, settings: dict[str, Any]) -> ModelCard:
         """The card of the model, complete after the first run; the same object from then on."""
         if self._card is None:
-            self._card = build_model_card(self._model, self.observer, self._taps.activations, settings)
+            self._card = build_model_card(self.model, self.observer, self._taps.activations, settings)
         return self._card
 
 

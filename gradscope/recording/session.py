@@ -14,6 +14,7 @@ from gradscope.recording.log import Log
 from gradscope.recording.sampled_step import SampledStep
 from gradscope.recording.schedule import Schedule
 from gradscope.recording.trouble import Trouble, describe_error
+from gradscope.recording.watch import Watch
 
 __all__ = ["Session"]
 
@@ -25,6 +26,7 @@ class Session:
     schedule: Schedule
     log: Log
     trouble: Trouble
+    watch: Watch = field(default_factory=lambda: Watch(say=False, stop_on=()))
     probe: Callable[[SampledStep], Measured | None] | None = None
     """Measures a fixed batch after a sampled step."""
     next_step: int = 0
@@ -33,6 +35,11 @@ class Session:
     running: SampledStep | None = field(default=None, repr=False)
     """The sampled step that runs at this moment."""
     _sampled: SampledStep | None = field(default=None, repr=False)
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why training is to end, if it is."""
+        return self.watch.stop_reason
 
     def begin_step(self, span: int = 1) -> int | None:
         """The next ``span`` steps begin; the number of the last if they are to be sampled, else None."""

@@ -249,8 +249,17 @@ def example_std(values: Any) -> Any:
     return tf.where(batch > 1, spread, float("nan"))
 
 
-def saturated_fraction(derivative: Any, bound: float) -> Any:
-    """Share of entries with ``|derivative| < bound``; float32 scalar, NaN for an empty tensor."""
-    taken = tf.math.is_finite(derivative)
+def saturated_fraction(derivative: Any, bound: float, z: Any) -> Any:
+    """Share of the entries with ``|derivative| < bound``.
+
+    Args:
+        derivative: f'(z), of any shape.
+        bound: > 0.
+        z: of the same shape; entries that are not finite, such as those that fill up a `sample`, are left out.
+
+    Returns:
+        float32 scalar; NaN where no entry is finite.
+    """
+    taken = tf.math.is_finite(z)
     flat = tf.cast(taken & (tf.abs(derivative) < bound), tf.float32)
     return tf.reduce_sum(flat) / tf.reduce_sum(tf.cast(taken, tf.float32))

@@ -28,7 +28,7 @@ def test_every_n_steps():
 def test_the_default_is_dense_first_and_sparse_later():
     sampled = sampled_steps(Schedule(), 200)
     assert sampled[:9] == list(range(9))
-    assert 25 < len(sampled) < 50
+    assert 15 < len(sampled) < 35
 
 
 @pytest.mark.parametrize("cost", [0.005, 0.02, 0.1])
@@ -69,8 +69,8 @@ def test_several_steps_in_one_execution_are_sampled_once():
 def test_histograms_grow_rarer():
     schedule = Schedule(every=1)
     kept = [step for step in range(10_000) if schedule.keeps_histograms(step)]
-    assert kept[:10] == list(range(10))
-    assert 150 < len(kept) < 200
+    assert kept[:7] == [0, 1, 2, 4, 8, 16, 24]
+    assert 100 < len(kept) < 150
 
 
 @pytest.mark.parametrize("every", [0, -1, 2.5, True])

@@ -146,7 +146,8 @@ def test_example_std_is_across_examples_only():
 
 
 def test_saturated_fraction():
-    assert saturated_fraction(tf.constant([0.0, -0.2, 0.04, 1.0]), 0.05).numpy() == 0.5
+    derivative, z = tf.constant([0.0, -0.2, 0.04, 1.0, 0.0]), tf.constant([1.0, 2.0, 3.0, 4.0, float("nan")])
+    assert saturated_fraction(derivative, 0.05, z).numpy() == 0.5
 
 
 @settings(max_examples=100, deadline=None)
