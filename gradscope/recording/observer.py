@@ -45,6 +45,8 @@ class Observer:
     collector: Collector
     trouble: Trouble
     names: Names
+    failure: Exception | None = None
+    """Why the step could not be measured at all."""
     sightings: dict[str, Sighting] = field(default_factory=dict)
     disconnected: set[str] = field(default_factory=set)
     """Names of variables that were handed to the optimizer without a gradient."""
@@ -74,8 +76,11 @@ class Observer:
         for key in list(self.collector.noted("preactivation_gradient")):
             if self.collector.has("activation_gradient", key.name):
                 self.collector.drop("preactivation_gradient", key.name)
-        with _scope():
-            self.collector.flush()
+        try:
+            with _scope():
+                self.collector.flush()
+        except Exception as error:  # noqa: BLE001  a trace that fails half-way would leave an optimizer without variables
+            self.failure = error
         for path in sorted(self._elsewhere - set(self._calls)):
             self.trouble.report(f"layer {path} runs in a loop or branch of the graph: its output is not recorded")
         self._forget()

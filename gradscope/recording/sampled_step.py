@@ -69,6 +69,9 @@ class SampledStep:
                 if self._function is None:
                     self._function = self._make(self.observer)
                 outputs = self._function(*args, **kwargs)
+            if self.observer.failure is not None:
+                self._fail(self.observer.failure)
+                return outputs, None
             return outputs, self._collector.read()
         except StopIteration:
             raise
@@ -77,9 +80,12 @@ class SampledStep:
                 raise
             # An error while tracing may still be the model's own: then its own step raises it again.
             outputs = self._own(*args, **kwargs)
-            self.failed = True
-            self._trouble.report(f"recording stops, training goes on: a sampled step failed: {describe_error(error)}")
+            self._fail(error)
             return outputs, None
+
+    def _fail(self, error: Exception) -> None:
+        self.failed = True
+        self._trouble.report(f"recording stops, training goes on: a sampled step failed: {describe_error(error)}")
 
     def sibling(self, make: Callable[[Observer], _Step]) -> SampledStep:
         """Something else that measures the same model."""
