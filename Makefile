@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format logs clean help
+.PHONY: demo test test-oldest lint format logs clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,7 +19,14 @@ demo: $(STAMP)  ## train the three autoencoders, record them, compare and diagno
 	$(BIN)/python examples/autoencoder.py
 
 test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2
+
+test-oldest:  ## run the recorder's tests on the oldest supported TensorFlow and Keras
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-oldest/bin/python -m pip install --quiet --editable . --group test \
+		"tensorflow==2.16.*" "keras==3.3.*" "tensorboard==2.16.*" "numpy<2"
+	.venv-oldest/bin/python -m pytest tests/recording
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -34,4 +41,4 @@ logs: $(STAMP)  ## record the small runs in logs/autoencoder anew
 	$(BIN)/python examples/autoencoder.py --log-dir logs/autoencoder --every 500 --no-picture
 
 clean:  ## remove the virtual environment and what the demo recorded
-	rm -rf $(VENV) logs/demo
+	rm -rf $(VENV) .venv-oldest logs/demo

@@ -141,11 +141,11 @@ def show(results: list[Result], log_dir: Path, console: Console) -> None:
     )
     table.add_column("network", no_wrap=True)
     for heading in ("gradient,\nfirst tenth", "gradient,\nlast tenth", "final\nloss", "spread of\nestimate"):
-        table.add_column(heading, justify="right")
-    table.add_column("verdict")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for result in results:
         numbers = (result.early_gradient, result.late_gradient, result.final_loss, result.spread)
-        verdict = "healthy" if result.diagnosis.healthy else result.diagnosis.causes[0].root.title
+        verdict = "healthy" if result.diagnosis.healthy else "sick"
         table.add_row(result.name, *(f"{number:.2g}" for number in numbers), verdict)
     console.print(table)
     by_name = {result.name: result for result in results}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gradscope._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from gradscope.comparison import compare as compare
     from gradscope.diagnosis.engine import diagnose as diagnose
     from gradscope.diagnosis.verdict import Cause as Cause
     from gradscope.diagnosis.verdict import Diagnosis as Diagnosis
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gradscope.diagnosis.verdict import Verdict as Verdict
     from gradscope.events.discovery import find_runs as find_runs
     from gradscope.events.reader import read_run as read_run
+    from gradscope.fleet import check_all as check_all
     from gradscope.recording.recorder import Recorder as Recorder
     from gradscope.run import Run as Run
 
@@ -33,6 +35,8 @@ _HOME = {
     "read_run": "gradscope.events.reader",
     # judge
     "diagnose": "gradscope.diagnosis.engine",
+    "check_all": "gradscope.fleet",
+    "compare": "gradscope.comparison",
     "Cause": "gradscope.diagnosis.verdict",
     "Diagnosis": "gradscope.diagnosis.verdict",
     "Finding": "gradscope.diagnosis.verdict",

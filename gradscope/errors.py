@@ -8,6 +8,7 @@
     │   └── NewerFormatError       written by a newer gradscope
     ├── RuleError                a rule is malformed, or its name is unknown
     ├── RecordingError           a Recorder was given what it cannot use
+    ├── ConfigurationError       gradscope.toml or [tool.gradscope] holds what cannot be used
     └── MissingDependencyError   an optional package is not installed
 
 Each message is one line that says what was received, what is allowed and what to do next.
@@ -16,6 +17,7 @@ Each message is one line that says what was received, what is allowed and what t
 from __future__ import annotations
 
 __all__ = [
+    "ConfigurationError",
     "GradscopeError",
     "MissingDependencyError",
     "NewerFormatError",
@@ -58,6 +60,10 @@ class RuleError(GradscopeError):
 
 class RecordingError(GradscopeError):
     """A Recorder was created with arguments it cannot work with."""
+
+
+class ConfigurationError(GradscopeError):
+    """A configuration file cannot be read, or says what gradscope does not understand."""
 
 
 class MissingDependencyError(GradscopeError, ImportError):

@@ -92,6 +92,8 @@ class Run:
     """What could not be read."""
     trouble: tuple[str, ...] = ()
     """What the recorder said it could not record."""
+    estimated: str = ""
+    """Empty where all was measured; for another tool's log which statistics are estimates, and how good ones."""
     load_histograms: Callable[[], HistogramTable] = _no_histograms
 
     @property
@@ -192,6 +194,12 @@ class Run:
             f"no series {column!r}: give <kind>_<statistic> with a kind of {', '.join(sorted(kinds))} "
             f"and a statistic of {', '.join(STATISTIC_NAMES)}"
         )
+
+    def _repr_html_(self) -> str:
+        # The one place where a run looks up to how it is shown: a notebook asks the object itself.
+        from gradscope.reports.html.notebook import run_as_html
+
+        return run_as_html(self)
 
     @cached_property
     def histograms(self) -> HistogramTable:

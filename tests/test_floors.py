@@ -21,11 +21,16 @@ FLOORS = [
     ["diagnosis.remedies"],
     ["diagnosis.rules"],
     ["diagnosis.causes", "diagnosis.summary", "diagnosis.example"],
-    ["diagnosis.engine"],
-    ["reports"],
+    ["diagnosis.engine", "configuration"],
+    ["comparison"],
+    ["reports", "plots"],
+    ["fleet", "testing"],
     ["recording"],
     ["cli", "tensorboard", ""],
 ]
+
+# A notebook asks an object for its own `_repr_html_`, so these two look up, when they are shown and not before.
+SHOWN_BY = {("run", "reports.html.notebook"), ("diagnosis.verdict", "reports.html.notebook")}
 
 
 def floor_of(module):
@@ -73,6 +78,8 @@ def imports(path):
 @pytest.mark.parametrize(("path", "module"), [pytest.param(*item, id=item[1] or "gradscope") for item in modules()])
 def test_a_module_imports_only_its_own_floor_and_lower_ones(path, module):
     for imported in imports(path):
+        if (module, imported) in SHOWN_BY:
+            continue
         assert floor_of(imported) <= floor_of(module), f"gradscope.{module} imports gradscope.{imported}"
         if module.startswith("diagnosis.rules."):
             assert not imported.startswith("diagnosis.rules."), "rules do not import each other"
@@ -101,6 +108,7 @@ def run_without_tensorflow(code):
 def test_reading_judging_and_rendering_never_import_tensorflow(three_layer):
     done = run_without_tensorflow(f"""
 import gradscope
+from gradscope.reports.html.notebook import run_as_html
 from gradscope.reports.json_document import to_json
 from gradscope.reports.markdown import to_markdown
 from gradscope.reports.terminal import to_terminal
@@ -110,6 +118,7 @@ diagnosis = gradscope.diagnose(run)
 assert not diagnosis.healthy
 for render in (to_json, to_markdown, to_terminal):
     assert "hidden_1" in render(diagnosis)
+assert "hidden_1" in run_as_html(run)
 assert len(run.statistics) and len(run.layers) and len(run.histograms.steps)
 """)
     assert done.returncode == 0, done.stderr

@@ -9,9 +9,14 @@ import click
 
 from gradscope._version import __version__
 from gradscope.cli.check import check
+from gradscope.cli.compare import compare
 from gradscope.cli.explain import explain
+from gradscope.cli.export import export
+from gradscope.cli.plot import plot
 from gradscope.cli.program import BAD_USAGE, Program
+from gradscope.cli.report import report
 from gradscope.cli.rules import rules
+from gradscope.cli.watch import watch
 
 __all__ = ["main"]
 
@@ -30,5 +35,10 @@ def main(context: click.Context) -> int:
 
 
 main.add_command(check)
+main.add_command(compare)
 main.add_command(explain)
+main.add_command(export)
+main.add_command(plot)
+main.add_command(report)
 main.add_command(rules)
+main.add_command(watch)

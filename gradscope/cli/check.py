@@ -11,7 +11,7 @@ from gradscope.cli.program import BAD_USAGE, complain
 from gradscope.cli.selection import selected_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gradscope.cli.search import Search
     from gradscope.reports.checked_run import CheckedRun
@@ -33,7 +33,7 @@ _SICK = 1
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["terminal", "json"]),
+    type=click.Choice(["terminal", "json", "junit", "github", "markdown"]),
     default="terminal",
     show_default=True,
     help="Form of the report.",
@@ -41,42 +41,61 @@ _SICK = 1
 @click.option("--output", metavar="FILE", help="Write the report to FILE, replacing it, instead of standard output.")
 @click.option("--rules", "only", metavar="NAME,…", help="Judge by these rules only.")
 @click.option("--ignore", "ignored", metavar="NAME,…", help="Leave these rules out.")
+@click.option("--baseline", metavar="FILE", help="Leave out the findings of FILE, a JSON report: only new ones count.")
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes for many runs.  [default: one per core]")
 def check(
-    paths: Sequence[str], *, fail_on: str, form: str, output: str | None, only: str | None, ignored: str | None
+    paths: Sequence[str],
+    *,
+    fail_on: str,
+    form: str,
+    output: str | None,
+    only: str | None,
+    ignored: str | None,
+    baseline: str | None,
+    jobs: int | None,
 ) -> int:
     """Judge the run, or every run of the tree of runs, at each PATH.
 
-    A run is a log dir with event files that gradscope recorded, or one such file. One run gives a whole report, several
-    give a table, worst first. Log dirs of other tools below PATH are skipped.
+    A run is a log dir with event files, or one such file, or the URL of either (s3://…). One run gives a whole report,
+    several give a table, worst first. What gradscope did not record is judged as far as its tags tell what they mean;
+    log dirs in which nothing can be judged are skipped where there are others.
 
     \b
     Exit code:
       0  all runs were judged; no finding of the --fail-on severity or above
       1  at least one run has such a finding
       2  none has, but a run could not be read or judged; or bad usage
+    130  interrupted
 
     A damaged log is judged by what is left of it; the report says what is missing.
     """  # noqa: D301  click reads the backspace as "keep these lines"
-    from gradscope.cli.search import search
+    from dataclasses import replace
 
-    found = search(paths, selected_rules(only, ignored))
+    from gradscope.cli.progress import ProgressBar
+    from gradscope.cli.search import search
+    from gradscope.configuration import find_configuration
+    from gradscope.reports.baseline import read_baseline
+
+    known = read_baseline(baseline) if baseline else None
+    rules, tags = selected_rules(only, ignored), find_configuration().tags
+    with ProgressBar() as bar:
+        found = search(paths, rules, tags=tags, jobs=jobs, progress=bar)
+    if known:
+        found = replace(found, runs=known.apply(found.runs))
     if found.single and found.runs[0].diagnosis is None:
         complain(f"{found.runs[0].run}: {found.runs[0].error}")
         return BAD_USAGE
-    write(_rendered(found, form, to_file=output is not None), output)
+    write(_rendered(found, form, fail_on, to_file=output is not None), output)
     code = _exit_code(found, fail_on)
     if code == BAD_USAGE:
         _complain_of_not_judged(found)
     return code
 
 
-def _rendered(found: Search, form: str, *, to_file: bool) -> str:
+def _rendered(found: Search, form: str, fail_on: str, *, to_file: bool) -> str:
+    if form in _FOR_MACHINES:
+        return _FOR_MACHINES[form](found, fail_on)
     width, color = (80, False) if to_file else (report_width(), None)
-    if form == "json":
-        from gradscope.reports.json_document import to_json, to_json_tree
-
-        diagnosis = found.runs[0].diagnosis
-        return to_json(diagnosis) if found.single and diagnosis else to_json_tree(found.runs, skipped=found.skipped)
     if found.single and (diagnosis := found.runs[0].diagnosis):
         from gradscope.reports.terminal import to_terminal
 
@@ -84,6 +103,41 @@ def _rendered(found: Search, form: str, *, to_file: bool) -> str:
     from gradscope.reports.table import to_terminal_table
 
     return to_terminal_table(found.runs, skipped=found.skipped, width=width, color=color)
+
+
+def _json(found: Search, _: str) -> str:
+    from gradscope.reports.json_document import to_json, to_json_tree
+
+    diagnosis = found.runs[0].diagnosis
+    return to_json(diagnosis) if found.single and diagnosis else to_json_tree(found.runs, skipped=found.skipped)
+
+
+def _junit(found: Search, fail_on: str) -> str:
+    from gradscope.diagnosis.verdict import Severity
+    from gradscope.reports.junit import to_junit
+
+    return to_junit(found.runs, fail_on=Severity[fail_on.upper()])
+
+
+def _github(found: Search, _: str) -> str:
+    from gradscope.reports.github import to_github
+
+    return to_github(found.runs)
+
+
+def _markdown(found: Search, _: str) -> str:
+    from gradscope.reports.markdown import to_markdown, to_markdown_tree
+
+    diagnosis = found.runs[0].diagnosis
+    return to_markdown(diagnosis) if found.single and diagnosis else to_markdown_tree(found.runs)
+
+
+_FOR_MACHINES: dict[str, Callable[[Search, str], str]] = {
+    "json": _json,
+    "junit": _junit,
+    "github": _github,
+    "markdown": _markdown,
+}
 
 
 def _exit_code(found: Search, fail_on: str) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
+from math import isfinite
 
 from gradscope.diagnosis.causes import causes_of
 from gradscope.diagnosis.evidence import Evidence
@@ -48,7 +50,13 @@ def diagnose(run: Run, rules: Iterable[Rule] | None = None) -> Diagnosis:
         last_step=int(run.steps[-1]) if len(run.steps) else 0,
         sampled_steps=len(run.steps),
         missing=(*(f"{damage.file}: {damage.what}" for damage in run.damage), *run.trouble),
+        overhead=_overhead(run),
     )
+
+
+def _overhead(run: Run) -> float | None:
+    share = run.settings.get("overhead")
+    return float(share) if isinstance(share, (int, float)) and isfinite(share) else None
 
 
 def _in_order(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
@@ -71,6 +79,8 @@ def _verdict(rule: Rule, run: Run, evidence: Evidence, verdicts: dict[str, Verdi
             return Verdict(rule.name, Outcome.NOT_JUDGED, reason=f"needs {need} clear first")
     try:
         findings = tuple(rule.check(**{name: evidence[name] for name in rule.evidence()}))
+        if run.estimated:
+            findings = tuple(replace(f, confidence="medium") if f.confidence == "high" else f for f in findings)
     except NotJudged as reason:
         return Verdict(rule.name, Outcome.NOT_JUDGED, reason=str(reason))
     except Exception as error:  # noqa: BLE001  one broken rule must not cost the user the other verdicts

@@ -16,8 +16,8 @@ _LAST = ("name",)
 def layer_code(layer: Layer, changes: Mapping[str, str | None]) -> str:
     """The call that builds the layer anew with ``changes``: source text by argument, None takes the argument away.
 
-    Arguments of the card that are no plain values (nested configurations) are left out. Without a card the call is a
-    comment that names the layer and the changed arguments.
+    Arguments of the card that are no plain values (nested configurations) are left out. Without a card, or a kind
+    on it, the call is a comment that names the layer and the changed arguments.
 
     Example:
         >>> from gradscope.diagnosis.example import toy_run
@@ -27,7 +27,7 @@ def layer_code(layer: Layer, changes: Mapping[str, str | None]) -> str:
         'keras.layers.Dense(16, activation="relu", kernel_initializer="he_normal", name="hidden_1")'
     """
     changed = {key: value for key, value in changes.items() if value is not None}
-    if layer.card is None:
+    if layer.card is None or not layer.card.kind:
         return f"# {layer.name}: " + ", ".join(f"{key}={value}" for key, value in changed.items())
     arguments = {key: _source(value) for key, value in layer.card.arguments.items() if _is_plain(value)}
     activation = layer.card.activation

@@ -136,6 +136,8 @@ class Diagnosis:
     sampled_steps: int
     missing: tuple[str, ...] = ()
     """What of the log could not be read or recorded; one sentence each."""
+    overhead: float | None = None
+    """Share of the training time that recording took, as the recorder measured it; None where the log does not say."""
 
     @property
     def severity(self) -> Severity | None:
@@ -151,6 +153,12 @@ class Diagnosis:
     def not_judged(self) -> tuple[Verdict, ...]:
         """The rules that could not judge, with their reasons."""
         return tuple(v for v in self.verdicts if v.outcome == Outcome.NOT_JUDGED)
+
+    def _repr_html_(self) -> str:
+        # A notebook asks the object itself, so here it looks up to how it is shown.
+        from gradscope.reports.html.notebook import diagnosis_as_html
+
+        return diagnosis_as_html(self)
 
     def findings(self) -> Iterator[Finding]:
         """All findings, cause by cause."""

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from gradscope.errors import RunNotFoundError, UnreadableRunError
+from gradscope.events.remote import find_remote_runs, is_remote, remote_event_files
 
 __all__ = ["event_files", "find_runs"]
 
@@ -17,12 +18,14 @@ def find_runs(path: str | os.PathLike[str]) -> list[str]:
     """The directories at or below ``path`` that hold event files, of gradscope or not, sorted.
 
     Links to directories are followed, and each directory is listed once. Directories that may not be opened are left
-    out. For an event file the answer is the file itself.
+    out. For an event file the answer is the file itself. Of a URL the answers are URLs.
 
     Raises:
         RunNotFoundError: there is nothing at ``path``.
     """
     top = os.fspath(path)
+    if is_remote(top):
+        return find_remote_runs(top, _MARK)
     if not stat.S_ISDIR(_mode(top)):
         return [top]
     found = []
@@ -49,6 +52,8 @@ def event_files(path: str | os.PathLike[str]) -> list[str]:
         UnreadableRunError: the directory may not be listed, or ``path`` is a pipe, a device or the like.
     """
     top = os.fspath(path)
+    if is_remote(top):
+        return remote_event_files(top, _MARK)
     mode = _mode(top)
     if stat.S_ISREG(mode):
         return [top]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,37 +14,53 @@ import numpy.typing as npt
 
 from gradscope.errors import NotARunError, UnreadableRunError
 from gradscope.events.discovery import event_files
-from gradscope.events.records import FileRecords, Record, read_records
+from gradscope.events.files import read_file
+from gradscope.events.foreign import ForeignLog
+from gradscope.events.foreign_run import foreign_run
+from gradscope.events.mapping import TagRule
+from gradscope.events.records import FileRecords, Record
 from gradscope.events.timeline import Timeline
 from gradscope.model_card import ModelCard
 from gradscope.run import Damage, HistogramTable, Run, TensorKey
-from gradscope.vocabulary import DATA_TAGS, STATISTIC_NAMES, STEP_STATISTIC_NAMES, Tag
+from gradscope.vocabulary import DATA_TAGS, PLUGIN_NAME, STATISTIC_NAMES, STEP_STATISTIC_NAMES, Tag
 
 __all__ = ["read_run"]
 
 
-def read_run(path: str | os.PathLike[str]) -> Run:
+def read_run(path: str | os.PathLike[str], *, tags: Sequence[TagRule] = ()) -> Run:
     """Read the run in a directory, from the event files directly in it, or in one event file.
 
     Damage does not stop it: what is intact is read, `Run.damage` says what is not. Statistics of an older gradscope
     that lack a column are NaN there, columns it does not know are left out. Histograms are read when asked for.
 
+    A log that gradscope did not record is read as far as its tags tell what they mean; `Run.estimated` and
+    `Run.trouble` say what that costs. Beside gradscope's own records those of other tools are left out.
+
+    Args:
+        path: a directory, an event file, or the URL of either, as fsspec knows them.
+        tags: what tags of other tools mean, ahead of the built-in table.
+
     Raises:
         RunNotFoundError: nothing there, or a directory without event files.
-        NotARunError: event files without a step that gradscope recorded.
+        NotARunError: event files in which nothing can be judged.
         UnreadableRunError: no permission, or not a single intact record.
         NewerFormatError: written by a gradscope with a newer format.
+        MissingDependencyError: a URL, and the package that reads it is not installed.
     """
     top = os.fspath(path)
     files = event_files(top)
-    contents = _read_all(files, values_of=frozenset({Tag.STATISTICS, Tag.STEP}))
+    foreign = ForeignLog(tags)
+    contents = _read_all(files, frozenset({Tag.STATISTICS, Tag.STEP}), foreign)
     damage = [item for content in contents.values() for item in content.damage]
     _require_intact(top, contents.values(), damage)
     timeline = _timeline(contents)
     samples = list(timeline.of(Tag.STATISTICS, Tag.STEP))
     model, trouble = _texts(contents, damage)
     if not samples:
-        raise NotARunError(_no_steps(top, contents.values(), trouble, damage))
+        run = foreign_run(top, foreign, files)
+        if run is None:
+            raise NotARunError(_no_steps(top, contents.values(), trouble, damage))
+        return replace(run, damage=(*damage, *_told_apart(run.damage, contents)))
     tensors, values = _statistics(samples)
     return Run(
         path=top,
@@ -53,19 +70,39 @@ def read_run(path: str | os.PathLike[str]) -> Run:
         step_statistics=_step_statistics(samples),
         model=model,
         wall_times=np.array([next(iter(records.values())).wall_time for _, records in samples]),
-        damage=(*damage, *timeline.damage),
+        damage=(*damage, *_told_apart(timeline.damage, {f: c for f, c in contents.items() if c.records})),
         trouble=trouble,
         load_histograms=partial(_read_histograms, files),
     )
 
 
-def _read_all(files: Iterable[str], values_of: frozenset[str]) -> dict[str, FileRecords]:
-    return {file: _read_file(file, values_of) for file in files}
+def _told_apart(superseding: Iterable[Damage], contents: Mapping[str, FileRecords]) -> Iterator[Damage]:
+    """The same; where two files were written at once, it was no restart, and either run should be judged by itself."""
+    for item in superseding:
+        mine = contents[item.file]
+        others = [file for file, content in contents.items() if file != item.file and content.overlaps(mine)]
+        what = f"; {others[0]} was being written at the same time, so give each file by itself" if others else ""
+        yield replace(item, what=item.what + what)
 
 
-def _read_file(file: str, values_of: frozenset[str]) -> FileRecords:
+def _read_all(
+    files: Sequence[str], values_of: frozenset[str], foreign: ForeignLog | None = None
+) -> dict[str, FileRecords]:
+    """All files in their order; as soon as one holds a step of gradscope's, other tools' records are left out."""
+    contents: dict[str, FileRecords] = {}
+    likely_first = sorted(range(len(files)), key=lambda number: not files[number].endswith(f".{PLUGIN_NAME}"))
+    for number in likely_first:
+        if foreign is not None:
+            foreign.begin_file(number)
+        contents[files[number]] = content = _read_one(files[number], values_of, foreign)
+        if any(record.tag in DATA_TAGS for record in content.records):
+            foreign = None
+    return {file: contents[file] for file in files}
+
+
+def _read_one(file: str, values_of: frozenset[str], foreign: ForeignLog | None) -> FileRecords:
     try:
-        return read_records(file, values_of=values_of)
+        return read_file(file, values_of=values_of, foreign=foreign)
     except OSError as error:
         return FileRecords(damage=[Damage(file, f"cannot be opened: {error.strerror or error}")])
 
@@ -79,7 +116,7 @@ def _require_intact(top: str, contents: Iterable[FileRecords], damage: list[Dama
 
 
 def _no_steps(top: str, contents: Iterable[FileRecords], trouble: tuple[str, ...], damage: list[Damage]) -> str:
-    tags = list(dict.fromkeys(tag for content in contents for tag in content.foreign_tags))[:5]
+    tags = list(dict.fromkeys(" ".join(tag.split()) for content in contents for tag in content.foreign_tags))[:5]
     told = "gradscope's own records without a sampled step" if any(c.records for c in contents) else "no gradscope data"
     reasons = [f"tags such as {', '.join(tags)}"] * bool(tags) + [f"trouble: {text}" for text in trouble[:1]]
     reasons += [f"damage: {item.what}" for item in damage[:1]]
@@ -164,7 +201,7 @@ def _parsed(record: Record) -> ModelCard | list[str] | None:
 
 def _read_histograms(files: list[str]) -> HistogramTable:
     """The histograms of `files`; what cannot be read any more is left out."""
-    timeline = _timeline(_read_all(files, values_of=frozenset({Tag.HISTOGRAMS})))
+    timeline = _timeline(_read_all(files, frozenset({Tag.HISTOGRAMS})))
     steps: list[int] = []
     rows: dict[TensorKey, int] = {}
     entries = [np.zeros((0, 4), np.int64)]

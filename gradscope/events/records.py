@@ -1,27 +1,24 @@
-"""Records: what one event file says, decoded as far as it can be used, and what of it cannot."""
+"""Records: what gradscope wrote to an event file, decoded as far as it can be used, and what of it cannot."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32, DT_STRING
 
 from gradscope.errors import NewerFormatError
-from gradscope.events.frames import read_frames
 from gradscope.run import Damage, TensorKey
-from gradscope.vocabulary import FORMAT_VERSION, PLUGIN_NAME, Tag
+from gradscope.vocabulary import FORMAT_VERSION, Tag
 
-__all__ = ["FileRecords", "Layout", "Record", "read_records"]
+__all__ = ["FileRecords", "Layout", "OwnRecords", "Record", "own_tag"]
 
 _TYPES = {
     Tag.STATISTICS: (DT_FLOAT, "<f4"),
@@ -30,7 +27,6 @@ _TYPES = {
     Tag.MODEL_CARD: (DT_STRING, ""),
     Tag.TROUBLE: (DT_STRING, ""),
 }
-_FOREIGN_TAGS = 5
 
 
 @dataclass(frozen=True)
@@ -66,6 +62,14 @@ class FileRecords:
     """Intact events, whatever they hold."""
     foreign_tags: list[str] = field(default_factory=list)
     """The first few tags that are not gradscope's."""
+    first_wall_time: float = float("inf")
+    """Of the first intact summary, in seconds since the epoch."""
+    last_wall_time: float = float("-inf")
+    """Of the last one."""
+
+    def overlaps(self, other: FileRecords) -> bool:
+        """True where both files were being written at the same time."""
+        return self.first_wall_time < other.last_wall_time and other.first_wall_time < self.last_wall_time
 
 
 @dataclass(frozen=True)
@@ -81,82 +85,58 @@ class _Raw:
     content: bytes
 
 
-def read_records(path: str, *, values_of: frozenset[str]) -> FileRecords:
-    """Read one event file.
+class OwnRecords:
+    """The records of gradscope's own tags in one file, put together when the whole file was seen."""
 
-    Args:
-        path: the file.
-        values_of: tags whose arrays are wanted; of the others only steps are kept, which spares their memory.
+    def __init__(self, path: str, values_of: frozenset[str]) -> None:
+        """Begin with nothing.
 
-    Raises:
-        OSError: the file cannot be opened.
-        NewerFormatError: it was written by a gradscope with a newer format.
-    """
-    result = FileRecords()
-    raw: list[_Raw] = []
-    contents: dict[str, bytes] = {}
-    unusable: Counter[str] = Counter()
-    for event in _events(path, result):
+        Args:
+            path: the file, for messages.
+            values_of: tags whose arrays are wanted; of the others only steps are kept, which spares their memory.
+        """
+        self._path = path
+        self._values_of = values_of
+        self._raw: list[_Raw] = []
+        self._contents: dict[str, bytes] = {}
+
+    def add(self, payload: bytes) -> None:
+        """Take one event.
+
+        Raises:
+            DecodeError: it is no event.
+        """
+        event = Event.FromString(payload)
         for value in event.summary.value:
-            tag = _own_tag(value.tag)
+            tag = own_tag(value.tag)
             if tag is None:
-                _note_foreign(value.tag, result)
                 continue
             if value.metadata.plugin_data.content:
-                contents.setdefault(value.tag, value.metadata.plugin_data.content)
-            raw.append(_raw(event, value, tag, keep=tag in values_of or _is_text(tag)))
-    layouts = {tag: _layout(path, tag, content, unusable) for tag, content in contents.items()}
-    for item in raw:
-        record = _record(item, layouts.get(item.numbered_tag), values_of)
-        if isinstance(record, Record):
-            result.records.append(record)
-        else:
-            unusable[f"{item.numbered_tag}: {record}"] += 1
-    for what, count in unusable.items():
-        result.damage.append(Damage(path, f"{what} ({count} records)" if count > 1 else what))
-    return result
+                self._contents.setdefault(value.tag, value.metadata.plugin_data.content)
+            self._raw.append(_raw(event, value, tag, keep=tag in self._values_of or _is_text(tag)))
+
+    def into(self, result: FileRecords) -> None:
+        """Add the records to the result, and to its damage what cannot be used.
+
+        Raises:
+            NewerFormatError: the file was written by a gradscope with a newer format.
+        """
+        unusable: Counter[str] = Counter()
+        layouts = {tag: _layout(self._path, tag, content, unusable) for tag, content in self._contents.items()}
+        for item in self._raw:
+            record = _record(item, layouts.get(item.numbered_tag), self._values_of)
+            if isinstance(record, Record):
+                result.records.append(record)
+            else:
+                unusable[f"{item.numbered_tag}: {record}"] += 1
+        for what, count in unusable.items():
+            result.damage.append(Damage(self._path, f"{what} ({count} records)" if count > 1 else what))
 
 
-def _events(path: str, result: FileRecords) -> Iterator[Event]:
-    """The file's events; damage goes to the result, with the steps around it."""
-    last: int | None = None
-    open_gaps: list[Damage] = []
-    for payload in read_frames(path):
-        if isinstance(payload, Damage):
-            open_gaps.append(payload)
-            continue
-        try:
-            event = Event.FromString(payload)
-        except DecodeError:
-            what = f"a record of {len(payload)} bytes is intact but holds no event"
-            open_gaps.append(Damage(path, what, len(payload)))
-            continue
-        result.event_count += 1
-        if event.HasField("summary"):
-            result.damage += [_with_steps(gap, last, event.step) for gap in open_gaps]
-            open_gaps.clear()
-            last = event.step
-        yield event
-    result.damage += [_with_steps(gap, last, None) for gap in open_gaps]
-
-
-def _with_steps(gap: Damage, before: int | None, after: int | None) -> Damage:
-    if before is None and after is None:
-        return gap
-    parts = [f"from {before}"] * (before is not None) + [f"up to {after}"] * (after is not None)
-    return replace(gap, what=f"{gap.what}; data of steps {' '.join(parts)} may be missing")
-
-
-def _own_tag(tag: str) -> str | None:
+def own_tag(tag: str) -> str | None:
     """The tag without the number of a rebuilt model, or None if it is not one that is read."""
     base, _, number = tag.partition("#")
     return base if base in _TYPES and (number.isdecimal() or base == tag) else None
-
-
-def _note_foreign(tag: str, result: FileRecords) -> None:
-    known = tag.startswith(PLUGIN_NAME) or tag in result.foreign_tags
-    if not known and len(result.foreign_tags) < _FOREIGN_TAGS:
-        result.foreign_tags.append(tag)
 
 
 def _is_text(tag: str) -> bool:

@@ -22,10 +22,11 @@ from gradscope.vocabulary import STATISTIC_NAMES, Tag
 __all__ = ["report_value", "stock_values"]
 
 _HISTOGRAM_GROUPS = {"gradient": "gradients", "weight": "weights", "activation": "activations"}
+_MOST_HISTOGRAMS = 150  # where there would be more, only the largest variable of each layer (the kernel) gets them
 
 
 def stock_values(sample: Sample) -> Iterator[Summary.Value]:
-    """The sample's scalars, and its histograms if it has any.
+    """The sample's scalars, and its histograms if it has any; of models with many variables those of the kernels.
 
     Scalars of a wide range are log10, because TensorBoard's charts open with a linear axis. What is not finite, not
     recorded or the log10 of 0 is left out, and so is the histogram of a tensor without finite entries.
@@ -81,11 +82,23 @@ def _log10(number: float) -> float:
 
 def _histograms(sample: Sample, counts: npt.NDArray[np.integer]) -> Iterator[Summary.Value]:
     least, greatest = STATISTIC_NAMES.index("min"), STATISTIC_NAMES.index("max")
-    for row, key in enumerate(sample.tensors):
-        group = _HISTOGRAM_GROUPS.get(key.kind)
-        if group is None:
-            continue
+    for row in _rows_with_histograms(sample):
+        key = sample.tensors[row]
+        group = _HISTOGRAM_GROUPS[key.kind]
         histogram = LogHistogram(counts[row].astype(np.int64))
         buckets = linear_buckets(histogram, float(sample.values[row, least]), float(sample.values[row, greatest]))
         if len(buckets):
             yield array_value(f"{group}/{key.name}", buckets, metadata("histograms"))
+
+
+def _rows_with_histograms(sample: Sample) -> list[int]:
+    rows = [row for row, key in enumerate(sample.tensors) if key.kind in _HISTOGRAM_GROUPS]
+    if len(rows) <= _MOST_HISTOGRAMS:
+        return rows
+    sizes = sample.column("count")
+    largest: dict[tuple[str, str], int] = {}
+    for row in rows:
+        place = sample.tensors[row].kind, sample.tensors[row].layer
+        if place not in largest or sizes[row] > sizes[largest[place]]:
+            largest[place] = row
+    return sorted(largest.values())

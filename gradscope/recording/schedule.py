@@ -55,8 +55,13 @@ class Clock:
 
     @property
     def overhead(self) -> float:
-        """Share of the training time that went into recording, start-up left out; 0 before any training."""
-        return self.recording_seconds / self.training_seconds if self.training_seconds else 0.0
+        """Share of the training time that went into recording, start-up left out of both; 0 before any training."""
+        return self.recording_seconds / self.steady_seconds if self.steady_seconds > 0 else 0.0
+
+    @property
+    def steady_seconds(self) -> float:
+        """The training time without start-up."""
+        return max(0.0, self.training_seconds - self.startup_seconds)
 
 
 @dataclass
@@ -97,7 +102,7 @@ class Schedule:
         if self._last < 0 or _octave(end) > _octave(self._last):
             return True
         interval, spent = end - self._last, self.clock.recording_seconds
-        share = self.overhead * self.clock.training_seconds
+        share = self.overhead * self.clock.steady_seconds
         if interval >= end / 8:
             return spent <= max(share, _ADVANCE_SECONDS)
         return interval >= end / 250 and spent <= share

@@ -27,6 +27,8 @@ class CheckedRun:
     """None where the run could not be read."""
     error: str = ""
     """Why it could not be read, one line without the path; empty where it could."""
+    empty: bool = False
+    """True where the error is that other tools' files hold nothing to judge."""
 
     @property
     def health(self) -> str:

@@ -72,6 +72,7 @@ def _document(diagnosis: Diagnosis) -> dict[str, Any]:
             "last": int(diagnosis.last_step),
             "sampled": int(diagnosis.sampled_steps),
         },
+        "overhead": None if diagnosis.overhead is None else _number(diagnosis.overhead),
         "causes": [_cause(cause) for cause in diagnosis.causes],
         "verdicts": [
             {"rule": _text(verdict.rule), "outcome": verdict.outcome, "reason": _text(verdict.reason)}

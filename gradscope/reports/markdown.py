@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from gradscope.reports.checked_run import CheckedRun, worst_first
 from gradscope.reports.wording import (
     EVIDENCE_COLUMNS,
+    Health,
     account,
     clear,
     counted,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from gradscope.diagnosis.verdict import Cause, Diagnosis, Finding
 
-__all__ = ["to_markdown"]
+__all__ = ["to_markdown", "to_markdown_tree"]
 
 _SPECIAL = re.compile(r"([\\`*_\[\]#|])")
 _ENTITIES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
@@ -40,6 +42,17 @@ def to_markdown(diagnosis: Diagnosis) -> str:
     Names and sentences are escaped, so that neither Markdown nor HTML in them takes effect.
     """
     return "\n\n".join(_blocks(diagnosis)) + "\n"
+
+
+def to_markdown_tree(runs: Sequence[CheckedRun]) -> str:
+    """Several runs: a table, worst first, then the report of each run that is not healthy."""
+    ordered = worst_first(runs)
+    lines = ["| verdict | run | |", "| --- | --- | --- |"]
+    for run in ordered:
+        text = run.diagnosis.sentence if run.diagnosis else run.error
+        lines.append(f"| {run.health.upper()} | {_escape(plain(run.run))} | {_escape(sentence(text))} |")
+    ill = [to_markdown(run.diagnosis) for run in ordered if run.diagnosis and run.health != Health.HEALTHY]
+    return "\n\n".join([f"## {counted(len(ordered), 'run')}", "\n".join(lines), *ill]).rstrip("\n") + "\n"
 
 
 def _blocks(diagnosis: Diagnosis) -> Iterator[str]:

@@ -126,9 +126,13 @@ def counted(count: int, noun: str) -> str:
 
 
 def sampled(diagnosis: Diagnosis) -> str:
-    """How much was measured: ``100 sampled steps, 0 to 9,990``."""
-    count = counted(diagnosis.sampled_steps, "sampled step")
-    return f"{count}, {steps(diagnosis.first_step, diagnosis.last_step)}" if diagnosis.sampled_steps else count
+    """How much was measured: ``100 sampled steps, 0 to 9,990; recording took 0.8 % of the training time``."""
+    text = counted(diagnosis.sampled_steps, "sampled step")
+    if diagnosis.sampled_steps:
+        text += f", {steps(diagnosis.first_step, diagnosis.last_step)}"
+    if diagnosis.overhead is not None:
+        text += f"; recording took {100 * diagnosis.overhead:.2g} % of the training time"
+    return text
 
 
 def headline(finding: Finding) -> str:

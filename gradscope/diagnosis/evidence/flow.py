@@ -124,16 +124,15 @@ def _gradients(run: Run, layers: tuple[Layer, ...]) -> tuple[dict[str, FloatArra
     if len(gradients) > 1:
         return gradients, "activation gradients"
     # The gradient of a bias is the back-propagated gradient, summed over the batch.
+    roles = {variable.name: variable.role for variable in run.model.variables}
     biases = {
-        key.layer: _norm(run, "gradient", key.name) for key in run.tensors if _is_bias_gradient(key.kind, key.name)
+        key.layer: _norm(run, "gradient", key.name)
+        for key in run.tensors
+        if key.kind == "gradient" and (key.name.endswith("bias") or roles.get(key.name) == "bias")
     }
     if len(biases) > 1:
         return biases, "bias gradients"
     return gradients, "activation gradients"
-
-
-def _is_bias_gradient(kind: str, name: str) -> bool:
-    return kind == "gradient" and name.endswith("bias")
 
 
 def _norm(run: Run, kind: str, name: str) -> FloatArray:

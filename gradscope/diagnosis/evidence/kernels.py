@@ -31,6 +31,13 @@ class Kernel:
     weight_rms: FloatArray
     update_to_weight_ratio: FloatArray
     """‖update‖ / ‖weight‖; NaN where the weight is zero."""
+    drift: float = float("nan")
+    """How far mean, std, min or max of the weights moved from the first to the last sample, over their largest rms.
+
+    Says little where updates were recorded, but a log of weights and gradients alone has nothing else; NaN if unknown.
+    """
+    largest_drift: float = float("nan")
+    """The largest drift among all variables of the run, biases included."""
 
 
 def kernels(run: Run, layers: tuple[Layer, ...]) -> tuple[Kernel, ...]:
@@ -41,6 +48,7 @@ def kernels(run: Run, layers: tuple[Layer, ...]) -> tuple[Kernel, ...]:
     by_name = {layer.name: layer for layer in layers}
     cards = {variable.name: variable for variable in run.model.variables}
     found = []
+    largest = max((_drift(run, name) for name in run.names("weight")), key=np.nan_to_num, default=float("nan"))
     for key in _variables(run):
         card = cards.get(key.name)
         layer = by_name.get(key.layer)
@@ -55,6 +63,8 @@ def kernels(run: Run, layers: tuple[Layer, ...]) -> tuple[Kernel, ...]:
                     fan_out,
                     run.series("weight", key.name, "rms"),
                     _update_ratio(run, key.name),
+                    _drift(run, key.name),
+                    largest,
                 )
             )
     position = {layer.name: index for index, layer in enumerate(layers)}
@@ -67,16 +77,26 @@ def _variables(run: Run) -> tuple[TensorKey, ...]:
 
 
 def _is_kernel(card: VariableCard) -> bool:
+    if not card.shape and card.role == "kernel":
+        return True  # another tool's log tells no shapes
     return card.trainable and card.optimized and len(card.shape) >= _MATRIX and min(card.shape) > 0
 
 
 def _fans(layer: Layer, card: VariableCard | None) -> tuple[int | None, int | None]:
     if layer.card is not None and layer.card.fan_in is not None:
         return layer.card.fan_in, layer.card.fan_out
-    if card is None:
+    if card is None or len(card.shape) < _MATRIX:
         return None, None
     field = prod(card.shape[:-2])
     return field * card.shape[-2], field * card.shape[-1]
+
+
+def _drift(run: Run, name: str) -> float:
+    table = np.stack([run.series("weight", name, statistic) for statistic in ("mean", "std", "min", "max", "rms")])
+    known = table[:, np.isfinite(table).all(axis=0)].astype(np.float64)
+    if known.shape[1] < _MATRIX or not known[-1].max() > 0:
+        return float("nan")
+    return float(np.abs(known[:-1, -1] - known[:-1, 0]).max() / known[-1].max())
 
 
 def _update_ratio(run: Run, name: str) -> FloatArray:

@@ -33,7 +33,8 @@ class VanishingGradient(Rule):
     connections are unknown: of the input-side third), so that a side branch or a skip connection raises no alarm.
     Starvation: the median ‖update‖ / ‖weight‖ of the kernels there is tiny, or far below that of the other kernels.
     Without starvation (Adam makes up for small gradients) it is a note; what was only seen early and passed is a note
-    too. Where activation gradients are missing those of the biases stand in.
+    too. Where activation gradients are missing those of the biases stand in; where updates are missing (a log of
+    another tool), starvation means that the first layers' weights drifted far less than those that moved most.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -60,6 +61,11 @@ class VanishingGradient(Rule):
     error_gradient_ratio: float = limit(1e-4, "1", "ten times below the warning")
     min_update_to_weight_ratio: float = limit(1e-5, "1", "a hundredth of the healthy 1e-3: 1e5 steps to move by 100 %")
     min_relative_update: float = limit(1e-2, "1", "update ratio over that of the other kernels")
+    min_relative_drift: float = limit(
+        3e-2,
+        "1",
+        "drift of the weights over that of what moved most: 0.014 in a failing log, 0.99 in a learning one",
+    )
 
     def check(
         self, flow: Flow, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend
@@ -81,7 +87,9 @@ class VanishingGradient(Rule):
         known = np.where(np.isfinite(flow.gradient[:, list(flow.head)]), flow.gradient[:, list(flow.head)], 0.0)
         first, last = window.span(known.max(axis=1) < self.min_gradient_ratio, lasting=lasting)
         where = _affected(flow, window, self.min_gradient_ratio, early=not lasting) or head
-        severity = self._severity(value, own, rest, loss_trend, window, lasting=lasting)
+        severity = self._severity(
+            value, own, rest, loss_trend, window, lasting=lasting, still=self._still(kernels, head)
+        )
         measurements = [
             Measurement(
                 f"gradient ratio of {name} to the output",
@@ -111,14 +119,28 @@ class VanishingGradient(Rule):
             explains=frozenset({"constant-output", "update-ratio-out-of-range:too-small"}) if lasting else frozenset(),
         )
 
+    def _still(self, kernels: tuple[Kernel, ...], head: tuple[Layer, ...]) -> bool:
+        """Whether the first layers kept their weights while something else moved; for logs without updates."""
+        names = {layer.name for layer in head}
+        mine = [kernel for kernel in kernels if kernel.layer.name in names]
+        return bool(mine) and all(kernel.drift < self.min_relative_drift * kernel.largest_drift for kernel in mine)
+
     def _severity(
-        self, value: float, own: float, rest: float, loss_trend: LossTrend, window: Window, *, lasting: bool
+        self,
+        value: float,
+        own: float,
+        rest: float,
+        loss_trend: LossTrend,
+        window: Window,
+        *,
+        lasting: bool,
+        still: bool,
     ) -> Severity:
         extreme = value < self.error_gradient_ratio / 100
         if np.isfinite(own):
             starved = own < self.min_update_to_weight_ratio or own < self.min_relative_update * rest
         else:
-            starved = extreme
+            starved = extreme or still
         if not lasting:
             return Severity.NOTE
         if not starved:

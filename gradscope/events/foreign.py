@@ -1,0 +1,161 @@
+"""Other tools' records, gathered while their files are read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.events.blocks import Block
+from gradscope.events.buckets import of_proto, of_rows
+from gradscope.events.columns import Columns, Series
+from gradscope.events.mapping import Meaning, TagRule, meaning
+from gradscope.events.templates import Match, Templates
+from gradscope.events.values import PROTO, TEXT, Value, Values, decode
+from gradscope.events.wire import Heads, WireError
+
+__all__ = ["ForeignLog", "Tag"]
+
+_UNKNOWN = -1
+_MOST_TAGS = 100_000
+_LONGEST_TAG = 1000
+_KERAS_MODEL = b"keras"
+_LONGEST_TEXT = 16 << 20
+
+
+@dataclass
+class Tag:
+    """One tag that holds histograms or scalars."""
+
+    name: str
+    histogram: bool
+    meaning: Meaning | None
+
+
+@dataclass
+class ForeignLog:
+    """What the tools before us logged: scalars that mean something, and statistics of every histogram."""
+
+    rules: Sequence[TagRule] = ()
+    tags: list[Tag] = field(default_factory=list)
+    """By number; the numbers are the keys of `scalars` and `histograms`."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Records by the reason why they were not used."""
+    estimated: bool = False
+    """True where a histogram had nothing but buckets."""
+    keras_model: bytes = b""
+    """The model as Keras' TensorBoard callback writes it, JSON; empty if it is not there."""
+
+    def __post_init__(self) -> None:
+        """Begin with nothing."""
+        self._templates = Templates()
+        self._numbers: dict[tuple[bytes, bool], int] = {}
+        self._scalars = Columns.of_scalars()
+        self._histograms = Columns.of_histograms()
+        self._place = 0  # of the block's first record, in the order of all files
+        self._learnt: list[int] = []
+
+    def begin_file(self, number: int) -> None:
+        """What is taken from now on comes from the file with that number; files may come in any order."""
+        self._scalars.begin_file(number)
+        self._histograms.begin_file(number)
+        self._place = number << 40
+
+    def take_block(self, block: Block, heads: Heads) -> npt.NDArray[np.int64]:
+        """Take what looks like records seen before; the positions of the others are the result.
+
+        Each of these that is another tool's is to be given to `take_event`; then comes `finish_block`.
+        """
+        matches, rest = self._templates.match(block, heads)
+        self._add(matches, heads, self._place + np.arange(len(block.payloads)))
+        return rest
+
+    def take_event(self, payload: bytes, body: int, position: int) -> Values:
+        """Take one event of the block, whose summary begins at ``body`` if it is an ordinary one.
+
+        Raises:
+            WireError: it is no event.
+        """
+        event = decode(payload)
+        if event.count == 1 and event.found and event.found[0].form.size:
+            value = event.found[0]
+            if self._templates.learn(payload, body, value, self._number(value)):
+                self._learnt.append(position)
+                return event
+        for value in event.found:
+            self._take_value(payload, event, value, self._place + position)
+        return event
+
+    def finish_block(self, block: Block, heads: Heads) -> None:
+        """Take, all at once, the records that `take_event` has learnt to read."""
+        if self._learnt:
+            part = heads.only(self._learnt)
+            matches, _ = self._templates.match(block.only(self._learnt), part, in_order=False)
+            self._add(matches, part, self._place + np.array(self._learnt, np.int64))
+            self._learnt = []
+        self._place += len(block.payloads)
+
+    def _add(self, matches: Sequence[Match], heads: Heads, places: npt.NDArray[np.int64]) -> None:
+        for form, records, series, numbers in matches:
+            used = series != _UNKNOWN
+            if not used.any():
+                continue
+            if not used.all():
+                records, series, numbers = records[used], series[used], numbers[used]  # noqa: PLW2901
+            columns = self._histograms if form.rows else self._scalars
+            self.estimated |= form.rows > 0
+            with np.errstate(over="ignore", invalid="ignore"):
+                values = of_rows(numbers) if form.rows else numbers.astype(np.float32)
+            columns.add(series, heads.steps[records], heads.wall_times[records], values, places[records])
+
+    def _take_value(self, payload: bytes, event: Values, value: Value, place: int) -> None:
+        if value.form == TEXT:
+            if value.tag == _KERAS_MODEL and value.end - value.start < _LONGEST_TEXT:
+                self.keras_model = payload[value.start : value.end]
+            return
+        number = self._number(value)
+        if number == _UNKNOWN:
+            return
+        if value.form == PROTO:
+            try:
+                statistics = of_proto(payload, value.start, value.end)
+            except WireError as error:
+                self.left_out[f"histograms of another make ({error})"] += 1
+                return
+            self._histograms.add_one(number, event.step, event.wall_time, statistics, place)
+            return
+        numbers = np.frombuffer(
+            payload, value.form.dtype, value.form.size // np.dtype(value.form.dtype).itemsize, value.start
+        )
+        if value.form.rows:
+            self.estimated = True
+            (row,) = of_rows(numbers.reshape(1, -1, 3))
+            self._histograms.add_one(number, event.step, event.wall_time, tuple(row.tolist()), place)
+        else:
+            self._scalars.add_one(number, event.step, event.wall_time, (float(numbers[0]),), place)
+
+    def _number(self, value: Value) -> int:
+        histogram = bool(value.form.rows) or value.form == PROTO
+        key = (value.tag, histogram)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = self._new_number(*key)
+        return number
+
+    def _new_number(self, tag: bytes, histogram: bool) -> int:  # noqa: FBT001
+        if len(self.tags) >= _MOST_TAGS:
+            self.left_out[f"tags beyond the first {_MOST_TAGS:,}"] += 1
+            return _UNKNOWN
+        name = tag.decode("utf-8", "replace")
+        found = meaning(name, histogram=histogram, rules=self.rules) if len(name) <= _LONGEST_TAG else None
+        self.tags.append(Tag(name, histogram, found))
+        # A histogram that means nothing by itself may be the weight to some gradient.
+        return len(self.tags) - 1 if found or histogram else _UNKNOWN
+
+    def series(self) -> tuple[dict[int, Series], dict[int, Series], Counter[int]]:
+        """The scalars and the histograms by number of tag, and the records superseded by a later file or a restart."""
+        scalars, histograms = self._scalars.series(), self._histograms.series()
+        return scalars, histograms, self._scalars.superseded + self._histograms.superseded

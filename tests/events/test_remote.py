@@ -1,0 +1,146 @@
+"""Runs behind URLs: in fsspec's memory, and on an S3 server on this machine."""
+
+from __future__ import annotations
+
+import os
+
+import fsspec
+import numpy as np
+import pytest
+
+from gradscope.diagnosis.engine import diagnose
+from gradscope.errors import MissingDependencyError, RunNotFoundError, UnreadableRunError
+from gradscope.events import remote
+from gradscope.events.discovery import find_runs
+from gradscope.events.reader import read_run
+from gradscope.fleet import check_run
+
+
+@pytest.fixture(scope="module")
+def s3(monkeypatch_module):
+    """A bucket of an S3 server; `s3://bucket` is its URL."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch_module.setenv(name, value)
+    remote._system_of.cache_clear()
+    system = fsspec.filesystem("s3", use_listings_cache=False)
+    system.mkdir("bucket")
+    yield system
+    server.stop()
+    remote._system_of.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module():
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture
+def memory():
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    return system
+
+
+@pytest.fixture(params=["memory", "s3"])
+def far(request):
+    """(file system, URL) of an empty place far away."""
+    system = request.getfixturevalue(request.param)
+    base = "memory://runs" if request.param == "memory" else "s3://bucket/runs"
+    if system.exists(base):
+        system.rm(base, recursive=True)
+    return system, base
+
+
+def test_a_run_far_away_is_the_run(far, three_layer):
+    system, base = far
+    for file in three_layer.iterdir():
+        system.pipe(f"{base}/tree/three_layer/{file.name}", file.read_bytes())
+    (place,) = find_runs(base)
+    assert place.endswith("/tree/three_layer")
+    here, there = read_run(three_layer), read_run(place)
+    np.testing.assert_array_equal(here.values, there.values)
+    assert diagnose(here).sentence == diagnose(there).sentence
+    assert len(there.histograms.steps) == len(here.histograms.steps)
+    (file,) = (name for name in system.find(base))
+    assert read_run(system.unstrip_protocol(file)).steps.tolist() == here.steps.tolist()
+
+
+def test_nothing_far_away_is_said_in_one_line(far):
+    _, base = far
+    for path in (f"{base}/nowhere", f"{base}/nowhere/events.out.tfevents.1"):
+        with pytest.raises(RunNotFoundError, match="nowhere"):
+            read_run(path)
+        with pytest.raises(RunNotFoundError):
+            find_runs(path)
+    assert "nothing there" in check_run(f"{base}/nowhere").error
+
+
+def test_damage_far_away_is_damage(far, three_layer):
+    system, base = far
+    (file,) = three_layer.iterdir()
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    system.pipe(f"{base}/run/{file.name}", bytes(data[:-3]))
+    damage = read_run(f"{base}/run").damage
+    assert [item.what.partition(" ")[0] for item in damage] == ["bytes", "the"]
+
+
+def test_a_large_file_is_read_in_pieces(memory, monkeypatch, write_log, tmp_path):
+    data = write_log(tmp_path, range(0, 5000, 5)).read_bytes()
+    memory.pipe("/large/events.out.tfevents.1", data)
+    asked = []
+    original = remote.RemoteFile.read
+
+    def read(self, count):
+        asked.append(count)
+        return original(self, count)
+
+    monkeypatch.setattr(remote.RemoteFile, "read", read)
+    assert len(read_run("memory://large").steps) == 1000
+    assert len(data) <= sum(asked) < 2 * len(data)
+    assert max(asked) <= 1 << 20
+
+
+def test_an_unknown_kind_of_url():
+    with pytest.raises(UnreadableRunError, match="fsspec knows no zzz://"):
+        read_run("zzz://bucket/run")
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    def missing(_):
+        raise ImportError("Install gcsfs to access Google Storage")
+
+    monkeypatch.setattr(remote, "_system_of", missing)
+    with pytest.raises(MissingDependencyError, match="Install gcsfs"):
+        read_run("gs://bucket/run")
+
+
+def test_a_connection_that_breaks_is_damage(memory, monkeypatch, three_layer):
+    (file,) = three_layer.iterdir()
+    memory.pipe("/run/" + file.name, file.read_bytes())
+    original = remote.RemoteFile.read
+    count = iter(range(1000))
+
+    def read(self, size):
+        if next(count) > 0:
+            raise OSError(0, "connection reset")
+        return original(self, size)
+
+    monkeypatch.setattr(remote.RemoteFile, "read", read)
+    monkeypatch.setattr("gradscope.events.blocks._LARGEST", 1 << 14)
+    run = read_run("memory://run")
+    assert "cannot be read: connection reset" in run.damage[0].what
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths with a colon")
+def test_a_local_path_needs_no_fsspec(three_layer):
+    assert not remote.is_remote(str(three_layer))
