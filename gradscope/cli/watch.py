@@ -35,7 +35,9 @@ def watch(path: str, *, every: float, idle: float | None, only: str | None, igno
     there is a finding at error level, else 0.
     """
     follower = _Follower(path, selected_rules(only, ignored))
-    write(f"watching {path}; Ctrl-C ends it\n")
+    from gradscope.reports.wording import plain
+
+    write(f"watching {plain(path)}; Ctrl-C ends it\n")
     last_change = time.monotonic()
     try:
         while idle is None or time.monotonic() - last_change < idle:

@@ -21,7 +21,7 @@ from gradscope.run import Damage
 
 __all__ = ["Block", "read_blocks"]
 
-_LARGEST = 1 << 20
+_LARGEST = 2 << 20
 _SMALLEST = 1 << 12  # behind damage, so that a file full of it is not read a megabyte for each
 _GROWTH = 4
 _SLACK = 32  # bytes behind the last record, so that fields near its end can be gathered without a check
@@ -150,7 +150,7 @@ class _Scan:
 
     def _places(self, data: bytes) -> list[int]:
         """Where the records in ``data`` begin, and where the first begins that is cut or has no intact header."""
-        places = self._sizes.guess(data, self._known)
+        places = self._sizes.guess(data)
         guessed, position, last = len(places) - 1, places[-1], len(data) - OVERHEAD
         known, unpack, size = self._known, HEADER.unpack_from, len(data)
         while position <= last:
@@ -161,7 +161,7 @@ class _Scan:
             if position > size:
                 break
             places.append(position)
-        self._sizes.remember(np.diff(places), guessed)
+        self._sizes.remember(np.diff(places), guessed, known)
         return places
 
     def _learn(self, length: int, checksum: int) -> bool:

@@ -37,14 +37,15 @@ def of_rows(histograms: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     histogram has only a count and a ``nan_count`` or ``inf_count`` of 1, which means "at least one". Without entries
     the count is 0 and the rest NaN; all is NaN where counts are negative or not finite.
     """
-    left, right, counts = np.moveaxis(histograms.astype(np.float64, copy=False), 2, 0)
+    left, right, counts = np.ascontiguousarray(histograms.transpose(2, 0, 1), np.float64)
     total = counts.sum(axis=1)
     least, greatest = left[:, 0], right[:, -1]
     with np.errstate(all="ignore"):
-        low, high = counts * left, counts * right
-        mean = (low.sum(axis=1) + high.sum(axis=1)) / (2 * total)
+        both = left + right
+        mean = np.einsum("ij,ij->i", counts, both) / (2 * total)
         # The mean of x^2 over a bucket is (l^2 + lr + r^2) / 3.
-        square = (_dot(low, left) + _dot(low, right) + _dot(high, right)) / (3 * total)
+        thrice = np.einsum("ij,ij,ij->i", counts, both, both) - np.einsum("ij,ij,ij->i", counts, left, right)
+        square = np.maximum(thrice, 0) / (3 * total)
         std = np.sqrt(np.maximum(square - mean * mean, 0))
     nan = np.isnan(least) | np.isnan(greatest)
     inf = ~nan & ~(np.isfinite(least) & np.isfinite(greatest))
@@ -56,14 +57,14 @@ def of_rows(histograms: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     return result.astype(np.float32)
 
 
-def _dot(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Row by row, without a copy."""
-    result: npt.NDArray[np.float64] = np.einsum("ij,ij->i", one, other)
-    return result
-
-
-def of_proto(payload: bytes, start: int, end: int) -> tuple[float, ...]:
+def of_proto(payload: bytes, start: int, end: int, *, zeros: bool = True) -> tuple[float, ...]:
     """Statistics of the HistogramProto in ``payload[start:end]``, in the order of `COLUMNS`.
+
+    Args:
+        payload: holds it.
+        start: its first byte.
+        end: behind its last.
+        zeros: whether to look for the share of zeros in the buckets, which takes as long as all the rest; else NaN.
 
     Raises:
         WireError: the bytes are no HistogramProto.
@@ -77,8 +78,10 @@ def of_proto(payload: bytes, start: int, end: int) -> tuple[float, ...]:
         nan = isnan(total) or isnan(squares) or isnan(least) or isnan(greatest)
         return (count, *_NONE, float(nan), float(not nan))
     mean, square = total / count, squares / count
-    zeros = 0.0 if least > 0 or greatest < 0 else _share_of_zeros(payload, rest, end, count)
-    return (count, mean, sqrt(max(square - mean * mean, 0.0)), sqrt(square), least, greatest, zeros, 0.0, 0.0)
+    share = 0.0 if least > 0 or greatest < 0 else float("nan")
+    if zeros and share != 0:
+        share = _share_of_zeros(payload, rest, end, count)
+    return (count, mean, sqrt(max(square - mean * mean, 0.0)), sqrt(square), least, greatest, share, 0.0, 0.0)
 
 
 def _head(payload: bytes, start: int, end: int) -> tuple[float, float, float, float, float, int]:

@@ -23,6 +23,7 @@ _UNKNOWN = -1
 _MOST_TAGS = 100_000
 _LONGEST_TAG = 1000
 _KERAS_MODEL = b"keras"
+_MAY_BE_DEAD = ("activation", "activation_gradient")
 _LONGEST_TEXT = 16 << 20
 
 
@@ -121,7 +122,9 @@ class ForeignLog:
             return
         if value.form == PROTO:
             try:
-                statistics = of_proto(payload, value.start, value.end)
+                known = self.tags[number].meaning
+                zeros = known is not None and known.kind in _MAY_BE_DEAD
+                statistics = of_proto(payload, value.start, value.end, zeros=zeros)
             except WireError as error:
                 self.left_out[f"histograms of another make ({error})"] += 1
                 return

@@ -129,8 +129,10 @@ def _values(
         if source.statistic:
             values[places, row, STATISTIC_NAMES.index(source.statistic)] = source.series.numbers[records, 0]
             continue
-        values[places[:, None], row, columns] = source.series.numbers[records]
-        values[places, row, norm] = values[places, row, rms] * np.sqrt(values[places, row, count])
+        filled = values[places, row]
+        filled[:, columns] = source.series.numbers[records]
+        filled[:, norm] = filled[:, rms] * np.sqrt(filled[:, count])
+        values[places, row] = filled
     return values
 
 

@@ -117,7 +117,11 @@ def _require_intact(top: str, contents: Iterable[FileRecords], damage: list[Dama
 
 def _no_steps(top: str, contents: Iterable[FileRecords], trouble: tuple[str, ...], damage: list[Damage]) -> str:
     tags = list(dict.fromkeys(" ".join(tag.split()) for content in contents for tag in content.foreign_tags))[:5]
-    told = "gradscope's own records without a sampled step" if any(c.records for c in contents) else "no gradscope data"
+    told = (
+        "gradscope's own records without a sampled step"
+        if any(c.records for c in contents)
+        else "no weights, gradients or activations"
+    )
     reasons = [f"tags such as {', '.join(tags)}"] * bool(tags) + [f"trouble: {text}" for text in trouble[:1]]
     reasons += [f"damage: {item.what}" for item in damage[:1]]
     detail = f" ({'; '.join(reasons)})" if reasons else ""

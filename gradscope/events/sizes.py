@@ -11,6 +11,7 @@ __all__ = ["SizeRhythm"]
 
 _WINDOW = 256  # records that must have come before in the same sizes
 _REMEMBERED = 4096
+_SLIPS = 2
 
 IntArray = npt.NDArray[np.int64]
 
@@ -21,42 +22,45 @@ class SizeRhythm:
     def __init__(self) -> None:
         """Nothing was seen yet."""
         self._past: IntArray = np.zeros(0, np.int64)
-        self._period: IntArray = np.zeros(0, np.int64)
+        self._sizes: IntArray = np.zeros(0, np.int64)  # of one period
+        self._headers: npt.NDArray[np.uint32] = np.zeros((0, 3), np.uint32)
+        self._phase = 0
 
-    def guess(self, data: bytes, checksums: dict[int, int]) -> list[int]:
+    def guess(self, data: bytes) -> list[int]:
         """Where records begin, from 0 on, as far as lengths and checksums of their headers are those guessed.
 
         The last place is where the first record begins that is not known to be one; without a guess that is 0.
-
-        Args:
-            data: begins with a record.
-            checksums: masked checksum of each length seen.
+        ``data`` begins with a record.
         """
-        if not len(self._period):
+        period = len(self._sizes)
+        if not period or len(data) < OVERHEAD:
             return [0]
-        count = len(data) // int(self._period.mean()) + len(self._period)
-        sizes = np.resize(self._period, count)
-        places = np.append(0, np.cumsum(sizes))
-        places = places[: np.searchsorted(places, len(data), side="right")]
-        if len(places) == 1:
-            return [0]
-        lengths, order = np.unique(sizes[: len(places) - 1] - OVERHEAD, return_inverse=True)
-        headers = np.array(
-            [HEADER.pack(length, checksums.get(length, 0)) for length in lengths.tolist()], f"V{HEADER.size}"
-        )
+        count = len(data) * period // int(self._sizes.sum()) + period
+        turn = (self._phase + np.arange(count)) % period
+        places = np.zeros(count + 1, np.int64)
+        np.cumsum(self._sizes[turn], out=places[1:])
+        within = int(np.searchsorted(places, len(data), side="right")) - 1
         rows = np.ndarray(len(data) - HEADER.size + 1, f"V{HEADER.size}", data, strides=(1,))
-        found = rows[places[:-1]].view(np.uint32).reshape(-1, 3)
-        wrong = np.flatnonzero((found != headers.view(np.uint32).reshape(-1, 3)[order]).any(axis=1))
-        result: list[int] = places[: int(wrong[0]) + 1 if len(wrong) else None].tolist()
+        found = rows[places[:within]].view(np.uint32).reshape(within, 3)
+        wrong = np.flatnonzero((found != self._headers[turn[:within]]).any(axis=1))
+        result: list[int] = places[: int(wrong[0]) + 1 if len(wrong) else within + 1].tolist()
         return result
 
-    def remember(self, sizes: IntArray, guessed: int) -> None:
-        """Sizes of the records that follow, of which so many were guessed right."""
+    def remember(self, sizes: IntArray, guessed: int, checksums: dict[int, int]) -> None:
+        """Take the sizes of the records that follow.
+
+        Args:
+            sizes: of whole records.
+            guessed: how many of them were guessed right.
+            checksums: masked checksum of each length seen.
+        """
         self._past = np.concatenate([self._past, sizes])[-_REMEMBERED:]
-        if len(self._period) and guessed >= len(sizes) - len(self._period) // 8:
-            self._period = np.roll(self._period, -(len(sizes) % len(self._period)))
-        else:
-            self._period = self._repetition()
+        if len(self._sizes) and guessed >= len(sizes) - _SLIPS:
+            self._phase = (self._phase + len(sizes)) % len(self._sizes)
+            return
+        self._sizes, self._phase = self._repetition(), 0
+        headers = b"".join(HEADER.pack(length, checksums[length]) for length in (self._sizes - OVERHEAD).tolist())
+        self._headers = np.frombuffer(headers, np.uint32).reshape(-1, 3)
 
     def _repetition(self) -> IntArray:
         """The sizes behind the latest place where the last 256 sizes came before."""

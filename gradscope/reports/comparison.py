@@ -43,8 +43,8 @@ def to_terminal_comparison(
     moved = f"{len(comparison.changes):,} of {counted(comparison.compared, 'statistic')} moved"
     page.paragraph(
         (moved, "bold"),
-        " by a factor of 3 or more, or a share by 0.1: medians over the last third of the steps, the log10 of their ratio, "
-        "and the step since when they are apart.",
+        " by a factor of 3 or more, or a share by 0.1: medians over the last third of the steps, "
+        "the log10 of their ratio, and the step since when they are apart.",
     )
     if comparison.changes:
         page.gap()

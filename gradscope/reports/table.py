@@ -30,7 +30,7 @@ def to_terminal_table(
 
     Args:
         runs: what was checked.
-        skipped: log dirs of other tools found among them; named in one line.
+        skipped: log dirs in which nothing can be judged; named in one line.
         width: columns.
         color: whether to colour; None: where standard output is a terminal and ``NO_COLOR`` is not set.
 
@@ -51,7 +51,7 @@ def to_terminal_table(
     if skipped:
         page.gap()
         names = ", ".join(_name(run.run, base) for run in skipped)
-        page.paragraph(f"Skipped {counted(len(skipped), 'log dir')} without gradscope data: {names}.")
+        page.paragraph(f"Skipped {counted(len(skipped), 'log dir')} in which nothing can be judged: {names}.")
     return str(page)
 
 

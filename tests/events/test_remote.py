@@ -107,7 +107,7 @@ def test_a_large_file_is_read_in_pieces(memory, monkeypatch, write_log, tmp_path
     monkeypatch.setattr(remote.RemoteFile, "read", read)
     assert len(read_run("memory://large").steps) == 1000
     assert len(data) <= sum(asked) < 2 * len(data)
-    assert max(asked) <= 1 << 20
+    assert max(asked) <= 2 << 20
 
 
 def test_an_unknown_kind_of_url():

@@ -44,7 +44,7 @@ def test_the_head_counts_and_the_foot_gives_reasons(runs):
 def test_skipped_log_dirs_are_named(runs):
     skipped = [CheckedRun("logs/keras/train", error="no gradscope data")]
     table = to_terminal_table(runs, skipped=skipped, color=False)
-    assert f"Skipped 1 log dir without gradscope data: {Path('keras', 'train')}." in table
+    assert f"Skipped 1 log dir in which nothing can be judged: {Path('keras', 'train')}." in table
 
 
 @pytest.mark.parametrize("width", [40, 80])
