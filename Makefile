@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-oldest lint format logs clean help
+.PHONY: demo test fuzz test-oldest lint format logs clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,10 @@ demo: $(STAMP)  ## train the three autoencoders, record them, compare and diagno
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest -m "not slow" -n 2
+
+fuzz: $(STAMP)  ## look for a minute for bytes that reading cannot cope with
+	$(BIN)/python -m pip install --quiet atheris
+	$(BIN)/python tests/fuzz/fuzz_reading.py "$$(mktemp -d)" tests/fuzz/corpus -max_total_time=60 -verbosity=0
 
 test-oldest:  ## run the recorder's tests on the oldest supported TensorFlow and Keras
 	$(PYTHON) -m venv .venv-oldest
