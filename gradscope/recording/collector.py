@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from gradscope.histograms import BUCKETS
 from gradscope.recording.frameworks import tf
+from gradscope.recording.replica import Replica
 from gradscope.recording.statistics import MOMENTS, SAMPLE_ENTRIES, histogram, measure, moments_of_large, sample
 from gradscope.run import TensorKey
 
@@ -85,14 +86,22 @@ class Measured:
 class _Buffer:
     """The variable that holds the numbers of one layout between the step and the host: a serial number, then they."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, replica: Replica | None) -> None:
         self.layout = layout
         self.serial = 0.0
-        with tf.init_scope():
-            self.variable = tf.Variable(tf.zeros([1 + sum(layout.sizes)]), trainable=False)
+        size = 1 + sum(layout.sizes) * (replica.count if replica else 1)
+
+        def make() -> Any:
+            return tf.Variable(tf.zeros([size]), trainable=False)
+
+        if replica:
+            self.variable = replica.outside(make)
+        else:
+            with tf.init_scope():
+                self.variable = make()
 
     def read(self) -> npt.NDArray[np.float32] | None:
-        """The numbers, if they were written since they were last read."""
+        """The numbers, of one replica after the other, if they were written since they were last read."""
         numbers: npt.NDArray[np.float32] = self.variable.numpy()
         if numbers[0] == self.serial:
             return None
@@ -104,9 +113,13 @@ class Collector:
     """Between `begin` and `flush` of one step: `tensor`, `scalar` and `units` note what is to be measured.
 
     A step is traced once per kind of batch, and traces that differ in what they measure have buffers of their own.
+
+    Args:
+        replica: the one whose step it is, if there are several; their numbers then go together into one buffer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, replica: Replica | None = None) -> None:
+        self.replica = replica
         self._buffers: list[_Buffer] = []
         self._active = False
         self._graph: Any = None
@@ -177,19 +190,27 @@ class Collector:
             scalars=tuple(self._scalars),
             units=tuple((layer, int(silent.shape[0])) for layer, silent in self._units.items()),
         )
-        buffer = next((buffer for buffer in self._buffers if buffer.layout == layout), None)
-        if buffer is None:
-            buffer = _Buffer(layout)
-            self._buffers.append(buffer)
         parts = [
-            [buffer.variable[0] + 1.0],
             tf.reshape(moments, [-1]),
             tf.cast(tf.reshape(histograms, [-1]), tf.float32),
             *([tf.stack(list(self._scalars.values()))] if self._scalars else []),
             *self._units.values(),
         ]
-        buffer.variable.assign(tf.ensure_shape(tf.concat(parts, axis=0), buffer.variable.shape))
+        if self.replica is None:
+            self._write(layout, parts)
+        else:
+            together = self.replica.gathered(tf.ensure_shape(tf.concat(parts, axis=0), [sum(layout.sizes)]))
+            if self.replica.writes:
+                self._write(layout, [tf.reshape(together, [-1])])
         self._reset()
+
+    def _write(self, layout: Layout, parts: list[Any]) -> None:
+        buffer = next((buffer for buffer in self._buffers if buffer.layout == layout), None)
+        if buffer is None:
+            buffer = _Buffer(layout, self.replica)
+            self._buffers.append(buffer)
+        numbers = tf.concat([[buffer.variable[0] + 1.0], *parts], axis=0)
+        buffer.variable.assign(tf.ensure_shape(numbers, buffer.variable.shape))
 
     def _measure_stacks(self) -> tuple[Any, Any]:
         """Moments and histograms of all tensors, in order: small ones by size, the samples of the others at once."""
@@ -212,8 +233,8 @@ class Collector:
         order = [measured.index(key) for key in self._tensors]
         return tf.gather(tf.concat(moments, axis=0), order), tf.gather(tf.concat(histograms, axis=0), order)
 
-    def read(self) -> Measured | None:
-        """The numbers of the step that just ran; None if it wrote none.
+    def read_replicas(self) -> list[Measured]:
+        """The numbers of the step that just ran, of each replica (or the sole one); none if it wrote none.
 
         Reads one buffer as long as batches are of one kind: the one that was written last is looked at first.
         """
@@ -222,8 +243,10 @@ class Collector:
             if numbers is not None:
                 self._buffers.remove(buffer)
                 self._buffers.insert(0, buffer)
-                return Measured.unpack(buffer.layout, numbers)
-        return None
+                size = sum(buffer.layout.sizes)
+                starts = range(0, size * (self.replica.count if self.replica else 1), max(size, 1))
+                return [Measured.unpack(buffer.layout, numbers[start : start + size]) for start in starts]
+        return []
 
 
 def _current_graph() -> Any:

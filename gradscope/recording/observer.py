@@ -284,7 +284,7 @@ class Observer:
             if optimizer is not None:
                 self.collector.scalar(("step", "", "learning_rate"), optimizer.learning_rate)
             unscaled = [_unscaled(gradient, scale) for gradient in gradients]
-            for item, gradient in zip(named, unscaled, strict=True):
+            for item, gradient in zip(named, self._over_replicas(unscaled), strict=True):
                 self.optimized.add(item.name)
                 weights[item.name] = tf.identity(_value(item.variable))
                 self.collector.tensor(TensorKey("weight", item.name, item.layer), weights[item.name])
@@ -295,6 +295,10 @@ class Observer:
             self._note_clipping(optimizer, named, unscaled)
         return weights
 
+    def _over_replicas(self, gradients: list[Any]) -> list[Any]:
+        replica = self.collector.replica
+        return gradients if replica is None else replica.summed(gradients)
+
     def _note_clipping(self, optimizer: Any, named: list[NamedVariable], gradients: list[Any]) -> None:
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         if not any(getattr(inner, name, None) for name in ("clipvalue", "clipnorm", "global_clipnorm")):
@@ -302,8 +306,10 @@ class Observer:
         present = [(item, g) for item, g in zip(named, gradients, strict=True) if g is not None]
         clipped = inner._clip_gradients([g for _, g in present])  # noqa: SLF001  the very function the step uses
         changed, count = tf.constant(0.0), tf.constant(0.0)
-        for (item, gradient), result in zip(present, clipped, strict=True):
-            self.collector.tensor(TensorKey("clipped_gradient", item.name, item.layer), result)
+        # Keras clips the gradients of each replica, and sums what is left.
+        for (item, _), applied in zip(present, self._over_replicas(list(clipped)), strict=True):
+            self.collector.tensor(TensorKey("clipped_gradient", item.name, item.layer), applied)
+        for (_, gradient), result in zip(present, clipped, strict=True):
             differs = tf.not_equal(tf.convert_to_tensor(gradient), tf.convert_to_tensor(result))
             changed += tf.reduce_sum(tf.cast(differs, tf.float32))
             count += tf.cast(tf.size(differs), tf.float32)

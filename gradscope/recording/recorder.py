@@ -13,6 +13,7 @@ from gradscope.errors import RecordingError
 from gradscope.recording.frameworks import keras
 from gradscope.recording.log import Log
 from gradscope.recording.probe import Probe
+from gradscope.recording.replica import worker_of
 from gradscope.recording.sampled_step import SampledStep, loop_step, train_function
 from gradscope.recording.schedule import Schedule
 from gradscope.recording.session import Session
@@ -34,6 +35,12 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     untouched. Between sampled steps the model, its layers and its optimizer are exactly as they were. Nothing a
     Recorder does ends or changes a training run: what fails is logged once (logger ``gradscope``) and recording goes on
     with less, or stops.
+
+    Under `tf.distribute.MirroredStrategy` and `tf.distribute.MultiWorkerMirroredStrategy` a compiled `fit` is recorded
+    as the one training it is: gradients summed over the replicas, activations of the whole batch, written by the chief.
+    Give every worker a Recorder of the same ``every`` and ``probe``. Several workers must sample the same steps and end
+    together: without ``every`` they sample by the step alone, whatever the ``overhead``, and ``stop_on`` does nothing.
+    Loops of one's own under a strategy are not recorded.
 
     Args:
         log_dir: where to write; made if it is not there. The event file joins what TensorBoard already shows there.
@@ -99,7 +106,9 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     # logs of every step.
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Find out where this run goes on."""
+        """Find out where this run goes on, and who takes part in it."""
+        with self._session.guarded():
+            self._session.join(worker_of(getattr(self.model, "distribute_strategy", None)))
         self._catch_up()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002

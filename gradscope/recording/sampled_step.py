@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gradscope.model_card import ModelCard
-from gradscope.recording.collector import Collector, Measured
+from gradscope.recording.collector import Measured
 from gradscope.recording.frameworks import tf
 from gradscope.recording.model_card import build_model_card
 from gradscope.recording.naming import Names
 from gradscope.recording.observer import SCOPE, Observer
+from gradscope.recording.replicas import Observers
 from gradscope.recording.taps import Taps
 from gradscope.recording.trouble import Trouble, describe_error
 
@@ -43,9 +44,8 @@ class SampledStep:
         self._own = own
         self._make = make
         self._trouble = trouble
-        self._collector = Collector()
-        self.observer = Observer(self._collector, trouble, Names(model))
-        self._taps = Taps(model, self.observer, optimizers)
+        self._observers = Observers(trouble, Names(model))
+        self._taps = Taps(model, self._observers, optimizers)
         self._function: _Step | None = None
         self._card: ModelCard | None = None
         self.failed = False
@@ -54,6 +54,11 @@ class SampledStep:
     def is_new(self) -> bool:
         """Whether it has not run yet, and will be traced when it does."""
         return self._function is None
+
+    @property
+    def observer(self) -> Observer:
+        """The observer for where the caller stands."""
+        return self._observers.current
 
     def stands_for(self, model: Any, own: _Step) -> bool:
         """Whether this is the sampled form of that step."""
@@ -69,10 +74,11 @@ class SampledStep:
                 if self._function is None:
                     self._function = self._make(self.observer)
                 outputs = self._function(*args, **kwargs)
-            if self.observer.failure is not None:
-                self._fail(self.observer.failure)
+            failure = self._observers.failure
+            if failure is not None:
+                self._fail(failure)
                 return outputs, None
-            return outputs, self._collector.read()
+            return outputs, self._observers.read()
         except StopIteration:
             raise
         except Exception as error:
@@ -101,12 +107,12 @@ class SampledStep:
             if self._function is None:
                 self._function = self._make(self.observer)
             self._function()
-        return self._collector.read()
+        return self._observers.read()
 
     def model_card(self, settings: dict[str, Any]) -> ModelCard:
         """The card of the model, complete after the first run; the same object from then on."""
         if self._card is None:
-            self._card = build_model_card(self.model, self.observer, self._taps.activations, settings)
+            self._card = build_model_card(self.model, self._observers.first, self._taps.activations, settings)
         return self._card
 
 

@@ -74,6 +74,10 @@ class Schedule:
     run is sampled densely at first, where most of what will go wrong shows, and its log grows with the logarithm of its
     length.
 
+    Workers that train in step must sample the same steps, and their clocks differ: they keep ``in_step``, in which no
+    clock has a say, and without ``every`` sample steps 0, 1, 2, 4, 8, … and at intervals of an eighth of the step
+    reached: 44 of the first 1,000 steps.
+
     Args:
         every: interval in steps, or None.
         overhead: share of the training time that recording may take, in (0, 1]; not used with ``every``.
@@ -85,6 +89,7 @@ class Schedule:
     every: int | None = None
     overhead: float = 0.01
     clock: Clock = field(default_factory=Clock)
+    in_step: bool = False
     _last: int = -1
     _next_histogram: int = 0
 
@@ -102,6 +107,8 @@ class Schedule:
         if self._last < 0 or _octave(end) > _octave(self._last):
             return True
         interval, spent = end - self._last, self.clock.recording_seconds
+        if self.in_step:
+            return interval >= end / 8
         share = self.overhead * self.clock.steady_seconds
         if interval >= end / 8:
             return spent <= max(share, _ADVANCE_SECONDS)

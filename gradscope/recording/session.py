@@ -11,6 +11,7 @@ from typing import Any
 from gradscope.recording.assemble import DEAD_UNIT_WINDOW
 from gradscope.recording.collector import Measured
 from gradscope.recording.log import Log
+from gradscope.recording.replica import Worker
 from gradscope.recording.sampled_step import SampledStep
 from gradscope.recording.schedule import Schedule
 from gradscope.recording.trouble import Trouble, describe_error
@@ -29,6 +30,7 @@ class Session:
     watch: Watch = field(default_factory=lambda: Watch(say=False, stop_on=()))
     probe: Callable[[SampledStep], Measured | None] | None = None
     """Measures a fixed batch after a sampled step."""
+    worker: Worker = field(default_factory=Worker)
     next_step: int = 0
     stopped: bool = False
     """Recording has stopped; training has not."""
@@ -38,14 +40,25 @@ class Session:
 
     @property
     def stop_reason(self) -> str | None:
-        """Why training is to end, if it is."""
-        return self.watch.stop_reason
+        """Why training is to end, if it is; never among several workers: one that ends leaves the others waiting."""
+        return self.watch.stop_reason if self.worker.alone else None
+
+    def join(self, worker: Worker) -> None:
+        """Take part in a training of several workers, of which only the chief writes.
+
+        Sampled steps exchange values, so from here on all workers must sample the same ones: neither a clock nor the
+        fate of one worker's log may have a say in it.
+        """
+        self.worker = worker
+        self.schedule.in_step = not worker.alone
+        if self.watch.may_stop and not worker.alone:
+            self.trouble.report("stop_on does nothing under a strategy of several workers")
 
     def begin_step(self, span: int = 1) -> int | None:
         """The next ``span`` steps begin; the number of the last if they are to be sampled, else None."""
         self.schedule.clock.step_begins(time.perf_counter())
         first, self.next_step = self.next_step, self.next_step + span
-        if self.stopped or self.log.failed or not self.schedule.samples(first, span):
+        if self.stopped or (self.log.failed and self.worker.alone) or not self.schedule.samples(first, span):
             return None
         return first + span - 1
 
@@ -77,13 +90,14 @@ class Session:
             clock = self.schedule.clock
             before = clock.recording_seconds
             clock.sampled(time.perf_counter() - started, first=first)
-            self.log.write(
-                step,
-                measured,
-                sampled.model_card({"every": self.schedule.every, "dead_unit_window": DEAD_UNIT_WINDOW}),
-                keep_histograms=self.schedule.keeps_histograms(step),
-                seconds=clock.recording_seconds - before,
-            )
+            if self.worker.chief:
+                self.log.write(
+                    step,
+                    measured,
+                    sampled.model_card({"every": self.schedule.every, "dead_unit_window": DEAD_UNIT_WINDOW}),
+                    keep_histograms=self.schedule.keeps_histograms(step),
+                    seconds=clock.recording_seconds - before,
+                )
         return outputs
 
     @contextmanager
@@ -92,7 +106,10 @@ class Session:
         try:
             yield
         except Exception as error:  # noqa: BLE001  nothing on our side may end a training run
-            self.stopped = True
+            if self.worker.alone:
+                self.stopped = True
+            else:
+                self.log.failed = True  # the others wait for this worker in their next sampled step
             self.trouble.report(f"recording stops, training goes on: {describe_error(error)}")
 
     def conclude(self, *, say: bool) -> None:

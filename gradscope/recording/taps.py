@@ -17,6 +17,7 @@ from gradscope.recording.activations import activation_name, describe
 from gradscope.recording.frameworks import keras
 from gradscope.recording.naming import NamedLayer
 from gradscope.recording.observer import Observer
+from gradscope.recording.replicas import Observers
 
 __all__ = ["Taps"]
 
@@ -54,8 +55,8 @@ _Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 class Taps:
     """The taps on one model and its optimizers."""
 
-    def __init__(self, model: Any, observer: Observer, optimizers: Iterable[Any] = ()) -> None:
-        self._observer = observer
+    def __init__(self, model: Any, observers: Observers, optimizers: Iterable[Any] = ()) -> None:
+        self._observers = observers
         self.activations: dict[str, ActivationCard] = {}
         """How the tapped layers' activations behave, by layer path."""
         self._taps: list[tuple[Any, str, _Wrapper]] = [
@@ -66,14 +67,18 @@ class Taps:
         # Attention weights [batch, heads, from, to] are by far the largest tensors of a transformer, and tell little.
         self._inside_attention = {
             f"{named.path}/{part.name}"
-            for named in observer.names.layers
+            for named in observers.names.layers
             if isinstance(named.layer, keras.layers.MultiHeadAttention)
             for part in named.layer._flatten_layers(include_self=False)  # noqa: SLF001
         }
-        for named in observer.names.layers:
+        for named in observers.names.layers:
             self._plan_layer(named)
         for optimizer in _optimizers(model, optimizers):
             self._taps.append((optimizer, "apply", partial(self._tap_apply, optimizer)))
+
+    @property
+    def _observer(self) -> Observer:
+        return self._observers.current
 
     def _plan_layer(self, named: NamedLayer) -> None:
         layer, path = named.layer, named.path

@@ -45,6 +45,11 @@ class Watch:
         """Whether there is anything to do."""
         return self._say or bool(self._stop_on)
 
+    @property
+    def may_stop(self) -> bool:
+        """Whether a finding may end training."""
+        return bool(self._stop_on)
+
     def sampled(self, log_dir: str, sample: Sample) -> None:
         """A sample was written to ``log_dir``: look at the log, if it is time to."""
         self._samples += 1
