@@ -181,9 +181,8 @@ class Collector:
             del self._tensors[key]
             self._moments.pop(key, None)
 
-    def flush(self) -> None:
-        """End the step: measure what was noted and write it into its buffer."""
-        self._active = False
+    def pack(self) -> tuple[Layout, Any]:
+        """Add the measuring operations: what the numbers stand for, and they, float32 ``[sum(layout.sizes)]``."""
         moments, histograms = self._measure_stacks()
         layout = Layout(
             tensors=tuple(self._tensors),
@@ -196,20 +195,26 @@ class Collector:
             *([tf.stack(list(self._scalars.values()))] if self._scalars else []),
             *self._units.values(),
         ]
+        return layout, tf.ensure_shape(tf.concat(parts, axis=0), [sum(layout.sizes)])
+
+    def flush(self) -> None:
+        """End the step: measure what was noted and write it into its buffer."""
+        self._active = False
+        layout, numbers = self.pack()
         if self.replica is None:
-            self._write(layout, parts)
+            self._write(layout, numbers)
         else:
-            together = self.replica.gathered(tf.ensure_shape(tf.concat(parts, axis=0), [sum(layout.sizes)]))
+            together = self.replica.gathered(numbers)
             if self.replica.writes:
-                self._write(layout, [tf.reshape(together, [-1])])
+                self._write(layout, tf.reshape(together, [-1]))
         self._reset()
 
-    def _write(self, layout: Layout, parts: list[Any]) -> None:
+    def _write(self, layout: Layout, packed: Any) -> None:
         buffer = next((buffer for buffer in self._buffers if buffer.layout == layout), None)
         if buffer is None:
             buffer = _Buffer(layout, self.replica)
             self._buffers.append(buffer)
-        numbers = tf.concat([[buffer.variable[0] + 1.0], *parts], axis=0)
+        numbers = tf.concat([[buffer.variable[0] + 1.0], packed], axis=0)
         buffer.variable.assign(tf.ensure_shape(numbers, buffer.variable.shape))
 
     def _measure_stacks(self) -> tuple[Any, Any]:

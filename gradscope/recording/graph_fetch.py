@@ -1,41 +1,15 @@
-"""GraphFetch: tensors of a TF1 graph under their recorded names, measured in graph and fetched as one vector."""
+"""Joins what several fetches of a TF1 session gave of one step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.recording.collector import Collector, Layout, Measured
-from gradscope.recording.frameworks import tf
+from gradscope.recording.collector import Layout, Measured
 
-__all__ = ["GraphFetch", "join"]
-
-
-class GraphFetch(Collector):
-    """A collector whose numbers a session fetches: noted while the graph is being built, measured where it is run."""
-
-    def build(self) -> tuple[Layout, Any]:
-        """Add the measuring operations to the graph.
-
-        Returns:
-            What the numbers stand for, and what to fetch: float32 ``[sum(layout.sizes)]``.
-        """
-        moments, histograms = self._measure_stacks()
-        layout = Layout(
-            tensors=tuple(self._tensors),
-            scalars=tuple(self._scalars),
-            units=tuple((layer, int(silent.shape[0])) for layer, silent in self._units.items()),
-        )
-        parts = [
-            tf.reshape(moments, [-1]),
-            tf.cast(tf.reshape(histograms, [-1]), tf.float32),
-            *([tf.stack(list(self._scalars.values()))] if self._scalars else []),
-            *self._units.values(),
-        ]
-        return layout, tf.ensure_shape(tf.concat(parts, axis=0), [sum(layout.sizes)])
+__all__ = ["join"]
 
 
 def join(parts: Iterable[tuple[Layout, npt.NDArray[np.float32] | None]]) -> Measured:

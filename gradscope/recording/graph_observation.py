@@ -12,9 +12,9 @@ from typing import Any
 
 from gradscope.model_card import ModelCard
 from gradscope.recording import statistics
+from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import tf
 from gradscope.recording.graph_card import graph_card
-from gradscope.recording.graph_fetch import GraphFetch
 from gradscope.recording.graph_walk import GraphLayer, find_layer, inbound, variables_by_operation
 from gradscope.recording.naming import NamedVariable
 from gradscope.recording.observer import SCOPE
@@ -58,7 +58,7 @@ class GraphObservation:
         learning_rate: Any,
     ) -> None:
         self._trouble = trouble
-        self._before, self._during, self._after = GraphFetch(), GraphFetch(), GraphFetch()
+        self._before, self._during, self._after = Collector(), Collector(), Collector()
         self._pairs = list(grads_and_vars)
         self.layers = self._find_layers(activations, preactivations, inputs, set(outputs))
         self.variables = self._name_variables()
@@ -77,9 +77,9 @@ class GraphObservation:
                 with trouble.instead_of_raising("the share of clipped entries is not recorded"):
                     self._note_clipped_fraction(clipped_grads_and_vars)
             copies = self._note_weights()
-            before_layout, before = self._before.build()
-            during_layout, self.during = self._during.build()
-            after_layout, self.after = self._after.build()
+            before_layout, before = self._before.pack()
+            during_layout, self.during = self._during.pack()
+            after_layout, self.after = self._after.pack()
             with tf.control_dependencies(copies):
                 self.before = tf.identity(before)
         self.layouts = (before_layout, during_layout, after_layout)

@@ -22,7 +22,6 @@ __all__ = [
     "example_std",
     "histogram",
     "measure",
-    "measure_large",
     "moments_of_large",
     "sample",
     "saturated_fraction",
@@ -125,12 +124,6 @@ def moments_of_large(flat: Any, sampled: Any) -> Any:
         return tf.stack(moments)
 
     return tf.cond(plain, quick, lambda: _moments(flat[None, :])[0])
-
-
-def measure_large(flat: Any) -> tuple[Any, Any]:
-    """What `measure` gives, of one large tensor: ``[1, len(MOMENTS)]`` and, of its sample, ``[1, BUCKETS]``."""
-    sampled = sample(flat)
-    return moments_of_large(flat, sampled)[None, :], histogram(sampled[None, :])
 
 
 def sample(flat: Any) -> Any:
