@@ -63,6 +63,7 @@ KINDS: dict[str, TensorKind] = {
         TensorKind("clipped_gradient", "the gradient after the optimizer's own clipping", "variable"),
         TensorKind("update", "variable after the step minus variable before it, measured", "variable"),
         TensorKind("input", "what the model was called with", "layer"),
+        TensorKind("target", "what the loss compares the model's output with; class numbers as they are", "layer"),
         TensorKind("activation", "a layer's output a = f(z)", "layer"),
         TensorKind("preactivation", "z, the argument of a layer's activation function", "layer"),
         TensorKind("activation_gradient", "∂loss/∂a, the back-propagated gradient (Glorot & Bengio 2010)", "layer"),
@@ -133,11 +134,37 @@ STATISTICS: tuple[Statistic, ...] = (
         "update_to_weight_ratio", "‖update‖ / ‖weight‖ of the same step, both measured; healthy is about 1e-3", "1",
         "[0, inf]",
     ),
+    Statistic(
+        "unit_std",
+        "of a kernel: rms over its inputs of the standard deviation across its units, on a sample of both; 0 where all "
+        "units are alike",
+        "as the tensor",
+        "[0, inf)",
+    ),
+    Statistic(
+        "underflow_fraction",
+        "of a gradient computed in float16: share of its entries other than zero that, times the loss scale, lie below "
+        "the least normal float16 number, 2^-14; not defined where all are zero",
+        "1",
+        "[0, 1]",
+    ),
 )  # fmt: skip
 STATISTIC_NAMES: tuple[str, ...] = tuple(s.name for s in STATISTICS)
 
 STEP_STATISTICS: tuple[Statistic, ...] = (
     Statistic("loss", "the loss that was differentiated, unscaled", "loss", "(-inf, inf)"),
+    Statistic(
+        "interval_loss",
+        "mean loss over all steps since the previous sampled one, this one included; known where Keras keeps it",
+        "loss",
+        "(-inf, inf)",
+    ),
+    Statistic(
+        "expected_loss_change",
+        "sum of gradient times update over all variables: how this step changes the loss, to first order",
+        "loss",
+        "(-inf, inf)",
+    ),
     Statistic("learning_rate", "the optimizer's learning rate in this step", "1", "[0, inf)"),
     Statistic("global_gradient_norm", "sqrt of the sum of squared gradient norms over all variables", "1", "[0, inf)"),
     Statistic("global_clipped_gradient_norm", "the same after clipping", "1", "[0, inf)"),

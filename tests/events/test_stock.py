@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gradscope.events.stock import stock_values
+from gradscope.vocabulary import STATISTIC_NAMES
 
 
 def scalars(sample):
@@ -54,8 +55,8 @@ def test_what_has_no_place_on_a_chart_is_left_out(make_sample):
 
 def test_ratios_and_shares_are_summarised_over_the_tensors(make_sample):
     sample = make_sample(0, {("update", f"{n}/kernel"): [1.0] for n in range(3)})
-    sample.values[:, -1] = [1e-3, 1e-5, math.nan]
-    sample.values[:, -3] = [math.nan, 0.25, 0.75]
+    sample.values[:, STATISTIC_NAMES.index("update_to_weight_ratio")] = [1e-3, 1e-5, math.nan]
+    sample.values[:, STATISTIC_NAMES.index("dead_unit_fraction")] = [math.nan, 0.25, 0.75]
     found = scalars(sample)
     assert found["gradient_flow/log10_update_to_weight_ratio_median"] == pytest.approx(math.log10(0.505e-3), abs=1e-5)
     assert found["units/dead_unit_fraction_max"] == 0.75
