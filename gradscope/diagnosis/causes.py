@@ -64,11 +64,17 @@ def _cause(root: Finding, consequences: list[Finding]) -> Cause:
 
 
 def _distinct(remedies: Iterable[Remedy]) -> tuple[Remedy, ...]:
-    # A consequence often asks for part of what its root asks for: the same code for fewer layers.
+    # A consequence often asks for part of what its root asks for, or for the opposite: a learning rate that a finding
+    # would raise is too high for its cause.
     kept: list[Remedy] = []
     for remedy in remedies:
         lines = set(remedy.code.splitlines())
-        known = any(r.title == remedy.title or (lines and lines <= set(r.code.splitlines())) for r in kept)
+        known = any(
+            r.title == remedy.title
+            or (r.topic and r.topic == remedy.topic)
+            or (lines and lines <= set(r.code.splitlines()))
+            for r in kept
+        )
         if not known:
             kept.append(remedy)
     return tuple(kept[:_REMEDIES])

@@ -40,6 +40,9 @@ class Remedy:
     """Why the evidence supports it, one or two sentences."""
     code: str = ""
     """Ready Keras code, or empty."""
+    topic: str = ""
+    """What it turns: ``learning-rate``, ``initial-weights``, …; of several on one topic a cause keeps the first. Empty:
+    it stands for itself."""
 
 
 @dataclass(frozen=True)

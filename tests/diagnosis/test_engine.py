@@ -193,6 +193,13 @@ def test_remedies_are_said_once_the_roots_first():
     assert cause.remedies == (both, other)
 
 
+def test_a_cause_gives_no_opposite_advice():
+    lower = Remedy("Lower the learning rate", "r", "rate = 1", topic="learning-rate")
+    higher = Remedy("Raise the learning rate", "r", "rate = 9", topic="learning-rate")
+    (cause,) = causes_of([finding("b", remedies=[higher]), finding("a", explains={"b"}, remedies=[lower])])
+    assert cause.remedies == (lower,)
+
+
 def test_the_whole_story_in_one_sentence():
     run = toy_run(
         {

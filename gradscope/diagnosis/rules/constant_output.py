@@ -12,6 +12,7 @@ from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Flow, LossTrend, Window
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.run import Run
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ConstantOutput(Rule):
     )
     min_gradient_ratio: float = limit(1e-2, "1", "below it the small share comes from the gradient, not from an offset")
 
-    def check(self, flow: Flow, window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
+    def check(self, run: Run, flow: Flow, window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge the best connected of the first layers."""
         flow.require()
         if flow.input_reaches_output:
@@ -89,5 +90,5 @@ class ConstantOutput(Rule):
                     "1 to 40",
                 ),
             ),
-            remedies=(remedies.initialise(flow.layers), remedies.scale_input()),
+            remedies=(remedies.initialise(flow.layers), *remedies.scale_input_if_off(run)),
         )

@@ -126,7 +126,7 @@ def _is_rectifier(run: Run, layer: Layer) -> bool:
 
 def _remedies(found: list[Layer], run: Run, *, from_start: bool) -> tuple[Remedy, ...]:
     if from_start:
-        return (remedies.initialise(found), remedies.replace_activation(found), remedies.scale_input())
+        return (remedies.initialise(found), remedies.replace_activation(found), *remedies.scale_input_if_off(run))
     rate = run.step_statistics.get("learning_rate")
     known = float(rate[-1]) if rate is not None and len(rate) else float("nan")
-    return (remedies.lower_learning_rate(known), remedies.replace_activation(found), remedies.normalise_batches(found))
+    return (remedies.lower_learning_rate(known), remedies.replace_activation(found), remedies.normalise(found, run))

@@ -14,6 +14,7 @@ from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
+from gradscope.run import Run
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class ExplodingGradient(Rule):
 
     def check(
         self,
+        *,
+        run: Run,
         flow: Flow,
         global_gradient: GlobalGradient,
         kernels: tuple[Kernel, ...],
@@ -73,11 +76,13 @@ class ExplodingGradient(Rule):
         ratio = median(np.array([window.upper(kernel.update_to_weight_ratio) for kernel in kernels]))
         calm = ratio <= self.max_update_to_weight_ratio
         if not flow.missing:
-            yield from self._across_depth(flow, window, loss_trend, calm=calm)
+            yield from self._across_depth(run, flow, window, loss_trend, calm=calm)
         if has_norm:
             yield from self._over_time(global_gradient, window, loss_trend, calm=calm)
 
-    def _across_depth(self, flow: Flow, window: Window, loss_trend: LossTrend, *, calm: bool) -> Iterable[Finding]:
+    def _across_depth(
+        self, run: Run, flow: Flow, window: Window, loss_trend: LossTrend, *, calm: bool
+    ) -> Iterable[Finding]:
         head = list(flow.head)
         late = median(np.array([flow.level(flow.gradient[:, i], window, brief="lower") for i in head]))
         early = median(np.array([flow.level(flow.gradient[:, i], window, early=True) for i in head]))
@@ -115,7 +120,7 @@ class ExplodingGradient(Rule):
             ),
             remedies=(
                 remedies.initialise(flow.layers),
-                remedies.normalise_batches(flow.layers),
+                remedies.normalise(flow.layers, run),
                 remedies.clip_gradients(),
             ),
             variant="across-depth",

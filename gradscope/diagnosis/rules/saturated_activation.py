@@ -127,9 +127,9 @@ class SaturatedActivation(Rule):
             ),
             remedies=(
                 remedies.initialise(found),
-                remedies.normalise_batches(found),
+                remedies.normalise(found, run),
                 remedies.replace_activation(found, "relu"),
-                remedies.scale_input(),
+                *remedies.scale_input_if_off(run),
             ),
             explains=frozenset({"vanishing-gradient", "constant-output"}) if grave else frozenset(),
         )

@@ -14,6 +14,7 @@ from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Window
 from gradscope.diagnosis.rule import Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number
+from gradscope.run import Run
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class VanishingGradient(Rule):
     )
 
     def check(
-        self, flow: Flow, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend
+        self, run: Run, flow: Flow, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend
     ) -> Iterable[Finding]:
         """Judge the best connected of the first layers."""
         flow.require()
@@ -114,7 +115,7 @@ class VanishingGradient(Rule):
             first_step=first,
             last_step=last,
             measurements=tuple(measurements),
-            remedies=_remedies(where),
+            remedies=_remedies(where, run),
             confidence="high" if np.isfinite(own) and flow.measured == "activation gradients" else "medium",
             explains=frozenset({"constant-output", "update-ratio-out-of-range:too-small"}) if lasting else frozenset(),
         )
@@ -174,7 +175,7 @@ def _affected(flow: Flow, window: Window, bound: float, *, early: bool) -> tuple
     return tuple(layer for layer, level in zip(flow.layers, levels, strict=True) if level < bound)
 
 
-def _remedies(layers: tuple[Layer, ...]) -> tuple[Remedy, ...]:
+def _remedies(layers: tuple[Layer, ...], run: Run) -> tuple[Remedy, ...]:
     bounded = [layer for layer in layers if layer.shape == "bounded"]
     change = (remedies.replace_activation(bounded, "relu"),) if bounded else ()
-    return (*change, remedies.initialise(layers), remedies.normalise_batches(layers), remedies.skip_connections())
+    return (*change, remedies.initialise(layers), remedies.normalise(layers, run), remedies.skip_connections())

@@ -1,0 +1,49 @@
+"""What to change, as ready Keras code for the layer that is ill: one function per remedy, one file per theme.
+
+Rules call them as ``remedies.initialise(layers)``. What a remedy rests on, it says in its ``reason``; where it does not
+help or is the wrong end to begin at, it says that too.
+"""
+
+from gradscope.diagnosis.remedies.architecture import (
+    normalise,
+    normalise_batches,
+    normalise_layers,
+    replace_activation,
+    skip_connections,
+)
+from gradscope.diagnosis.remedies.data import batch_size, check_input, input_is_off, scale_input, scale_input_if_off
+from gradscope.diagnosis.remedies.initial_weights import initialise
+from gradscope.diagnosis.remedies.loss import scale_loss, stable_loss
+from gradscope.diagnosis.remedies.optimizer import clip_gradients, clip_values, loosen_clipping, use_optimizer
+from gradscope.diagnosis.remedies.step_size import (
+    decay_learning_rate,
+    lower_learning_rate,
+    raise_learning_rate,
+    set_learning_rate,
+    warm_up,
+)
+
+__all__ = [
+    "batch_size",
+    "check_input",
+    "clip_gradients",
+    "clip_values",
+    "decay_learning_rate",
+    "initialise",
+    "input_is_off",
+    "loosen_clipping",
+    "lower_learning_rate",
+    "normalise",
+    "normalise_batches",
+    "normalise_layers",
+    "raise_learning_rate",
+    "replace_activation",
+    "scale_input",
+    "scale_input_if_off",
+    "scale_loss",
+    "set_learning_rate",
+    "skip_connections",
+    "stable_loss",
+    "use_optimizer",
+    "warm_up",
+]

@@ -1,0 +1,95 @@
+"""Remedies at the layers themselves: their activation, a normalisation behind them, a path around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.layer_code import layer_code
+from gradscope.diagnosis.remedies.data import batch_size
+from gradscope.diagnosis.verdict import Remedy
+from gradscope.diagnosis.wording import among
+from gradscope.run import Run
+
+__all__ = ["normalise", "normalise_batches", "normalise_layers", "replace_activation", "skip_connections"]
+
+_LEAST_BATCH = 8  # statistics of fewer examples are mostly noise (Wu & He 2018, Group Normalization)
+
+_ACTIVATIONS = {
+    "leaky_relu": "Leaky ReLU passes some gradient where ReLU passes none, so a unit that is off can recover.",
+    "elu": "ELU does not saturate for positive arguments and keeps a gradient for moderately negative ones.",
+    "selu": "SELU keeps mean and variance from layer to layer by itself, given standardised inputs, LeCun normal "
+    "weights and a plain stack of dense layers; do not mix it with batch normalisation or ordinary dropout.",
+    "relu": "ReLU passes the gradient of active units unchanged, where sigmoid and tanh shrink it at every layer.",
+}
+
+
+def replace_activation(layers: Sequence[Layer], activation: str = "leaky_relu") -> Remedy:
+    """Another activation: ``leaky_relu``, ``elu`` or ``selu`` for a dying ReLU, ``relu`` for one that saturates."""
+    changes: dict[str, str | None] = {"activation": f'"{activation}"'}
+    if activation == "selu":
+        changes["kernel_initializer"] = '"lecun_normal"'
+    return Remedy(
+        f"Replace the activation of {among([layer.name for layer in layers])} by {activation}",
+        _ACTIVATIONS[activation],
+        "\n".join(layer_code(layer, changes) for layer in layers),
+        topic="activation",
+    )
+
+
+def normalise(layers: Sequence[Layer], run: Run) -> Remedy:
+    """`normalise_batches`, but `normalise_layers` where the batches of the run are too small to normalise over."""
+    size = batch_size(run)
+    if size is None or size >= _LEAST_BATCH:
+        return normalise_batches(layers)
+    examples = "one example each" if size == 1 else f"{size} examples each"
+    return normalise_layers(
+        layers, because=f"With batches of {examples}, batch normalisation would normalise by noise; do not use it here."
+    )
+
+
+def normalise_batches(layers: Sequence[Layer]) -> Remedy:
+    """Batch normalisation between the layer's product and its activation, momentum 0.9."""
+    return Remedy(
+        f"Normalise the batches behind {among([layer.name for layer in layers])}",
+        "Batch normalisation brings each layer's signal back to unit scale, so the gradient neither shrinks nor grows.",
+        "\n".join(_normalised(layers, "keras.layers.BatchNormalization(momentum=0.9)", {"use_bias": "False"})),
+        topic="normalisation",
+    )
+
+
+def normalise_layers(layers: Sequence[Layer], *, because: str = "") -> Remedy:
+    """Layer normalisation between the layer's product and its activation: for recurrent nets and small batches.
+
+    Args:
+        layers: the layers to normalise, at least one.
+        because: a sentence put behind the reason: why not batch normalisation.
+    """
+    reason = "Layer normalisation brings each example's signal back to unit scale, whatever the size of the batch."
+    return Remedy(
+        f"Normalise the outputs of {among([layer.name for layer in layers])}, example by example",
+        f"{reason} {because}".strip(),
+        "\n".join(_normalised(layers, "keras.layers.LayerNormalization()", {})),
+        topic="normalisation",
+    )
+
+
+def skip_connections() -> Remedy:
+    """A path around groups of layers along which the gradient flows unchanged."""
+    return Remedy(
+        "Add skip connections",
+        "Along an identity path the gradient reaches the first layers undiminished, whatever the depth; below about "
+        "ten layers proper initial weights do as well.",
+        "x = keras.layers.Add()([x, block(x)])  # block: two or three layers that keep the shape of x",
+        topic="skip-connections",
+    )
+
+
+def _normalised(layers: Sequence[Layer], normalisation: str, changes: dict[str, str | None]) -> list[str]:
+    lines = []
+    for layer in layers:
+        name = layer.card.activation.name if layer.card and layer.card.activation else "relu"
+        lines += [layer_code(layer, {"activation": None, **changes}), normalisation]
+        if name != "linear":
+            lines.append(f'keras.layers.Activation("{name}")')
+    return lines

@@ -1,0 +1,67 @@
+"""Remedies at the data, and what the run tells of it that other remedies depend on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradscope.diagnosis.evidence.window import median
+from gradscope.diagnosis.verdict import Remedy
+from gradscope.run import Run
+
+__all__ = ["batch_size", "check_input", "input_is_off", "scale_input", "scale_input_if_off"]
+
+# Initialisers assume inputs of unit scale; within a factor of ten of it the first layer's gain is off by no more than
+# that of a usual initialiser. A sparse input counts by its entries other than zero.
+_SMALLEST_RMS, _LARGEST_RMS = 0.1, 10.0
+
+
+def input_is_off(run: Run) -> bool | None:
+    """Whether an input is far from unit scale: its rms (zeros left out) outside 0.1 to 10; None if not recorded.
+
+    What an embedding takes are numbers of words, whose scale means nothing; it is left out.
+    """
+    embedded = {
+        name for card in run.model.layers if card.kind in ("Embedding", "StringLookup") for name in card.inbound or ()
+    }
+    scales = [_scale(run, name) for name in run.names("input") if name not in embedded]
+    known = [scale for scale in scales if np.isfinite(scale)]
+    return any(not _SMALLEST_RMS <= scale <= _LARGEST_RMS for scale in known) if known else None
+
+
+def batch_size(run: Run) -> int | None:
+    """Examples in a batch, the median over the sampled steps; None if not recorded."""
+    count = median(np.asarray(run.step_statistics.get("example_count", np.zeros(0)), np.float64))
+    return round(count) if np.isfinite(count) and count >= 1 else None
+
+
+def scale_input() -> Remedy:
+    """Inputs of zero mean and unit variance."""
+    return Remedy(
+        "Standardise the input",
+        "Inputs far from unit scale push the first layer into saturation, or make its signal vanish or explode.",
+        "normalise = keras.layers.Normalization()\nnormalise.adapt(x_train)  # then: first layer of the model",
+        topic="input-scale",
+    )
+
+
+def scale_input_if_off(run: Run) -> tuple[Remedy, ...]:
+    """`scale_input` unless the recorded input has unit scale already."""
+    return () if input_is_off(run) is False else (scale_input(),)
+
+
+def check_input() -> Remedy:
+    """Find the examples that are not finite."""
+    return Remedy(
+        "Remove the examples that are not finite",
+        "The input itself holds NaN or infinite values; no setting of the network can mend that.",
+        "bad = ~np.isfinite(x_train).reshape(len(x_train), -1).all(axis=1)\n"
+        "x_train, y_train = x_train[~bad], y_train[~bad]",
+        topic="input-values",
+    )
+
+
+def _scale(run: Run, name: str) -> float:
+    rms = median(run.series("input", name, "rms"))
+    zeros = median(run.series("input", name, "zero_fraction"))
+    share = 1.0 - zeros if np.isfinite(zeros) else 1.0
+    return rms / float(np.sqrt(share)) if share > 0 else float("nan")

@@ -1,0 +1,50 @@
+"""Remedies at the initial weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.layer_code import layer_code
+from gradscope.diagnosis.verdict import Remedy
+from gradscope.diagnosis.wording import among
+
+__all__ = ["initialise"]
+
+_HE = ("rectifier", "leaky", "half_saturating")
+
+
+def initialise(layers: Sequence[Layer], *, positive_bias: bool = True) -> Remedy:
+    """Weights drawn for the layer's fan-in and activation: He before ReLU and its kin, LeCun for SELU, else Glorot.
+
+    With fan-in n and fan-out m the variance of a weight is 2/n (He), 1/n (LeCun) or 2/(n + m) (Glorot).
+
+    Args:
+        layers: the layers to change, at least one, in forward order.
+        positive_bias: also start the biases of ReLU layers at +0.1, so that its units start out switched on.
+    """
+    chosen = {layer.name: _initialiser(layer) for layer in layers}
+    kinds = list(dict.fromkeys(title for title, _ in chosen.values()))
+    lines = []
+    for layer in layers:
+        changes = {"kernel_initializer": f'"{chosen[layer.name][1]}"'}
+        if positive_bias and layer.shape in ("rectifier", "") and not layer.is_output:
+            changes["bias_initializer"] = "keras.initializers.Constant(0.1)"
+        lines.append(layer_code(layer, changes))
+    bias = ", biases at +0.1" if any("Constant" in line for line in lines) else ""
+    return Remedy(
+        f"Initialise {among([layer.name for layer in layers])} with {' and '.join(kinds)}{bias}",
+        "Weights whose variance is set by the fan-in and the activation keep the size of signal and gradient from "
+        "layer to layer" + ("; a positive bias starts ReLU units switched on." if bias else "."),
+        "\n".join(lines),
+        topic="initial-weights",
+    )
+
+
+def _initialiser(layer: Layer) -> tuple[str, str]:
+    name = layer.card.activation.name if layer.card and layer.card.activation else ""
+    if name == "selu":
+        return "LeCun normal", "lecun_normal"
+    if layer.shape in _HE or (not layer.shape and not layer.is_output):
+        return "He normal", "he_normal"
+    return "Glorot uniform", "glorot_uniform"

@@ -1,0 +1,79 @@
+"""Remedies at the optimizer: what it does to the gradient, and which one it is."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from gradscope.diagnosis.verdict import Remedy
+from gradscope.diagnosis.wording import number
+
+__all__ = ["clip_gradients", "clip_values", "loosen_clipping", "use_optimizer"]
+
+_OPTIMIZERS = {
+    "Adam": "Adam divides each weight's step by the size of its own gradient, so weak and strong ones move alike.",
+    "RMSprop": "RMSprop forgets old gradients, where AdaGrad adds them up for ever and its steps fade away.",
+    "SGD": "Momentum averages the batches' noise away and speeds up along a steady slope; Nesterov's looks ahead.",
+}
+_ARGUMENTS = {"Adam": "", "RMSprop": "", "SGD": "momentum=0.9, nesterov=True"}
+
+
+def clip_gradients(norm: float = 1.0) -> Remedy:
+    """Clip the global gradient norm.
+
+    Args:
+        norm: the norm to clip at; best the run's own healthy median. 1 is used if it is not finite and positive.
+    """
+    limit = number(norm) if isfinite(norm) and norm > 0 else "1.0"
+    return Remedy(
+        f"Clip the global gradient norm at {limit}",
+        "Clipping by the global norm keeps the gradient's direction and stops a single step from ruining the weights; "
+        "where every step is clipped, lower the learning rate instead.",
+        f"optimizer.global_clipnorm = {limit}  # before the first training step",
+        topic="clipping",
+    )
+
+
+def clip_values(value: float = 1.0) -> Remedy:
+    """Clip each entry of the gradient to ±``value``, > 0."""
+    return Remedy(
+        f"Clip the gradient's entries to ±{number(value)}",
+        "A few huge entries are cut and the others keep their size; the direction of the step changes, which clipping "
+        "by the global norm avoids.",
+        f"optimizer.clipvalue = {number(value)}  # before the first training step",
+        topic="clipping",
+    )
+
+
+def loosen_clipping(norm: float) -> Remedy:
+    """Clip above what the gradient usually is.
+
+    Args:
+        norm: the run's own median of the global norm before clipping; the remedy takes three times that. Where it is
+            not finite and positive the remedy is to take clipping away.
+    """
+    if not (isfinite(norm) and norm > 0):
+        return Remedy("Take gradient clipping away", "It cuts every step.", topic="clipping")
+    limit = number(3 * norm)
+    return Remedy(
+        f"Clip at a global norm of {limit} instead",
+        f"The gradient's norm is usually about {number(norm)}: clipping is for the rare step far above that.",
+        f"optimizer.clipnorm = optimizer.clipvalue = None\noptimizer.global_clipnorm = {limit}",
+        topic="clipping",
+    )
+
+
+def use_optimizer(name: str, learning_rate: float | None = None) -> Remedy:
+    """Another optimizer: ``Adam``, ``RMSprop``, or ``SGD`` with Nesterov momentum.
+
+    Args:
+        name: one of these.
+        learning_rate: for the new optimizer; None takes Keras' default. The present one seldom fits another optimizer.
+    """
+    rate = f"learning_rate={learning_rate:.3g}" if learning_rate and isfinite(learning_rate) else ""
+    arguments = ", ".join(filter(None, (rate, _ARGUMENTS[name])))
+    return Remedy(
+        f"Use {name}" + (" with Nesterov momentum" if name == "SGD" else ""),
+        f"{_OPTIMIZERS[name]} Do not carry the old learning rate over: each optimizer has its own scale.",
+        f"optimizer = keras.optimizers.{name}({arguments})",
+        topic="optimizer",
+    )

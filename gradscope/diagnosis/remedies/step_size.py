@@ -1,0 +1,81 @@
+"""Remedies at the learning rate and its schedule."""
+
+from __future__ import annotations
+
+from math import floor, isfinite, log10
+
+from gradscope.diagnosis.verdict import Remedy
+from gradscope.diagnosis.wording import number
+
+__all__ = ["decay_learning_rate", "lower_learning_rate", "raise_learning_rate", "set_learning_rate", "warm_up"]
+
+_HEALTHY_RATIO = 1e-3
+_LARGEST_RAISE = 100  # tiny updates may have other reasons than the learning rate: go in steps
+_TOPIC = "learning-rate"
+
+
+def set_learning_rate(learning_rate: float, ratio: float) -> Remedy:
+    """A learning rate that brings ‖update‖ / ‖weight‖ to about 1e-3, but raises it a hundredfold at most.
+
+    Args:
+        learning_rate: the present one; if it is not finite and positive the remedy names the factor only.
+        ratio: the measured update-to-weight ratio, > 0.
+    """
+    factor = min(_HEALTHY_RATIO / ratio, _LARGEST_RAISE) if isfinite(ratio) and ratio > 0 else 0.1
+    reason = f"The measured update-to-weight ratio is {number(ratio)}; about 1e-3 is healthy."
+    return _change(learning_rate, factor, reason)
+
+
+def lower_learning_rate(
+    learning_rate: float,
+    reason: str = "Units die when one large step drives their weights so low that no example switches them on again.",
+) -> Remedy:
+    """A tenth of the present learning rate; if it is not finite and positive the remedy names the factor only."""
+    return _change(learning_rate, 0.1, reason)
+
+
+def raise_learning_rate(learning_rate: float, factor: float, reason: str) -> Remedy:
+    """``factor`` times the present learning rate, but a hundred times at most; likewise where that is unknown."""
+    return _change(learning_rate, min(factor, _LARGEST_RAISE), reason)
+
+
+def warm_up(learning_rate: float) -> Remedy:
+    """A linear rise of the learning rate over the first steps, then cosine decay."""
+    rate = f"{learning_rate:.3g}" if isfinite(learning_rate) and learning_rate > 0 else "1e-3"
+    return Remedy(
+        "Warm the learning rate up",
+        "The first steps are the most fragile: the optimizer's averages are not settled yet.",
+        f"learning_rate = keras.optimizers.schedules.CosineDecay(\n"
+        f"    0.0, decay_steps=100_000, warmup_target={rate}, warmup_steps=1_000\n)",
+        topic="schedule",
+    )
+
+
+def decay_learning_rate(learning_rate: float) -> Remedy:
+    """A learning rate that falls exponentially, tenfold over training."""
+    rate = f"{learning_rate:.3g}" if isfinite(learning_rate) and learning_rate > 0 else "1e-3"
+    return Remedy(
+        "Let the learning rate decay",
+        "Large steps cover the distance at first, small ones settle the loss at the end.",
+        f"learning_rate = keras.optimizers.schedules.ExponentialDecay(\n"
+        f"    {rate}, decay_steps=10_000, decay_rate=0.1  # decay_steps: about as many as you train\n)",
+        topic="schedule",
+    )
+
+
+def _change(learning_rate: float, factor: float, reason: str) -> Remedy:
+    way = "Lower" if factor < 1 else "Raise"
+    if not (isfinite(learning_rate) and learning_rate > 0):
+        title = f"{way} the learning rate by a factor of {_one_digit(max(factor, 1 / factor)):g}"
+        return Remedy(title, reason, topic=_TOPIC)
+    new = f"{_one_digit(learning_rate * factor):g}"
+    return Remedy(
+        f"{way} the learning rate from {learning_rate:.3g} to about {new}",
+        reason,
+        f"optimizer.learning_rate = {new}",
+        topic=_TOPIC,
+    )
+
+
+def _one_digit(value: float) -> float:
+    return round(value, -floor(log10(value))) if value > 0 else value
