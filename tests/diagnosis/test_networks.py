@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from gradscope.diagnosis.engine import diagnose
-from gradscope.diagnosis.verdict import Outcome, Severity
+from gradscope.diagnosis.verdict import Severity
 
 networks = sys.modules["networks"]
 
@@ -87,7 +87,7 @@ def test_a_tanh_layer_fed_with_huge_input_is_saturated_from_the_start(trained):
     assert (finding.rule, finding.layers, finding.first_step) == ("saturated-activation", ("hidden_1",), 0)
 
 
-def test_nothing_but_the_first_steps_of_a_broken_run_is_judged(trained):
-    diagnosis = diagnose(trained("relu huge weights"))
-    reasons = {v.rule: v.reason for v in diagnosis.verdicts if v.outcome == Outcome.NOT_JUDGED}
-    assert reasons["vanishing-gradient"].startswith("needs nonfinite-values clear first: only 2 sampled steps")
+def test_a_run_that_breaks_at_once_is_judged_by_its_first_steps(trained):
+    (cause,) = diagnose(trained("relu huge weights")).causes
+    assert cause.root.pathology == "gain-mismatch:too-large"
+    assert {"nonfinite-values", "exploding-gradient"} <= {finding.rule for finding in cause.consequences}

@@ -15,6 +15,7 @@ from gradscope.model_card import LayerCard, ModelCard
 
 BY_NAME = {rule.name: rule for rule in all_rules()}
 SAMPLES = 30
+SLOWLY = tuple(np.linspace(1.0, 0.7, SAMPLES))  # neither at rest nor fallen
 
 
 def findings(name, run):
@@ -70,13 +71,19 @@ class TestNonfiniteValues:
 class TestVanishingGradient:
     STARVED = {("update", "hidden_1/kernel"): 1e-4}  # noqa: RUF012
 
-    def test_without_starvation_it_is_a_note(self):
-        (finding,) = findings("vanishing-gradient", toy_run({("activation_gradient", "hidden_1"): 1e-6}, loss=1.0))
-        assert finding.severity == Severity.NOTE
+    @pytest.mark.parametrize(("loss", "severity"), [(SLOWLY, Severity.NOTE), (1.0, Severity.ERROR)])
+    def test_without_starvation_it_matters_where_the_loss_stands_still(self, loss, severity):
+        (finding,) = findings("vanishing-gradient", toy_run({("activation_gradient", "hidden_1"): 1e-6}, loss=loss))
+        assert finding.severity == severity
+
+    @pytest.mark.parametrize(("loss", "found"), [(SLOWLY, 0), (1.0, 1)])
+    def test_a_steady_decay_counts_earlier_where_the_loss_stands_still(self, loss, found):
+        scale = {("activation_gradient", f"hidden_{i + 1}"): 0.25 ** (4 - i) for i in range(4)}
+        assert len(findings("vanishing-gradient", toy_run(scale, hidden=4, loss=loss))) == found
 
     @pytest.mark.parametrize(("factor", "severity"), [(3e-4, Severity.WARNING), (3e-5, Severity.ERROR)])
     def test_severity_follows_the_factor(self, factor, severity):
-        run = toy_run({("activation_gradient", "hidden_1"): factor, **self.STARVED}, loss=1.0)
+        run = toy_run({("activation_gradient", "hidden_1"): factor, **self.STARVED}, loss=SLOWLY)
         (finding,) = findings("vanishing-gradient", run)
         assert finding.severity == severity
 
@@ -165,7 +172,7 @@ class TestExplodingGradient:
 class TestDeadUnits:
     def test_died_later_asks_for_a_lower_rate(self):
         put = {("activation", "hidden_1", "dead_unit_fraction"): from_sample(12, 0.1, 0.8)}
-        (finding,) = findings("dead-units", toy_run(put=put, loss=1.0))
+        (finding,) = findings("dead-units", toy_run(put=put, loss=SLOWLY))
         assert (finding.severity, finding.first_step) == (Severity.WARNING, 120)
         assert finding.remedies[0].title == "Lower the learning rate from 0.01 to about 0.001"
 
@@ -188,7 +195,7 @@ class TestDeadUnits:
 class TestSaturatedActivation:
     def test_alone_it_is_a_warning(self):
         put = {("activation", "hidden_1", "saturation_fraction"): 0.97, ("activation", "hidden_1", "mean"): -0.95}
-        (finding,) = findings("saturated-activation", toy_run(put=put, activation="tanh", loss=1.0))
+        (finding,) = findings("saturated-activation", toy_run(put=put, activation="tanh", loss=SLOWLY))
         assert finding.severity == Severity.WARNING
         assert finding.sentence.endswith("on the lower side")
 

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from gradscope.diagnosis.evidence.constant_answer import ConstantAnswer, constant_answer
 from gradscope.diagnosis.evidence.flow import Flow, flow
 from gradscope.diagnosis.evidence.gains import LayerGain, gains
 from gradscope.diagnosis.evidence.global_gradient import GlobalGradient, global_gradient
@@ -17,12 +18,14 @@ from gradscope.diagnosis.evidence.kernels import Kernel, kernels
 from gradscope.diagnosis.evidence.layers import Layer, layers
 from gradscope.diagnosis.evidence.loss import LossTrend, loss_trend
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite, Occurrence, nonfinite
+from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread
 from gradscope.diagnosis.evidence.window import Window, window
 from gradscope.diagnosis.rule import NotJudged
 from gradscope.run import Run
 
 __all__ = [
     "EVIDENCE",
+    "ConstantAnswer",
     "Evidence",
     "Flow",
     "GlobalGradient",
@@ -32,6 +35,7 @@ __all__ = [
     "LossTrend",
     "Nonfinite",
     "Occurrence",
+    "OutputSpread",
     "Window",
 ]
 
@@ -41,10 +45,19 @@ def _run(run: Run) -> Run:
     return run
 
 
-EVIDENCE: dict[str, Callable[..., Any]] = {
-    "run": _run,
-    **{f.__name__: f for f in (layers, nonfinite, window, kernels, gains, flow, loss_trend, global_gradient)},
-}
+_FUNCTIONS = (
+    layers,
+    nonfinite,
+    window,
+    constant_answer,
+    kernels,
+    gains,
+    flow,
+    loss_trend,
+    global_gradient,
+    output_spread,
+)
+EVIDENCE: dict[str, Callable[..., Any]] = {"run": _run, **{function.__name__: function for function in _FUNCTIONS}}
 """``{name: function}``: everything a rule may name as a parameter of ``check``."""
 
 

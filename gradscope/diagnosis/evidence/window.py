@@ -94,18 +94,17 @@ def window(run: Run, nonfinite: Nonfinite) -> Window:
     """The early and late samples of what is finite.
 
     Raises:
-        NotJudged: fewer than 3 samples come before the first that is not finite, or none is usable.
+        NotJudged: no sample comes before the first that is not finite, or none is usable.
     """
     masks = finite_window(run, nonfinite)
-    count = int(masks.usable.sum())
-    if masks.cut is not None and count < _FEW:
+    if masks.usable.any():
+        return masks
+    if masks.cut is not None:
         raise NotJudged(
-            f"needs nonfinite-values clear first: only {count} sampled steps lie before step {masks.cut}, "
-            "where values stop being finite; sample every step to see the ones before"
+            f"needs nonfinite-values clear first: no sampled step lies before step {masks.cut}, "
+            "where values stop being finite"
         )
-    if not count:
-        raise NotJudged("no sampled step is usable: loss scaling left out every one; record more steps")
-    return masks
+    raise NotJudged("no sampled step is usable: loss scaling left out every one; record more steps")
 
 
 def finite_window(run: Run, nonfinite: Nonfinite) -> Window:

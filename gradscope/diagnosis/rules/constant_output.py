@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Flow, LossTrend, Window
+from gradscope.diagnosis.evidence import Flow, LossTrend, OutputSpread, Window
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.run import Run
@@ -29,7 +29,9 @@ class ConstantOutput(Rule):
     From differentials, so that batches of one example suffice: (‖∂loss/∂a‖ / ‖∂loss/∂y‖) · (‖a‖ / ‖y‖) estimates the
     share of the output y that the signal a of a layer can move. It is taken for the layers that stand first behind
     the input (where the connections are unknown: for the input-side third), and the best of them counts. A small
-    share with a sound gradient and a falling loss is an output with a large offset, and no finding.
+    share with a sound gradient and a falling loss is an output with a large offset, and no finding. Where the loss is
+    known to stand where a constant answer stands, the answers themselves are compared over the examples of a batch:
+    their standard deviation over that of the right answers.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -51,10 +53,19 @@ class ConstantOutput(Rule):
     min_output_share: float = limit(
         1e-4, "1", "1e-6 to 5e-6 in the failing autoencoder, 1 to 40 in simulated healthy networks"
     )
+    min_output_spread: float = limit(
+        0.02, "1", "of the right answers' spread, where the loss is that of a constant answer"
+    )
     min_gradient_ratio: float = limit(1e-2, "1", "below it the small share comes from the gradient, not from an offset")
 
-    def check(self, run: Run, flow: Flow, window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
-        """Judge the best connected of the first layers."""
+    def check(
+        self, run: Run, flow: Flow, window: Window, loss_trend: LossTrend, output_spread: OutputSpread
+    ) -> Iterable[Finding]:
+        """Judge the answers where their targets are known, else the best connected of the first layers."""
+        spread = window.upper(output_spread.ratio)
+        if loss_trend.at_constant_answer and spread < self.min_output_spread:
+            yield self._of_answers(spread, output_spread, flow, window, run)
+            return
         flow.require()
         if flow.input_reaches_output:
             raise NotJudged("a path from the input to the output passes no trainable layer with a recorded gradient")
@@ -91,4 +102,28 @@ class ConstantOutput(Rule):
                 ),
             ),
             remedies=(remedies.initialise(flow.layers), *remedies.scale_input_if_off(run)),
+        )
+
+    def _of_answers(self, value: float, output_spread: OutputSpread, flow: Flow, window: Window, run: Run) -> Finding:
+        with np.errstate(invalid="ignore"):
+            first, last = window.span(output_spread.ratio < self.min_output_spread)
+        return Finding(
+            rule=self.name,
+            title="constant output",
+            sentence="the output does not depend on the input",
+            severity=window.cap(Severity.ERROR),
+            layers=(output_spread.layer,),
+            first_step=first,
+            last_step=last,
+            measurements=(
+                Measurement(
+                    "spread of the answers over that of the right ones",
+                    value,
+                    self.min_output_spread,
+                    "1",
+                    output_spread.layer,
+                    "about 1",
+                ),
+            ),
+            remedies=(*((remedies.initialise(flow.layers),) if flow.layers else ()), *remedies.scale_input_if_off(run)),
         )

@@ -30,9 +30,9 @@ class SaturatedActivation(Rule):
 
     ## Evidence
     The share of entries where |f'(z)| is below 5 % of its maximum, from the derivative of the layer's own activation.
-    It is an error only if the gradient that passes is weak: less than a tenth of it arrives at the layer below, or,
-    for the first layer, its kernel hardly moves. Output layers are meant to saturate and are not judged. ReLU is
-    judged by dead-units.
+    It is an error only if the loss stands still or the gradient that passes is weak: less than a tenth of it arrives
+    at the layer below, or, for the first layer, its kernel hardly moves. Output layers are meant to saturate and are
+    not judged. ReLU is judged by dead-units.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -79,7 +79,8 @@ class SaturatedActivation(Rule):
         for layer in judged:
             level = window.lower(series[layer.name])
             if level > self.max_saturation_fraction:
-                grave = level > self.error_saturation_fraction and self._is_weak(layer, kernels, flow, window)
+                hurts = loss_trend.at_rest or self._is_weak(layer, kernels, flow, window)
+                grave = level > self.error_saturation_fraction and hurts
                 groups.setdefault(grave, []).append(layer)
         for grave, found in groups.items():
             yield self._finding(found, series, run, window, loss_trend, grave=grave)

@@ -16,6 +16,8 @@ from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number
 from gradscope.run import Run
 
+_DEEP = 3  # layers whose rates tell a rate per layer from a single weak one
+
 
 @dataclass(frozen=True)
 class VanishingGradient(Rule):
@@ -33,9 +35,11 @@ class VanishingGradient(Rule):
     trainable layers that stand first behind the input are judged, by the best connected of them (where the
     connections are unknown: of the input-side third), so that a side branch or a skip connection raises no alarm.
     Starvation: the median ‖update‖ / ‖weight‖ of the kernels there is tiny, or far below that of the other kernels.
-    Without starvation (Adam makes up for small gradients) it is a note; what was only seen early and passed is a note
-    too. Where activation gradients are missing those of the biases stand in; where updates are missing (a log of
-    another tool), starvation means that the first layers' weights drifted far less than those that moved most.
+    Without starvation (Adam makes up for small gradients) it is a note as long as the loss falls; what was only seen
+    early and passed is a note too. Where the loss stands still, a gradient that shrinks at the same large rate from
+    layer to layer counts before it is that small: Adam makes up for its size, not for what is lost in it. Where
+    activation gradients are missing those of the biases stand in; where updates are missing (a log of another tool),
+    starvation means that the first layers' weights drifted far less than those that moved most.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -59,6 +63,12 @@ class VanishingGradient(Rule):
     min_gradient_ratio: float = limit(
         1e-3, "1", "simulated healthy networks show 0.003 to 85, the failing autoencoder 1e-6 to 2e-5"
     )
+    min_gradient_ratio_at_rest: float = limit(
+        1e-2, "1", "where the loss stands still and each layer passes less than min_layer_ratio"
+    )
+    min_layer_ratio: float = limit(
+        0.4, "1 per layer", "sigmoid layers pass at most 0.25 times their gain, tanh and ReLU with fitting weights 1"
+    )
     error_gradient_ratio: float = limit(1e-4, "1", "ten times below the warning")
     min_update_to_weight_ratio: float = limit(1e-5, "1", "a hundredth of the healthy 1e-3: 1e5 steps to move by 100 %")
     min_relative_update: float = limit(1e-2, "1", "update ratio over that of the other kernels")
@@ -76,18 +86,20 @@ class VanishingGradient(Rule):
         late = {i: flow.level(flow.gradient[:, i], window) for i in flow.head}
         early = {i: flow.level(flow.gradient[:, i], window, early=True) for i in flow.head}
         column, value = _best(late)
-        lasting = value < self.min_gradient_ratio
+        bound = self._bound(value, flow, loss_trend)
+        lasting = value < bound
         if not lasting:
             column, value = _best(early)
-        if not value < self.min_gradient_ratio:
+            bound = self.min_gradient_ratio
+        if not value < bound:
             return
         head = tuple(flow.layers[i] for i in flow.head)
         own, rest = _update_ratios(kernels, head, window)
         name = flow.layers[column].name
         # The best connected head layer is the measure; samples without a gradient say nothing.
         known = np.where(np.isfinite(flow.gradient[:, list(flow.head)]), flow.gradient[:, list(flow.head)], 0.0)
-        first, last = window.span(known.max(axis=1) < self.min_gradient_ratio, lasting=lasting)
-        where = _affected(flow, window, self.min_gradient_ratio, early=not lasting) or head
+        first, last = window.span(known.max(axis=1) < bound, lasting=lasting)
+        where = _affected(flow, window, bound, early=not lasting) or head
         severity = self._severity(
             value, own, rest, loss_trend, window, lasting=lasting, still=self._still(kernels, head)
         )
@@ -95,7 +107,7 @@ class VanishingGradient(Rule):
             Measurement(
                 f"gradient ratio of {name} to the output",
                 value,
-                self.min_gradient_ratio,
+                bound,
                 "1",
                 name,
                 "0.01 to 100",
@@ -119,6 +131,10 @@ class VanishingGradient(Rule):
             confidence="high" if np.isfinite(own) and flow.measured == "activation gradients" else "medium",
             explains=frozenset({"constant-output", "update-ratio-out-of-range:too-small"}) if lasting else frozenset(),
         )
+
+    def _bound(self, value: float, flow: Flow, loss_trend: LossTrend) -> float:
+        deep = len(flow.layers) >= _DEEP and value ** (1 / len(flow.layers)) < self.min_layer_ratio
+        return self.min_gradient_ratio_at_rest if deep and loss_trend.at_rest else self.min_gradient_ratio
 
     def _still(self, kernels: tuple[Kernel, ...], head: tuple[Layer, ...]) -> bool:
         """Whether the first layers kept their weights while something else moved; for logs without updates."""
@@ -144,6 +160,8 @@ class VanishingGradient(Rule):
             starved = extreme or still
         if not lasting:
             return Severity.NOTE
+        if loss_trend.at_rest:
+            return window.cap(Severity.ERROR, extreme=extreme)
         if not starved:
             return Severity.WARNING if not np.isfinite(own) else Severity.NOTE
         if value >= self.error_gradient_ratio or (loss_trend.fallen and not extreme):
