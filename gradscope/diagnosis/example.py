@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,21 @@ Values = float | Sequence[float] | npt.NDArray[np.floating]
 _UNITS = 16
 _SHAPES = {"relu": "rectifier", "linear": "linear", "tanh": "bounded", "sigmoid": "bounded", "softmax": "joint"}
 _SCALED = ("mean", "std", "rms", "norm", "abs_mean", "min", "max")
-_SIZES = {"weight": 0.35, "update": 3.5e-4, "gradient": 0.1, "activation": 0.7, "activation_gradient": 0.2}
+_SIZES = {
+    "weight": 0.35,
+    "update": 3.5e-4,
+    "gradient": 0.1,
+    "activation": 0.7,
+    "activation_gradient": 0.2,
+    "input": 1.0,
+    "target": 1.0,
+}
+_ROLES = {"Dense": ("kernel", "bias"), "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance")}
+_STATISTICS_OF_BATCHES = {
+    "gamma": (1.0, 1.0),
+    "moving_mean": (0.35, 0.35),
+    "moving_variance": (0.49, 0.49),
+}  # mean, rms
 
 
 def toy_run(
@@ -30,8 +45,12 @@ def toy_run(
     loss: Values | None = None,
     frozen: Sequence[str] = (),
     card: bool = True,
+    batch_norm: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Run:
     """A run of a stack of ``Dense(16)`` layers ``hidden_1`` … and ``output``, with plausible healthy numbers.
+
+    It is a regression: inputs and targets are standardised, the loss is the mean squared error.
 
     Args:
         scale: factors on all moments of a tensor: ``{("activation_gradient", "hidden_1"): 1e-6}``. One number, or one
@@ -43,13 +62,15 @@ def toy_run(
         loss: the loss at each of them; by default it falls from 1 to about 0.05.
         frozen: names of layers that are not trainable.
         card: whether the run has a model card.
+        batch_norm: put a batch normalisation ``norm`` between the last hidden layer and the output.
+        settings: of the model card, besides the loss function.
 
     Example:
         >>> run = toy_run({("gradient", "hidden_1/kernel"): 0.5})
         >>> float(run.series("gradient", "hidden_1/kernel", "rms")[0])
         0.05000000074505806
     """
-    names = [*(f"hidden_{i + 1}" for i in range(hidden)), "output"]
+    names = [*(f"hidden_{i + 1}" for i in range(hidden)), *(["norm"] if batch_norm else []), "output"]
     tensors = tuple(_tensors(names))
     values = np.full((len(steps), len(tensors), len(STATISTIC_NAMES)), np.nan, np.float32)
     for row, key in enumerate(tensors):
@@ -61,7 +82,9 @@ def toy_run(
     weights = [key.name for key in tensors if key.kind == "weight"]
     norm, ratio = STATISTIC_NAMES.index("norm"), STATISTIC_NAMES.index("update_to_weight_ratio")
     for name in weights:
-        update = index["update", name]
+        update = index.get(("update", name))
+        if update is None:
+            continue  # statistics of the batches
         with np.errstate(divide="ignore", invalid="ignore"):
             values[:, update, ratio] = values[:, update, norm] / values[:, index["weight", name], norm]
     for (kind, name, statistic), number in (put or {}).items():
@@ -76,23 +99,29 @@ def toy_run(
             "loss": np.broadcast_to(falling if loss is None else np.asarray(loss, float), (len(steps),)),
             "learning_rate": np.full(len(steps), 0.01),
         },
-        _card(names, activation, frozen) if card else ModelCard(),
+        _card(names, activation, frozen, settings or {}) if card else ModelCard(),
     )
 
 
 def _tensors(names: Sequence[str]) -> list[TensorKey]:
+    ends = [TensorKey(kind, kind, kind) for kind in ("input", "target")]
     per_layer = [TensorKey(kind, name, name) for name in names for kind in ("activation", "activation_gradient")]
     per_variable = [
         TensorKey(kind, f"{name}/{role}", name)
         for name in names
-        for role in ("kernel", "bias")
-        for kind in ("weight", "gradient", "update")
+        for role in _ROLES[_kind(name)]
+        for kind in (("weight",) if role.startswith("moving") else ("weight", "gradient", "update"))
     ]
-    return per_layer + per_variable
+    return ends + per_layer + per_variable
+
+
+def _kind(name: str) -> str:
+    return "BatchNormalization" if name == "norm" else "Dense"
 
 
 def _fill(values: npt.NDArray[np.float32], key: TensorKey) -> None:
-    size, count = _SIZES[key.kind], _UNITS if key.name.endswith("bias") else _UNITS * _UNITS
+    role = key.name.rpartition("/")[2]
+    size, count = _SIZES[key.kind], _UNITS * _UNITS if role in ("kernel", key.name) else _UNITS
     known = {
         "count": count,
         "mean": 0.5 * size if key.kind == "activation" else 0.0,
@@ -107,27 +136,36 @@ def _fill(values: npt.NDArray[np.float32], key: TensorKey) -> None:
         "inf_count": 0,
     }
     if key.kind == "activation":
-        known |= {"dead_unit_fraction": 0.0, "saturation_fraction": 0.1, "example_std": size}
+        known |= {"dead_unit_fraction": 0.0, "saturation_fraction": 0.1}
+    if key.kind in ("activation", "input", "target"):
+        known["example_std"] = size
+    if key.kind == "weight" and role == "kernel":
+        known["unit_std"] = size
+    if key.kind == "weight" and role in _STATISTICS_OF_BATCHES:
+        mean, rms = _STATISTICS_OF_BATCHES[role]
+        known |= {"mean": mean, "rms": rms, "norm": rms * np.sqrt(count), "std": 0.0, "min": mean, "max": mean}
     for statistic, number in known.items():
         values[:, STATISTIC_NAMES.index(statistic)] = number
 
 
-def _card(names: Sequence[str], activation: str, frozen: Sequence[str]) -> ModelCard:
+def _card(names: Sequence[str], activation: str, frozen: Sequence[str], settings: Mapping[str, Any]) -> ModelCard:
     def layer(position: int, name: str) -> LayerCard:
-        last = position == len(names) - 1
+        last, dense = position == len(names) - 1, _kind(name) == "Dense"
         function = "linear" if last else activation
+        arguments = {"units": _UNITS} if last else {"units": _UNITS, "activation": activation}
         return LayerCard(
             name,
-            "Dense",
+            _kind(name),
             depth=position,
-            activation=ActivationCard(function, _SHAPES[function], 1.0),
-            fan_in=_UNITS,
-            fan_out=_UNITS,
+            activation=ActivationCard(function, _SHAPES[function], 1.0) if dense else None,
+            fan_in=_UNITS if dense else None,
+            fan_out=_UNITS if dense else None,
             units=_UNITS,
+            output_shape=(None, _UNITS),
             inbound=(names[position - 1] if position else "input",),
             is_output=last,
             trainable=name not in frozen,
-            arguments={"units": _UNITS} if last else {"units": _UNITS, "activation": activation},
+            arguments=arguments if dense else {},
         )
 
     variables = tuple(
@@ -136,10 +174,14 @@ def _card(names: Sequence[str], activation: str, frozen: Sequence[str]) -> Model
             name,
             role,
             (_UNITS, _UNITS) if role == "kernel" else (_UNITS,),
-            trainable=name not in frozen,
-            optimized=name not in frozen,
+            trainable=name not in frozen and not role.startswith("moving"),
+            optimized=name not in frozen and not role.startswith("moving"),
         )
         for name in names
-        for role in ("kernel", "bias")
+        for role in _ROLES[_kind(name)]
     )
-    return ModelCard(tuple(layer(i, name) for i, name in enumerate(names)), variables)
+    return ModelCard(
+        tuple(layer(i, name) for i, name in enumerate(names)),
+        variables,
+        {"losses": [{"name": "mean_squared_error", "from_logits": None, "output": None}], **settings},
+    )

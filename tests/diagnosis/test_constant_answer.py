@@ -13,20 +13,18 @@ from gradscope.diagnosis.evidence import Evidence
 from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.rules import all_rules
 from gradscope.diagnosis.verdict import Severity
-from gradscope.run import TensorKey
 from gradscope.vocabulary import STATISTIC_NAMES
 
 BY_NAME = {rule.name: rule for rule in all_rules()}
 
 
 def with_targets(run, loss, *, mean, std):
-    values = np.full((len(run.steps), 1, len(STATISTIC_NAMES)), np.nan, np.float32)
+    values, row = run.values.copy(), run.index["target", "target"]
     for name, number in {"mean": mean, "std": std, "rms": np.hypot(mean, std), "count": 64}.items():
-        values[:, 0, STATISTIC_NAMES.index(name)] = number
+        values[:, row, STATISTIC_NAMES.index(name)] = number
     return replace(
         run,
-        tensors=(*run.tensors, TensorKey("target", "target", "target")),
-        values=np.concatenate([run.values, values], axis=1),
+        values=values,
         model=run.model.with_settings({"losses": [{"name": loss, "from_logits": None, "output": None}]}),
     )
 
@@ -55,7 +53,8 @@ def test_the_targets_of_single_examples_are_taken_together():
 def test_coming_down_to_a_constant_answer_is_no_learning():
     down_to = np.concatenate([[50.0, 20.0], np.full(28, 1.0)])
     assert Evidence(with_targets(toy_run(loss=down_to), "mean_squared_error", mean=0.0, std=1.0))["loss_trend"].at_rest
-    assert not Evidence(toy_run(loss=down_to))["loss_trend"].at_rest
+    unknown = toy_run(loss=down_to, settings={"losses": None})
+    assert not Evidence(unknown)["loss_trend"].at_rest
     below = Evidence(with_targets(toy_run(loss=down_to), "mean_squared_error", mean=0.0, std=2.0))["loss_trend"]
     assert not below.at_rest
     assert below.falling

@@ -12,7 +12,6 @@ from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.layer_code import layer_code
 from gradscope.diagnosis.rules.dead_units import DeadUnits
 from gradscope.model_card import ActivationCard, LayerCard, ModelCard
-from gradscope.run import TensorKey
 from gradscope.vocabulary import STATISTIC_NAMES
 
 
@@ -87,14 +86,13 @@ def test_changing_the_activation_takes_the_old_one_away():
 
 def with_input(run, *, rms=1.0, zero_fraction=0.0, batch=None):
     """The same run with statistics of its input and, where given, examples in a batch."""
-    row = np.full((len(run.steps), 1, len(STATISTIC_NAMES)), np.nan, np.float32)
-    row[:, 0, STATISTIC_NAMES.index("rms")] = rms
-    row[:, 0, STATISTIC_NAMES.index("zero_fraction")] = zero_fraction
-    tensors = (*run.tensors, TensorKey("input", "input", "input"))
+    values, row = run.values.copy(), run.index["input", "input"]
+    values[:, row, STATISTIC_NAMES.index("rms")] = rms
+    values[:, row, STATISTIC_NAMES.index("zero_fraction")] = zero_fraction
     steps = dict(run.step_statistics)
     if batch is not None:
         steps["example_count"] = np.full(len(run.steps), batch)
-    return replace(run, tensors=tensors, values=np.concatenate([run.values, row], axis=1), step_statistics=steps)
+    return replace(run, values=values, step_statistics=steps)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +116,7 @@ def test_remedies_fit_the_run():
         return {remedy.topic for remedy in finding.remedies}, " ".join(remedy.title for remedy in finding.remedies)
 
     from_start = toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.8}, loss=1.0)
-    assert "input-scale" in proposed(from_start)[0]
+    assert "input-scale" in proposed(with_input(from_start, rms=np.nan))[0]
     assert "input-scale" not in proposed(with_input(from_start))[0]
     died = [0.0] * 10 + [0.8] * 20
     later = toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): died}, loss=1.0)
