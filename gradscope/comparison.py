@@ -8,6 +8,7 @@ from math import log10
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.configuration import Configuration
 from gradscope.diagnosis.engine import diagnose
 from gradscope.diagnosis.verdict import Diagnosis, Finding
 from gradscope.run import Run, TensorKey
@@ -64,8 +65,13 @@ class Comparison:
     """Findings of a pathology that the first run did not have, or had at other layers only."""
 
 
-def compare(before: Run, after: Run) -> Comparison:
+def compare(before: Run, after: Run, *, configuration: Configuration | None = None) -> Comparison:
     """Hold one run against another, tensor by tensor of the same kind and name.
+
+    Args:
+        before: the run to compare with.
+        after: the other run.
+        configuration: the project's settings, by which both are judged; None: those by default.
 
     Example:
         >>> from gradscope.diagnosis.example import toy_run
@@ -77,7 +83,7 @@ def compare(before: Run, after: Run) -> Comparison:
     shared = [key for key in before.tensors if key in theirs]
     pairs = [(key, statistic) for key in shared for statistic in _SCALES.get(key.kind, ())]
     judged = [change for key, statistic in pairs if (change := _change(before, after, key, statistic))]
-    first, second = diagnose(before), diagnose(after)
+    first, second = (diagnose(run, configuration=configuration) for run in (before, after))
     return Comparison(
         before=first,
         after=second,

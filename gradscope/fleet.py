@@ -7,10 +7,10 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from gradscope.configuration import Configuration
 from gradscope.diagnosis.engine import diagnose
 from gradscope.diagnosis.rule import Rule
 from gradscope.errors import GradscopeError, NotARunError
-from gradscope.events.mapping import TagRule
 from gradscope.events.reader import read_run
 from gradscope.reports.checked_run import CheckedRun
 
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["check_all", "check_run", "process_pool", "reason"]
 
 
-def check_run(path: str, rules: Sequence[Rule] | None = None, tags: Sequence[TagRule] = ()) -> CheckedRun:
+def check_run(path: str, rules: Sequence[Rule] | None = None, configuration: Configuration | None = None) -> CheckedRun:
     """Read and judge one run; a failure stands in the result.
 
     Args:
         path: a log dir, an event file, or the URL of either.
         rules: the rules to judge by; None: all.
-        tags: what tags of other tools mean, ahead of the built-in table.
+        configuration: the project's settings; None: those by default.
     """
+    settings = configuration or Configuration()
     try:
-        return CheckedRun(path, diagnosis=diagnose(read_run(path, tags=tags), rules))
+        run = read_run(path, tags=settings.tags)
+        return CheckedRun(path, diagnosis=diagnose(run, rules, configuration=settings))
     except NotARunError as error:
         return CheckedRun(path, error=reason(path, error), empty=True)
     except (GradscopeError, OSError) as error:
@@ -41,7 +43,7 @@ def check_all(
     *,
     executor: Executor | None = None,
     rules: Sequence[Rule] | None = None,
-    tags: Sequence[TagRule] = (),
+    configuration: Configuration | None = None,
 ) -> Iterator[CheckedRun]:
     """Read and judge many runs; the results come as they are ready, so in any order.
 
@@ -53,7 +55,8 @@ def check_all(
         executor: any `concurrent.futures.Executor`: a pool of processes, or that of a Dask or Ray cluster, whose
             workers must have gradscope and see the paths. None: one after another in this process.
         rules: the rules to judge by; None: all.
-        tags: what tags of other tools mean, ahead of the built-in table.
+        configuration: the project's settings, such as `gradscope.configuration.find_configuration` gives; None: those
+            by default.
 
     Example:
         >>> import gradscope
@@ -63,13 +66,13 @@ def check_all(
     places = [os.fspath(path) for path in paths]
     if executor is None:
         for place in places:
-            yield check_run(place, rules, tags)
+            yield check_run(place, rules, configuration)
         return
     from concurrent.futures import as_completed
 
     futures: dict[Future[CheckedRun], str] = {}
     for place in places:
-        futures[executor.submit(check_run, place, rules, tags)] = place
+        futures[executor.submit(check_run, place, rules, configuration)] = place
     try:
         for future in as_completed(futures):
             yield _result(future, futures[future])

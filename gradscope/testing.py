@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from gradscope.configuration import Configuration, find_configuration
 from gradscope.diagnosis.engine import diagnose
 from gradscope.diagnosis.rules import all_rules
 from gradscope.diagnosis.verdict import Diagnosis, Severity
@@ -25,7 +26,11 @@ __all__ = ["assert_healthy"]
 
 
 def assert_healthy(
-    run: Run | str | os.PathLike[str], *, fail_on: Severity = Severity.ERROR, ignore: Iterable[str] = ()
+    run: Run | str | os.PathLike[str],
+    *,
+    fail_on: Severity = Severity.ERROR,
+    ignore: Iterable[str] = (),
+    configuration: Configuration | None = None,
 ) -> Diagnosis:
     """Fail unless the run is free of findings of the severity ``fail_on`` or above.
 
@@ -33,12 +38,15 @@ def assert_healthy(
         run: a run, or the path of one.
         fail_on: the least severity that fails.
         ignore: names of rules to leave out.
+        configuration: the project's settings; None: those of the nearest ``gradscope.toml`` or ``pyproject.toml`` at or
+            above the working folder.
 
     Returns:
         The diagnosis, for further questions.
 
     Raises:
         AssertionError: there is such a finding, or no rule could judge; the message is the report.
+        ConfigurationError: the file with the settings cannot be used.
         RuleError: no rule has a name that is to be ignored.
         RunError: the path holds no readable run.
     """
@@ -46,8 +54,10 @@ def assert_healthy(
     unwanted = set(ignore)
     if unknown := sorted(unwanted - set(rules)):
         raise RuleError(f"no rule is called {unknown[0]!r}; there is {', '.join(rules)}")
-    judged = run if isinstance(run, Run) else read_run(run)
-    diagnosis = diagnose(judged, [rule for name, rule in rules.items() if name not in unwanted])
+    settings = configuration or find_configuration()
+    judged = run if isinstance(run, Run) else read_run(run, tags=settings.tags)
+    chosen = [rule for name, rule in rules.items() if name not in unwanted]
+    diagnosis = diagnose(judged, chosen, configuration=settings)
     ill = diagnosis.severity is not None and diagnosis.severity >= fail_on
     if ill or len(diagnosis.not_judged) == len(diagnosis.verdicts):
         from gradscope.reports.terminal import to_terminal

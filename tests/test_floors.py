@@ -17,7 +17,7 @@ FLOORS = [
     ["run"],
     ["events", "diagnosis.verdict", "diagnosis.wording"],
     ["diagnosis.rule", "diagnosis.evidence"],
-    ["diagnosis.layer_code"],
+    ["diagnosis.layer_code", "diagnosis.policy"],
     ["diagnosis.remedies"],
     ["diagnosis.rules"],
     ["diagnosis.causes", "diagnosis.summary", "diagnosis.example"],

@@ -77,9 +77,9 @@ def check(
     from gradscope.reports.baseline import read_baseline
 
     known = read_baseline(baseline) if baseline else None
-    rules, tags = selected_rules(only, ignored), find_configuration().tags
+    rules, configuration = selected_rules(only, ignored), find_configuration()
     with ProgressBar() as bar:
-        found = search(paths, rules, tags=tags, jobs=jobs, progress=bar)
+        found = search(paths, rules, configuration=configuration, jobs=jobs, progress=bar)
     if known:
         found = replace(found, runs=known.apply(found.runs))
     if found.single and found.runs[0].diagnosis is None:

@@ -34,8 +34,9 @@ def compare(before: str, after: str, *, everything: bool, output: str | None) ->
     from gradscope.events.reader import read_run
     from gradscope.reports.comparison import to_terminal_comparison
 
-    tags = find_configuration().tags
-    found = compare_runs(read_run(before, tags=tags), read_run(after, tags=tags))
+    configuration = find_configuration()
+    runs = [read_run(path, tags=configuration.tags) for path in (before, after)]
+    found = compare_runs(*runs, configuration=configuration)
     width, color = (80, False) if output else (report_width(), None)
     write(to_terminal_comparison(found, width=width, color=color, most=None if everything else 30), output)
     return _WORSE if any(finding.severity == Severity.ERROR for finding in found.new) else 0

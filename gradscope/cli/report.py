@@ -14,6 +14,7 @@ from gradscope.errors import GradscopeError, NotARunError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gradscope.configuration import Configuration
     from gradscope.reports.html.description import ShownRun
 
 __all__ = ["report"]
@@ -37,9 +38,11 @@ def report(paths: Sequence[str], *, output: str, title: str) -> int:
     and two runs side by side. It holds everything it needs and loads nothing. Runs that cannot be read are explained
     on it. The exit code is 0, or 2 if not a single run could be read.
     """
+    from gradscope.configuration import find_configuration
     from gradscope.reports.html.page import to_html
 
-    runs = [run for path in paths for run in _below(path)]
+    configuration = find_configuration()
+    runs = [run for path in paths for run in _below(path, configuration)]
     readable = [run for run in runs if not run.error]
     if not readable:
         complain(runs[0].error)
@@ -50,7 +53,7 @@ def report(paths: Sequence[str], *, output: str, title: str) -> int:
     return 0
 
 
-def _below(path: str) -> list[ShownRun]:
+def _below(path: str, configuration: Configuration) -> list[ShownRun]:
     from gradscope.events.discovery import find_runs
     from gradscope.reports.html.description import ShownRun
 
@@ -58,22 +61,22 @@ def _below(path: str) -> list[ShownRun]:
         places = find_runs(path) or [path]
     except (GradscopeError, OSError) as error:
         return [ShownRun(path, error=str(error))]
-    runs = [_read(place, _name(place, path)) for place in places]
+    runs = [_read(place, _name(place, path), configuration) for place in places]
     # Of a tree, log dirs of other tools are left out, unless there is nothing else.
     return [run for run, is_foreign in runs if not is_foreign] or [run for run, _ in runs]
 
 
-def _read(place: str, name: str) -> tuple[ShownRun, bool]:
+def _read(place: str, name: str, configuration: Configuration) -> tuple[ShownRun, bool]:
     """The run, and whether there is nothing in it that gradscope can show."""
     from gradscope.diagnosis.engine import diagnose
     from gradscope.events.reader import read_run
     from gradscope.reports.html.description import ShownRun
 
     try:
-        run = read_run(place)
+        run = read_run(place, tags=configuration.tags)
     except (GradscopeError, OSError) as error:
         return ShownRun(name, error=str(error)), isinstance(error, NotARunError)
-    return ShownRun(name, run, diagnose(run)), False
+    return ShownRun(name, run, diagnose(run, configuration=configuration)), False
 
 
 def _name(place: str, path: str) -> str:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from gradscope.configuration import Configuration
     from gradscope.diagnosis.rule import Rule
-    from gradscope.events.mapping import TagRule
 
 __all__ = ["Progress", "Search", "search"]
 
@@ -50,7 +50,7 @@ def search(
     paths: Sequence[str],
     rules: Sequence[Rule] | None,
     *,
-    tags: Sequence[TagRule] = (),
+    configuration: Configuration | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Search:
@@ -59,7 +59,7 @@ def search(
     Args:
         paths: log dirs, trees of them, event files, or URLs of these.
         rules: the rules to judge by; None: all.
-        tags: what tags of other tools mean.
+        configuration: the project's settings; None: those by default.
         jobs: processes; None: one per processor where there are enough runs.
         progress: is told of each run as its result comes.
     """
@@ -75,7 +75,7 @@ def search(
     wanted = [place for place in places if place not in failed]
     results = dict(failed)
     with _executor(jobs, len(wanted)) as executor:
-        for run in check_all(wanted, executor=executor, rules=rules, tags=tags):
+        for run in check_all(wanted, executor=executor, rules=rules, configuration=configuration):
             # A bar has a thread of its own, which must not be there yet when processes are forked.
             if progress and len(results) == len(failed):
                 progress.begin(len(wanted))

@@ -13,6 +13,7 @@ from gradscope.cli.selection import selected_rules
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from gradscope.configuration import Configuration
     from gradscope.diagnosis.rule import Rule
     from gradscope.diagnosis.verdict import Diagnosis
 
@@ -34,8 +35,10 @@ def watch(path: str, *, every: float, idle: float | None, only: str | None, igno
     The run need not exist yet. Ctrl-C ends it; the exit code is that of gradscope check on what was seen last: 1 if
     there is a finding at error level, else 0.
     """
-    follower = _Follower(path, selected_rules(only, ignored))
+    from gradscope.configuration import find_configuration
     from gradscope.reports.wording import plain
+
+    follower = _Follower(path, selected_rules(only, ignored), find_configuration())
 
     write(f"watching {plain(path)}; Ctrl-C ends it\n")
     last_change = time.monotonic()
@@ -56,17 +59,17 @@ def watch(path: str, *, every: float, idle: float | None, only: str | None, igno
 class _Follower:
     """What was seen of the run so far."""
 
-    def __init__(self, path: str, rules: Sequence[Rule] | None) -> None:
+    def __init__(self, path: str, rules: Sequence[Rule] | None, configuration: Configuration) -> None:
         self.diagnosis: Diagnosis | None = None
         self.changed = False
         self._path = path
         self._rules = rules
+        self._configuration = configuration
         self._sizes: dict[str, int] | None = None
         self._state = ""
 
     def look(self) -> Iterator[str]:
         """What is new since the last look."""
-        from gradscope.configuration import find_configuration
         from gradscope.diagnosis.engine import diagnose
         from gradscope.errors import RunError
         from gradscope.events.reader import read_run
@@ -77,7 +80,8 @@ class _Follower:
         if not self.changed:
             return
         try:
-            diagnosis = diagnose(read_run(self._path, tags=find_configuration().tags), self._rules)
+            run = read_run(self._path, tags=self._configuration.tags)
+            diagnosis = diagnose(run, self._rules, configuration=self._configuration)
         except (RunError, OSError):
             yield from self._say("waiting for the first sampled step")
             return

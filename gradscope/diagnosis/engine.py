@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from gradscope.diagnosis.causes import causes_of
 from gradscope.diagnosis.evidence import Evidence
+from gradscope.diagnosis.policy import Policy
 from gradscope.diagnosis.rule import NotJudged, Rule
 from gradscope.diagnosis.rules import all_rules, check_contract
 from gradscope.diagnosis.summary import summarise
@@ -16,15 +18,20 @@ from gradscope.diagnosis.verdict import Diagnosis, Outcome, Verdict
 from gradscope.errors import RuleError
 from gradscope.run import Run
 
+if TYPE_CHECKING:
+    from gradscope.configuration import Configuration
+
 __all__ = ["diagnose"]
 
 
-def diagnose(run: Run, rules: Iterable[Rule] | None = None) -> Diagnosis:
+def diagnose(run: Run, rules: Iterable[Rule] | None = None, *, configuration: Configuration | None = None) -> Diagnosis:
     """Judge a run.
 
     Args:
         run: what was recorded; it is not changed.
         rules: the rules to ask; None asks all. A rule that requires one which is not among them judges all the same.
+        configuration: the project's limits, severities and suppressions, such as `find_configuration` of
+            `gradscope.configuration` gives; None: none, whatever the files of this folder say.
 
     Raises:
         RuleError: a rule asks for evidence that does not exist, or rules require each other in a circle.
@@ -34,18 +41,22 @@ def diagnose(run: Run, rules: Iterable[Rule] | None = None) -> Diagnosis:
         >>> diagnose(toy_run()).healthy
         True
     """
-    ordered = _in_order(all_rules() if rules is None else tuple(rules))
+    policy = configuration.policy if configuration else Policy()
+    asked = all_rules() if rules is None else tuple(rules)
     evidence = Evidence(run)
-    verdicts: dict[str, Verdict] = {}
-    for rule in ordered:
-        verdicts[rule.name] = _verdict(rule, run, evidence, verdicts)
-    findings = [finding for verdict in verdicts.values() for finding in verdict.findings]
-    causes = causes_of(findings)
+    said: dict[str, Verdict] = {}
+    for rule in _in_order(policy.tuned(asked)):
+        said[rule.name] = _verdict(rule, run, evidence, said)
+    applied = [policy.applied(verdict) for verdict in said.values()]
+    verdicts = (*(verdict for verdict, _ in applied), *policy.switched_off(asked))
+    suppressed = tuple(each for _, taken in applied for each in taken)
+    causes = causes_of([finding for verdict in verdicts for finding in verdict.findings])
     return Diagnosis(
         run=run.path,
-        sentence=summarise(run, causes, tuple(verdicts.values())),
+        sentence=summarise(run, causes, verdicts, len(suppressed)),
         causes=causes,
-        verdicts=tuple(verdicts.values()),
+        verdicts=verdicts,
+        suppressed=suppressed,
         first_step=int(run.steps[0]) if len(run.steps) else 0,
         last_step=int(run.steps[-1]) if len(run.steps) else 0,
         sampled_steps=len(run.steps),

@@ -11,14 +11,22 @@ from gradscope.run import Run
 __all__ = ["summarise"]
 
 
-def summarise(run: Run, causes: Sequence[Cause], verdicts: Sequence[Verdict]) -> str:
-    """One sentence: what keeps the network from learning, or that nothing does, or that nothing could be judged."""
+def summarise(run: Run, causes: Sequence[Cause], verdicts: Sequence[Verdict], suppressed: int = 0) -> str:
+    """One sentence: what keeps the network from learning, or that nothing does, or that nothing could be judged.
+
+    Args:
+        run: what was judged.
+        causes: gravest first.
+        verdicts: what each rule said.
+        suppressed: how many findings the project has accepted.
+    """
     judged = [verdict for verdict in verdicts if verdict.outcome != Outcome.NOT_JUDGED]
     if not judged:
         reason = verdicts[0].reason if verdicts else "no rule was asked"
         return f"No rule could judge this run: {reason}."
     errors = [cause for cause in causes if cause.severity == Severity.ERROR]
-    return _sick(errors) if errors else _healthy(run, causes, len(judged))
+    accepted = f"; {suppressed} finding{'s' if suppressed > 1 else ''} suppressed" if suppressed else ""
+    return f"{_sick(errors) if errors else _healthy(run, causes, len(judged))}{accepted}."
 
 
 def _sick(errors: Sequence[Cause]) -> str:
@@ -28,7 +36,7 @@ def _sick(errors: Sequence[Cause]) -> str:
     if len(errors) > 1:
         others = among(list(dict.fromkeys(cause.root.title for cause in errors[1:])))
         sentence += f"; besides: {others}"
-    return f"{sentence}."
+    return sentence
 
 
 def _opening(cause: Cause) -> str:
@@ -51,4 +59,4 @@ def _healthy(run: Run, causes: Sequence[Cause], judged: int) -> str:
         titles = [cause.root.title for cause in causes if cause.severity == severity]
         if titles:
             asides.append(f"{severity.label}{'s' if len(titles) > 1 else ''}: {among(list(dict.fromkeys(titles)))}")
-    return f"{opening}; {'; '.join(asides)}." if asides else f"{opening}."
+    return "; ".join([opening, *asides])

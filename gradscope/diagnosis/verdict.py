@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-__all__ = ["Cause", "Diagnosis", "Finding", "Measurement", "Outcome", "Remedy", "Severity", "Verdict"]
+__all__ = ["Cause", "Diagnosis", "Finding", "Measurement", "Outcome", "Remedy", "Severity", "Suppressed", "Verdict"]
 
 
 class Severity(IntEnum):
@@ -91,12 +91,20 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Suppressed:
+    """A finding that the project has accepted, and why; it counts for nothing."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What one rule said of one run."""
 
     rule: str
     outcome: str
-    """One of `Outcome`."""
+    """One of `Outcome`; ``findings`` also where all of them are suppressed."""
     findings: tuple[Finding, ...] = ()
     reason: str = ""
     """Why it was not judged, and what to record to have it judged."""
@@ -139,6 +147,8 @@ class Diagnosis:
     sampled_steps: int
     missing: tuple[str, ...] = ()
     """What of the log could not be read or recorded; one sentence each."""
+    suppressed: tuple[Suppressed, ...] = ()
+    """What the project's configuration accepts; not among the causes."""
     overhead: float | None = None
     """Share of the training time that recording took, as the recorder measured it; None where the log does not say."""
 

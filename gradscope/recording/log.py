@@ -126,7 +126,7 @@ class Log:
         return self._writer
 
     def _judge(self, step: int, settings: dict[str, Any]) -> str:
-        from gradscope.diagnosis.engine import diagnose
+        from gradscope.configuration.here import diagnose_here
         from gradscope.events.reader import read_run
         from gradscope.reports.json_document import to_json
         from gradscope.reports.markdown import to_markdown
@@ -134,7 +134,7 @@ class Log:
         writer = self._open(step)
         if self._described is not None:
             writer.write_model_card(self._described.with_settings(settings), step)
-        diagnosis = diagnose(read_run(self._log_dir))
+        diagnosis = diagnose_here(read_run(self._log_dir))
         writer.write_findings(to_json(diagnosis), step)
         writer.write_report(to_markdown(diagnosis), step)
         return diagnosis.sentence

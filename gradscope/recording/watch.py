@@ -58,10 +58,10 @@ class Watch:
             self._look(log_dir, sample.step)
 
     def _look(self, log_dir: str, step: int) -> None:
-        from gradscope.diagnosis.engine import diagnose
+        from gradscope.configuration.here import diagnose_here
         from gradscope.events.reader import read_run
 
-        for finding in diagnose(read_run(log_dir)).findings():
+        for finding in diagnose_here(read_run(log_dir)).findings():
             if finding.severity < Severity.WARNING:
                 continue
             if self._say and finding.pathology not in self._said:

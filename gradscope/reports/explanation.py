@@ -6,7 +6,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from gradscope.reports.wording import number
+from gradscope.reports.wording import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +31,9 @@ def to_terminal_explanation(rule: Rule, *, width: int = 80) -> str:
     for heading, text in rule.sections().items():
         blocks.append(_section(heading, "\n\n".join(_filled(text, width))))
     if rule.limits():
-        blocks.append(_section("Limits", "\n".join(_limit(limit, width) for limit in rule.limits())))
+        defaults = {limit.name: limit.value for limit in type(rule)().limits()}
+        lines = [_limit(limit, defaults[limit.name], width) for limit in rule.limits()]
+        blocks.append(_section("Limits", "\n".join(lines)))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -64,7 +66,7 @@ def _paragraphs(lines: Sequence[str], width: int) -> Iterator[str]:
             start = end
 
 
-def _limit(limit: Limit, width: int) -> str:
-    value = number(limit.value) if limit.unit in {"", "1"} else f"{number(limit.value)} {limit.unit}"
+def _limit(limit: Limit, default: float, width: int) -> str:
+    own = "" if limit.value == default else f"  (set by the project; {quantity(default, limit.unit)} by default)"
     source = textwrap.fill(limit.source, width, initial_indent="    ", subsequent_indent="    ", break_long_words=False)
-    return f"{limit.name} = {value}\n{source}"
+    return f"{limit.name} = {quantity(limit.value, limit.unit)}{own}\n{source}"

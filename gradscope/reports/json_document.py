@@ -78,6 +78,7 @@ def _document(diagnosis: Diagnosis) -> dict[str, Any]:
             {"rule": _text(verdict.rule), "outcome": verdict.outcome, "reason": _text(verdict.reason)}
             for verdict in diagnosis.verdicts
         ],
+        "suppressed": [{**_finding(each.finding), "suppression": _text(each.reason)} for each in diagnosis.suppressed],
         "missing": [_text(text) for text in diagnosis.missing],
     }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
 from gradscope.diagnosis.verdict import Outcome, Severity
-from gradscope.reports.wording import account, evidence, headline, plain, sentence
+from gradscope.reports.wording import account, evidence, headline, plain, sentence, suppressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ def _case(suite: str, verdict: Verdict, fail_on: Severity) -> Iterator[str]:
 
 
 def _output(diagnosis: Diagnosis) -> Iterator[str]:
-    lines = [sentence(diagnosis.sentence), *(sentence(text) for text in diagnosis.missing)]
+    lines = [sentence(diagnosis.sentence), *suppressed(diagnosis), *(sentence(text) for text in diagnosis.missing)]
     yield f"    <system-out>{escape(chr(10).join(map(_legal, lines)))}</system-out>"
 
 

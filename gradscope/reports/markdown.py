@@ -23,6 +23,7 @@ from gradscope.reports.wording import (
     plain,
     sampled,
     sentence,
+    suppressed,
 )
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def _blocks(diagnosis: Diagnosis) -> Iterator[str]:
     if diagnosis.not_judged:
         yield "**Not judged**"
         yield _list(f"**{_escape(plain(v.rule))}**: {_escape(sentence(v.reason))}" for v in diagnosis.not_judged)
+    if diagnosis.suppressed:
+        yield f"### {counted(len(diagnosis.suppressed), 'finding')} suppressed"
+        yield _list(_escape(line) for line in suppressed(diagnosis))
     if diagnosis.missing:
         yield "### Missing"
         yield _list(_escape(sentence(text)) for text in diagnosis.missing)

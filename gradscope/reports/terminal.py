@@ -20,6 +20,7 @@ from gradscope.reports.wording import (
     plain,
     sampled,
     sentence,
+    suppressed,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def to_terminal(diagnosis: Diagnosis, *, width: int = 80, color: bool | None = N
         _write_cause(page, index, cause)
     page.gap()
     _write_coverage(page, diagnosis)
+    _write_list(page, counted(len(diagnosis.suppressed), "finding") + " suppressed", suppressed(diagnosis))
     _write_list(page, "Missing", [sentence(text) for text in diagnosis.missing])
     _write_list(page, "Notes", [f"{headline(note)}: {account(note)}" for note in notes(diagnosis)])
     return str(page)

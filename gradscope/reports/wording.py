@@ -27,9 +27,11 @@ __all__ = [
     "notes",
     "number",
     "plain",
+    "quantity",
     "sampled",
     "sentence",
     "steps",
+    "suppressed",
 ]
 
 EVIDENCE_COLUMNS = ("statistic", "measured", "limit", "healthy", "layer", "steps")
@@ -135,6 +137,15 @@ def sampled(diagnosis: Diagnosis) -> str:
     return text
 
 
+def suppressed(diagnosis: Diagnosis) -> list[str]:
+    """Each finding that the project accepts: severity, headline, account and the reason."""
+    return [
+        f"{each.finding.severity.label}  {headline(each.finding)}: {account(each.finding)} "
+        f"Suppressed: {sentence(each.reason)}"
+        for each in diagnosis.suppressed
+    ]
+
+
 def headline(finding: Finding) -> str:
     """What it is: ``vanishing gradient``, with the confidence behind it where that is not high."""
     doubt = "" if finding.confidence == "high" else f" ({plain(finding.confidence)} confidence)"
@@ -152,8 +163,8 @@ def evidence(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
     rows = [
         (
             plain(measurement.statistic),
-            _quantity(measurement.value, measurement.unit),
-            _quantity(measurement.limit, measurement.unit),
+            quantity(measurement.value, measurement.unit),
+            quantity(measurement.limit, measurement.unit),
             plain(measurement.healthy),
             plain(measurement.layer),
             steps(finding.first_step, finding.last_step),
@@ -164,5 +175,6 @@ def evidence(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(rows))
 
 
-def _quantity(value: float, unit: str) -> str:
+def quantity(value: float, unit: str) -> str:
+    """A number with its unit; a pure number stands alone."""
     return number(value) if unit in {"", "1"} else f"{number(value)} {plain(unit)}"

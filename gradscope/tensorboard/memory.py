@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 
-from gradscope.diagnosis.engine import diagnose
+from gradscope.configuration.here import diagnose_here
 from gradscope.reports.html.description import ShownRun
 from gradscope.reports.html.layers import ShownLayer, shown_layers
 from gradscope.run import Run
@@ -31,8 +31,8 @@ class Judged:
 
     @cached_property
     def shown(self) -> ShownRun:
-        """The run beside its diagnosis."""
-        return ShownRun(self.run.path, self.run, diagnose(self.run))
+        """The run beside its diagnosis, by the settings of the folder that TensorBoard was started in."""
+        return ShownRun(self.run.path, self.run, diagnose_here(self.run))
 
 
 class Memory:

@@ -95,3 +95,10 @@ def damaged(sick):
     content[len(content) // 3 : len(content) // 3 + 100] = bytes(100)
     file.write_bytes(content)
     return sick
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """The folder one is in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

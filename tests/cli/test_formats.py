@@ -134,13 +134,6 @@ def test_a_file_that_is_no_baseline(check, sick, tmp_path, text):
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    """The folder one is in."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def odd_tags(logs):
     """A foreign log whose tags mean nothing to the built-in table."""
     logs.mkdir(exist_ok=True)
@@ -172,7 +165,7 @@ def test_a_table_of_tags(check, odd_tags, project, name, table):
         ("[[tags]]\npattern = '('\nmeans = 'gradient'", "no regular expression"),
         ("[[tags]]\npattern = 'x'\nmeans = 'gradients'", "cannot mean 'gradients'"),
         ("[[tags]]\npattern = 3\nmeans = 'gradient'", "are texts"),
-        ("[other]", "there is only tags"),
+        ("[other]", "there is only rules, suppress, tags"),
         ("= =", "no valid TOML"),
         (b"\xff\xfe", "UTF-8"),
     ],

@@ -150,10 +150,11 @@ def test_a_run_is_followed_from_before_its_beginning(sick, tmp_path):
 
 def test_a_finding_that_goes_is_told(healthy, sick, tmp_path):
     from gradscope.cli.watch import _Follower
+    from gradscope.configuration import Configuration
 
     place = tmp_path / "run"
     shutil.copytree(sick, place)
-    follower = _Follower(str(place), None)
+    follower = _Follower(str(place), None, Configuration())
     assert any("error" in line for line in follower.look())
     assert list(follower.look()) == []
     shutil.rmtree(place)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gradscope
+from gradscope.diagnosis.rules import all_rules
 from gradscope.errors import RecordingError
 from gradscope.recording.frameworks import keras, tf
 
@@ -214,6 +215,21 @@ def test_the_verdict_is_said_and_written_when_training_ends(regression, tmp_path
     said = capsys.readouterr().out
     assert gradscope.diagnose(gradscope.read_run(tmp_path)).sentence in said
     assert f"gradscope check {tmp_path}" in said
+
+
+@pytest.mark.parametrize(("text", "said"), [("", "No finding"), ("rules = 1", "judged by the default limits")])
+def test_the_verdict_follows_the_settings_and_a_mistake_in_them_ends_nothing(
+    regression, tmp_path, monkeypatch, text, said
+):
+    monkeypatch.chdir(tmp_path)
+    off = "".join(f"[rules.{rule.name}]\nseverity = 'note'\n" for rule in all_rules())
+    (tmp_path / "gradscope.toml").write_text(text or off)
+    model = mlp()
+    model.compile(keras.optimizers.SGD(1e30), "mse")
+    model.fit(*regression, batch_size=16, verbose=0, callbacks=[gradscope.Recorder(tmp_path / "run", every=1)])
+    (file,) = (tmp_path / "run").iterdir()
+    assert said in file.read_bytes().decode("utf-8", "replace")
+    assert not gradscope.read_run(tmp_path / "run").trouble
 
 
 @pytest.mark.parametrize("log_dir", [None, 3, b"x"])

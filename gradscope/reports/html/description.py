@@ -22,6 +22,7 @@ from gradscope.reports.wording import (
     plain,
     sampled,
     sentence,
+    suppressed,
 )
 from gradscope.run import Run
 
@@ -65,6 +66,7 @@ def describe(shown: ShownRun) -> dict[str, Any]:
         "notes": [_finding(finding, position) for finding in notes(diagnosis)] if diagnosis else [],
         "clear": [plain(name) for name in clear(diagnosis)] if diagnosis else [],
         "not_judged": [[plain(v.rule), sentence(v.reason)] for v in diagnosis.not_judged] if diagnosis else [],
+        "suppressed": suppressed(diagnosis) if diagnosis else [],
         "missing": [sentence(text) for text in diagnosis.missing] if diagnosis else [],
         "drawn": run is not None,
         "layers": [_layer(layer, run) for layer in layers] if run is not None else [],

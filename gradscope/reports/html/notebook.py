@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from pathlib import PurePath
 
-from gradscope.diagnosis.engine import diagnose
+from gradscope.configuration.here import diagnose_here
 from gradscope.diagnosis.verdict import Diagnosis
 from gradscope.reports.html.description import ShownRun
 from gradscope.reports.html.page import to_html
@@ -16,7 +16,7 @@ __all__ = ["diagnosis_as_html", "run_as_html"]
 
 def run_as_html(run: Run) -> str:
     """The verdict on the run and all pictures of it."""
-    return _frame(to_html([ShownRun(_name(run.path), run, diagnose(run))]), height=1000)
+    return _frame(to_html([ShownRun(_name(run.path), run, diagnose_here(run))]), height=1000)
 
 
 def diagnosis_as_html(diagnosis: Diagnosis) -> str:

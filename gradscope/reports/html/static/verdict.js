@@ -19,6 +19,7 @@ export function verdictPanel(run, vocabulary, show) {
     run.sampled && el("p", { className: "quiet" }, `${run.sampled}.`),
     run.causes.map((cause, index) => causeCard(cause, index, run, vocabulary, show)),
     more("Notes", run.notes, (note) => findingLine(note, run, show)),
+    more("Suppressed", run.suppressed, (text) => text),
     more("Missing from the log", run.missing, (text) => text),
     coverage(run),
   );

@@ -2,26 +2,38 @@
 
 Example of a ``gradscope.toml``::
 
+    [rules.vanishing-gradient]
+    error_gradient_ratio = 1e-5
+    severity = "warning"
+
+    [[suppress]]
+    rule = "dead-units"
+    layers = ["embed*"]
+    reason = "the vocabulary is larger than one batch shows"
+
     [[tags]]
     pattern = "opt/(?P<name>.+)/g"
     means = "gradient"
 
-In ``pyproject.toml`` the table is ``[[tool.gradscope.tags]]``.
+In ``pyproject.toml`` the tables are ``[tool.gradscope.rules.…]``, ``[[tool.gradscope.suppress]]`` and so on.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gradscope.configuration.policy_tables import read_policy
+from gradscope.configuration.tag_tables import read_tags
+from gradscope.diagnosis.policy import Policy
 from gradscope.errors import ConfigurationError
 from gradscope.events.mapping import TagRule
 
 __all__ = ["Configuration", "find_configuration", "read_configuration"]
 
-_KEYS = {"pattern", "means", "layer"}
+_KEYS = ("rules", "suppress", "tags")
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,8 @@ class Configuration:
 
     tags: tuple[TagRule, ...] = ()
     """What other tools' tags mean, ahead of the built-in table."""
+    policy: Policy = field(default_factory=Policy)
+    """Limits, severities and suppressions."""
 
 
 def find_configuration(start: str | Path = ".") -> Configuration:
@@ -68,7 +82,10 @@ def read_configuration(file: str | Path) -> Configuration | None:
         if not isinstance(tools, dict) or "gradscope" not in tools:
             return None
         data = tools["gradscope"]
-    return _configuration(path, data)
+    try:
+        return _configuration(data)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
@@ -82,23 +99,9 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: no valid TOML: {error}") from error
 
 
-def _configuration(path: Path, data: Any) -> Configuration:
-    if not isinstance(data, dict) or set(data) - {"tags"}:
-        known = "tags"
-        raise ConfigurationError(f"{path}: has {', '.join(map(str, data))}; there is only {known}")
-    entries = data.get("tags", [])
-    if not isinstance(entries, list):
-        raise ConfigurationError(f"{path}: tags is no list; write each as a table [[tags]]")
-    return Configuration(tuple(_tag_rule(path, entry) for entry in entries))
-
-
-def _tag_rule(path: Path, entry: Any) -> TagRule:
-    if not isinstance(entry, dict) or not {"pattern", "means"} <= set(entry) <= _KEYS:
-        got = ", ".join(map(str, entry)) if isinstance(entry, dict) else repr(entry)
-        raise ConfigurationError(f"{path}: a tag has {got}; it needs pattern and means, and may have layer")
-    if not all(isinstance(value, str) for value in entry.values()):
-        raise ConfigurationError(f"{path}: pattern, means and layer of a tag are texts, got {entry}")
-    try:
-        return TagRule(**entry)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: {error}") from None
+def _configuration(data: Any) -> Configuration:
+    if not isinstance(data, dict):
+        raise ConfigurationError(f"gradscope is {data!r}; write a table with {', '.join(_KEYS)}")
+    if unknown := [str(key) for key in data if key not in _KEYS]:
+        raise ConfigurationError(f"has {', '.join(unknown)}; there is only {', '.join(_KEYS)}")
+    return Configuration(read_tags(data.get("tags", [])), read_policy(data.get("rules", {}), data.get("suppress", [])))
