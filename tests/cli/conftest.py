@@ -39,7 +39,7 @@ def healthy(logs):
 @pytest.fixture
 def warned(logs):
     """Most units of a layer are dead, and the loss stands still."""
-    return write(logs / "warned", toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.8}, loss=1.0))
+    return write(logs / "warned", toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=1.0))
 
 
 @pytest.fixture

@@ -58,9 +58,9 @@ def test_a_limit_is_raised(command, warned, settings):
 
 def test_a_limit_is_lowered():
     configuration = gradscope.configuration.Configuration(
-        policy=gradscope.diagnosis.policy.Policy(limits={"dead-units": {"error_dead_unit_fraction": 0.7}})
+        policy=gradscope.diagnosis.policy.Policy(limits={"dead-units": {"error_dead_unit_fraction": 0.55}})
     )
-    run = toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.8}, loss=1.0)
+    run = toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=1.0)
     assert gradscope.diagnose(run).healthy
     assert not gradscope.diagnose(run, configuration=configuration).healthy
 
