@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from gradscope.events.discovery import find_runs as find_runs
     from gradscope.events.reader import read_run as read_run
     from gradscope.fleet import check_all as check_all
+    from gradscope.recording.gain_profile import GainProfile as GainProfile
+    from gradscope.recording.gains_probe import probe as probe
     from gradscope.recording.recorder import Recorder as Recorder
     from gradscope.run import Run as Run
 
@@ -43,6 +45,9 @@ _HOME = {
     "Remedy": "gradscope.diagnosis.verdict",
     "Severity": "gradscope.diagnosis.verdict",
     "Verdict": "gradscope.diagnosis.verdict",
+    # look at a network before it is trained
+    "GainProfile": "gradscope.recording.gain_profile",
+    "probe": "gradscope.recording.gains_probe",
 }
 
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604  the names of the table above

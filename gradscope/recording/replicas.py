@@ -30,12 +30,17 @@ class Observers:
     """The observers of one step: the sole one, or under a strategy one for each replica in this process.
 
     Replicas take turns in the middle of a step, so what one has noted must not mix with what another notes.
+
+    Args:
+        trouble: where failures go.
+        names: of the model's layers and variables.
+        sole: the sole one, where it is to do more than observe.
     """
 
-    def __init__(self, trouble: Trouble, names: Names) -> None:
+    def __init__(self, trouble: Trouble, names: Names, sole: Observer | None = None) -> None:
         self.names = names
         self._trouble = trouble
-        self._sole = Observer(Collector(), trouble, names)
+        self._sole = sole or Observer(Collector(), trouble, names)
         self._of_replicas: dict[int, Observer] = {}
 
     @property
