@@ -20,6 +20,7 @@ def overall(judgements: Iterable[Judgement]) -> dict[str, Any]:
     errors, alarms = [j for j in sick if j.severity == "error"], [j for j in healthy if j.severity == "error"]
     warned = [j for j in healthy if j.severity == "warning"]
     found = [j for j in sick if j.severity in ("error", "warning")]
+    placed = [j for j in found if j.right_layer is not None]
     steps = [j.first_step for j in errors if j.first_step is not None]
     return {
         "runs": len(every),
@@ -34,7 +35,8 @@ def overall(judgements: Iterable[Judgement]) -> dict[str, Any]:
         "early_false_errors": _share([j for j in healthy if j.early_error], healthy),
         "right_cause": _share([j for j in found if j.right_cause], found),
         "named_cause": _share([j for j in found if j.named_cause], found),
-        "right_layer": _share([j for j in found if j.right_layer], found),
+        "right_layer": _share([j for j in placed if j.right_layer], placed),
+        "right_both": _share([j for j in found if j.right_cause and j.right_layer is not False], found),
         "median_steps_to_error": statistics.median(steps) if steps else None,
     }
 

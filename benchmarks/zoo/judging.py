@@ -34,9 +34,9 @@ class Judgement:
     """Whether the first root cause is an acceptable one."""
     named_cause: bool
     """Whether an acceptable one is among the roots or their consequences, as an error or warning."""
-    right_layer: bool
+    right_layer: bool | None
     """Whether the finding that is led with (or the acceptable one) names an acceptable layer, and no more than half of
-    the layers it names are unacceptable; true where the sickness is of the whole network."""
+    the layers it names are unacceptable; None where the sickness is of the whole network."""
     first_step: int | None
     """The earliest step after which the log so far has an error; None where there never is one."""
     early_error: bool
@@ -86,7 +86,7 @@ def judge(program: Program, seed: int, log_dir: Path, *, early: bool) -> Judgeme
         layers=lead.layers if lead else (),
         right_cause=bool(lead and {lead.rule, lead.pathology} & program.causes),
         named_cause=bool(accepted),
-        right_layer=bool(about) and _right_layer(program, about.layers),
+        right_layer=_right_layer(program, about.layers if about else ()) if program.layers else None,
         first_step=first,
         early_error=before,
         sentence=diagnosis.sentence,
@@ -95,8 +95,6 @@ def judge(program: Program, seed: int, log_dir: Path, *, early: bool) -> Judgeme
 
 
 def _right_layer(program: Program, named: tuple[str, ...]) -> bool:
-    if not program.layers:
-        return True
     right = [name for name in named if name in program.layers]
     return bool(right) and 2 * len(right) >= len(named)
 

@@ -25,6 +25,7 @@ _COLUMNS = {
     "false_warnings": "false warnings",
     "right_cause": "right cause",
     "right_layer": "right layer",
+    "right_both": "both",
     "median_steps_to_error": "steps to error",
 }
 _PEER_COLUMNS = {"recall": "recall", "precision": "precision", "false_errors": "false alarms"}
@@ -83,7 +84,7 @@ def mistake(judgement: Judgement) -> str:
         return "warning only" if judgement.severity == "warning" else "miss"
     if not judgement.right_cause:
         return "wrong cause" if not judgement.named_cause else "cause not first"
-    return "" if judgement.right_layer else "wrong layer"
+    return "wrong layer" if judgement.right_layer is False else ""
 
 
 def _cell(name: str, value: Any) -> str:
@@ -111,8 +112,8 @@ thought out with, and one to test on. {which}
 {figures}
 
 *Recall*: share of sick runs with an error. *False errors*: share of healthy runs with an error. *Right cause*: share
-of the sick runs with an error or warning whose first root cause is one that the label allows; *right layer* likewise.
-*Steps to error*: median over runs of the step after which the log had an error.
+of the sick runs with an error or warning whose first root cause is one that the label allows; *right layer* likewise,
+where the sickness is of certain layers. *Steps to error*: median of the step after which the log had an error.
 
 An acceptable cause is named somewhere in {named} of those runs. An error at any earlier stage of training, as one would
 see it live, stood in the log of {early} of the healthy runs.

@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 from zoo import Program, programs
@@ -22,10 +23,13 @@ from zoo.proof import measure
 def _record(program: Program, seed: int, log_dir: str) -> dict[str, Any]:
     import gradscope
 
-    shutil.rmtree(log_dir, ignore_errors=True)
+    partial = f"{log_dir}.partial"  # so that a log which is there is a whole one
+    for folder in (log_dir, partial):
+        shutil.rmtree(folder, ignore_errors=True)
     task = program.make(seed)
     began = time.process_time()
-    task.train(gradscope.Recorder(log_dir, every=program.every, summary=False))
+    task.train(gradscope.Recorder(partial, every=program.every, summary=False))
+    Path(partial).rename(log_dir)
     return {"seconds": round(time.process_time() - began, 1)}
 
 

@@ -115,7 +115,7 @@ family.pair(
     "bars-tanh",
     _pictures,
     sickness="pixels-0-to-255",
-    healthy={"rate": 2e-3, "activation": "tanh", "weights": "glorot_uniform"},
+    healthy={"optimizer": "sgd", "rate": 0.05, "activation": "tanh", "weights": "glorot_uniform"},
     sick={"scale": 255.0},
     causes=["badly-scaled-input"],
     layers=("conv_1", "input"),

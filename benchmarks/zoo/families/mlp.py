@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from zoo import data, skill
 from zoo.lazy import keras
 from zoo.nets import cross_entropy, dense_stack, normal
@@ -32,6 +34,7 @@ def _classify(
     biases: Any = "zeros",
     scale: float = 1.0,
     standardise: bool = True,
+    identifier: float = 0.0,
     decay: float = 0.0,
     steps: int = 300,
     batch_size: int = 32,
@@ -40,6 +43,9 @@ def _classify(
     x, y = getattr(data, source)() if source in ("digits", "cancer", "wine") else getattr(data, source)(seed)
     if source in ("cancer", "wine") and standardise:
         x = data.standardised(x)
+    if identifier:  # a column that numbers the examples
+        numbers = np.random.default_rng(seed).uniform(0, identifier, (len(x), 1))
+        x = np.concatenate([x, numbers], 1).astype("f4")
     weights = normal(weights) if isinstance(weights, float) else weights
     biases = keras.initializers.Constant(biases) if isinstance(biases, float) else biases
     last = weights if output_weights is None else output_weights
@@ -237,19 +243,11 @@ family.pair(
     level=0.8,
 )
 family.pair(
-    "cancer-sigmoid",
+    "cancer-identifier",
     _classify,
-    sickness="inputs-times-1000",
-    healthy={
-        "source": "cancer",
-        "optimizer": "adam",
-        "rate": 1e-2,
-        "depth": 2,
-        "width": 24,
-        "activation": "sigmoid",
-        "batch_size": 64,
-    },
-    sick={"scale": 1000.0},
+    sickness="patient-number-left-in",
+    healthy={"source": "cancer", "rate": 3e-3, "depth": 2, "width": 24, "batch_size": 64, "identifier": 1.0},
+    sick={"identifier": 9e8},
     causes=["badly-scaled-input"],
     layers=("hidden_1", "input"),
     level=0.8,
