@@ -20,7 +20,7 @@ FLOORS = [
     ["diagnosis.layer_code", "diagnosis.policy"],
     ["diagnosis.remedies"],
     ["diagnosis.rules"],
-    ["diagnosis.causes", "diagnosis.summary", "diagnosis.example"],
+    ["diagnosis.telling_apart", "diagnosis.causes", "diagnosis.summary", "diagnosis.example"],
     ["diagnosis.engine", "configuration"],
     ["comparison"],
     ["reports", "plots"],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gradscope.diagnosis.verdict import Cause, Finding, Remedy
+from gradscope.diagnosis.telling_apart import telling_experiment
+from gradscope.diagnosis.verdict import Cause, Finding, Remedy, Rival, Severity
 
 __all__ = ["causes_of"]
 
@@ -16,7 +17,7 @@ def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
 
     A finding may explain another that it names in ``explains`` and that was not seen before it. Chains are flattened:
     all that follows from a root stands under it, however many links lie between. Where several roots explain a finding
-    it goes to the gravest, then to the one that explains most.
+    it goes to the gravest, then to the one that explains most; the others are that cause's rivals.
     """
     reach = {i: _reachable(i, findings) for i in range(len(findings))}
 
@@ -37,8 +38,15 @@ def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
         if b not in members:
             owner = max((root for root in roots if precedes(root, b)), key=strength)
             members[owner].append(b)
+
+    def rivals(root: int) -> list[Finding]:
+        disputed = [b for b in members[root] if findings[b].severity > Severity.NOTE]
+        others = [a for a in roots if a != root and findings[a].severity > Severity.NOTE]
+        return [findings[a] for a in others if any(precedes(a, b) for b in disputed)]
+
     causes = [
-        _cause(findings[root], [findings[b] for b in sorted(found, key=order)]) for root, found in members.items()
+        _cause(findings[root], [findings[b] for b in sorted(found, key=order)], rivals(root))
+        for root, found in members.items()
     ]
     return tuple(sorted(causes, key=lambda cause: (-cause.severity, -len(cause.consequences), cause.root.first_step)))
 
@@ -58,9 +66,10 @@ def _reachable(start: int, findings: Sequence[Finding]) -> frozenset[int]:
     return frozenset(reached - {start})
 
 
-def _cause(root: Finding, consequences: list[Finding]) -> Cause:
+def _cause(root: Finding, consequences: list[Finding], rivals: list[Finding]) -> Cause:
     remedies = (remedy for finding in (root, *consequences) for remedy in finding.remedies)
-    return Cause(root, tuple(consequences), _distinct(remedies))
+    disputes = tuple(Rival(rival, telling_experiment(root, rival)) for rival in rivals)
+    return Cause(root, tuple(consequences), _distinct(remedies), disputes)
 
 
 def _distinct(remedies: Iterable[Remedy]) -> tuple[Remedy, ...]:

@@ -32,9 +32,12 @@ def summarise(run: Run, causes: Sequence[Cause], verdicts: Sequence[Verdict], su
 def _sick(errors: Sequence[Cause]) -> str:
     main = errors[0]
     follow = [f.sentence for f in main.consequences if f.severity >= Severity.WARNING and f.rule != main.root.rule]
-    sentence = f"{_opening(main)}: {_chain(main.root.sentence, follow[:2])}"
-    if len(errors) > 1:
-        others = among(list(dict.fromkeys(cause.root.title for cause in errors[1:])))
+    rivals = [rival.root for rival in main.rivals]
+    root = main.root.sentence if not rivals else f"either {main.root.sentence}, or {rivals[0].sentence}"
+    sentence = f"{_opening(main)}: {_chain(root, follow[:2])}"
+    besides = [cause.root.title for cause in errors[1:] if cause.root not in rivals[:1]]
+    if besides:
+        others = among(list(dict.fromkeys(besides)))
         sentence += f"; besides: {others}"
     return sentence
 

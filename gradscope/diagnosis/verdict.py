@@ -6,7 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-__all__ = ["Cause", "Diagnosis", "Finding", "Measurement", "Outcome", "Remedy", "Severity", "Suppressed", "Verdict"]
+__all__ = [
+    "Cause",
+    "Diagnosis",
+    "Finding",
+    "Measurement",
+    "Outcome",
+    "Remedy",
+    "Rival",
+    "Severity",
+    "Suppressed",
+    "Verdict",
+]
 
 
 class Severity(IntEnum):
@@ -111,6 +122,15 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """Another root that explains the same consequences."""
+
+    root: Finding
+    experiment: str
+    """What to try to tell both apart, and what its outcome says."""
+
+
+@dataclass(frozen=True)
 class Cause:
     """A root cause: the finding that explains others, and those."""
 
@@ -118,6 +138,13 @@ class Cause:
     consequences: tuple[Finding, ...] = ()
     remedies: tuple[Remedy, ...] = ()
     """Ordered by what the evidence supports; the root's first."""
+    rivals: tuple[Rival, ...] = ()
+    """Other roots, warnings or errors themselves, that may be behind a warning or an error among the consequences."""
+
+    @property
+    def confidence(self) -> str:
+        """``high``, ``medium`` or ``low``: the root's, but at most medium where another root may be the cause."""
+        return "medium" if self.rivals and self.root.confidence == "high" else self.root.confidence
 
     @property
     def severity(self) -> Severity:

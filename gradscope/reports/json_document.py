@@ -86,9 +86,11 @@ def _document(diagnosis: Diagnosis) -> dict[str, Any]:
 def _cause(cause: Cause) -> dict[str, Any]:
     return {
         "severity": cause.severity.label,
+        "confidence": cause.confidence,
         "root": _finding(cause.root),
         "consequences": [_finding(finding) for finding in cause.consequences],
         "remedies": [_remedy(remedy) for remedy in cause.remedies],
+        "rivals": [{"root": _finding(rival.root), "experiment": _text(rival.experiment)} for rival in cause.rivals],
     }
 
 

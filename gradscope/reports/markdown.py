@@ -13,6 +13,7 @@ from gradscope.reports.wording import (
     EVIDENCE_COLUMNS,
     Health,
     account,
+    certainty,
     clear,
     counted,
     evidence,
@@ -82,8 +83,9 @@ def _blocks(diagnosis: Diagnosis) -> Iterator[str]:
 
 def _cause(index: int, cause: Cause) -> Iterator[str]:
     root = cause.root
-    yield f"### {index}\\. {cause.severity.label.upper()}: {_escape(headline(root))}"
+    yield f"### {index}\\. {cause.severity.label.upper()}: {_escape(plain(root.title))}"
     yield _escape(account(root))
+    yield "\n".join(map(_escape, certainty(cause)))
     if cause.consequences:
         yield "**What follows from it**"
         yield _list(_finding(finding) for finding in cause.consequences)

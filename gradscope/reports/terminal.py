@@ -10,6 +10,7 @@ from gradscope.reports.wording import (
     EVIDENCE_COLUMNS,
     Health,
     account,
+    certainty,
     clear,
     counted,
     evidence,
@@ -73,7 +74,9 @@ def to_terminal(diagnosis: Diagnosis, *, width: int = 80, color: bool | None = N
 
 def _write_cause(page: Page, index: int, cause: Cause) -> None:
     severity = (cause.severity.label.upper(), _SEVERITY_STYLES[cause.severity])
-    page.item(f"{index}.", severity, f"  {headline(cause.root)}: {account(cause.root)}")
+    page.item(f"{index}.", severity, f"  {plain(cause.root.title)}: {account(cause.root)}")
+    for line in certainty(cause):
+        page.paragraph(line, indent=3)
     if cause.consequences:
         page.gap()
         page.paragraph(("What follows from it", "bold"), indent=3)

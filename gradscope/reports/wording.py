@@ -18,6 +18,7 @@ __all__ = [
     "EVIDENCE_COLUMNS",
     "Health",
     "account",
+    "certainty",
     "clear",
     "counted",
     "evidence",
@@ -150,6 +151,15 @@ def headline(finding: Finding) -> str:
     """What it is: ``vanishing gradient``, with the confidence behind it where that is not high."""
     doubt = "" if finding.confidence == "high" else f" ({plain(finding.confidence)} confidence)"
     return f"{plain(finding.title)}{doubt}"
+
+
+def certainty(cause: Cause) -> list[str]:
+    """How sure it is, and for each other root that explains the same what would tell both apart; sentences."""
+    rivals = (
+        f"It may also be this: {sentence(rival.root.sentence)} To tell them apart: {sentence(rival.experiment)}"
+        for rival in cause.rivals
+    )
+    return [f"Confidence: {plain(cause.confidence)}.", *rivals]
 
 
 def account(finding: Finding) -> str:

@@ -9,7 +9,8 @@ from gradscope.diagnosis.causes import causes_of
 from gradscope.diagnosis.engine import diagnose
 from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.rule import NotJudged, Rule
-from gradscope.diagnosis.verdict import Finding, Measurement, Outcome, Remedy, Severity
+from gradscope.diagnosis.summary import summarise
+from gradscope.diagnosis.verdict import Finding, Measurement, Outcome, Remedy, Severity, Verdict
 from gradscope.errors import RuleError
 from gradscope.run import Damage
 
@@ -198,6 +199,41 @@ def test_a_cause_gives_no_opposite_advice():
     higher = Remedy("Raise the learning rate", "r", "rate = 9", topic="learning-rate")
     (cause,) = causes_of([finding("b", remedies=[higher]), finding("a", explains={"b"}, remedies=[lower])])
     assert cause.remedies == (lower,)
+
+
+def rivals():
+    rate = finding("learning-rate-too-high", explains={"dead-units"})
+    weights = finding("gain-mismatch", Severity.WARNING, variant="too-large", explains={"dead-units"})
+    return rate, weights, finding("dead-units")
+
+
+def test_two_roots_of_the_same_are_both_named_with_what_tells_them_apart():
+    rate, weights, dead = rivals()
+    first, second = causes_of([weights, dead, rate])
+    assert (first.root, first.consequences, first.confidence) == (rate, (dead,), "medium")
+    assert [rival.root for rival in first.rivals] == [weights]
+    assert "a tenth of the learning rate" in first.rivals[0].experiment
+    assert (second.root, second.rivals, second.confidence) == (weights, (), "high")
+
+
+def test_a_note_is_no_rival_and_a_note_is_not_disputed():
+    rate, weights, dead = rivals()
+    assert not causes_of([rate, replace(weights, severity=Severity.NOTE), dead])[0].rivals
+    assert not causes_of([rate, weights, replace(dead, severity=Severity.NOTE)])[0].rivals
+
+
+def test_a_pair_without_an_experiment_of_its_own_is_told_apart_by_mending_one():
+    (cause, _) = causes_of([finding("a", explains={"c"}), finding("b", explains={"c"}), finding("c")])
+    assert cause.rivals[0].experiment.startswith("Mend the one alone (a)")
+
+
+def test_the_sentence_names_both_roots():
+    verdicts = [Verdict(each.rule, Outcome.FINDINGS, (each,)) for each in rivals()]
+    causes = causes_of([each for verdict in verdicts for each in verdict.findings])
+    assert summarise(toy_run(), causes, verdicts) == (
+        "The network does not learn: either learning-rate-too-high happens, or gain-mismatch happens, "
+        "so dead-units happens."
+    )
 
 
 def test_the_whole_story_in_one_sentence():

@@ -13,6 +13,7 @@ from gradscope.reports.wording import (
     EVIDENCE_COLUMNS,
     Health,
     account,
+    certainty,
     clear,
     evidence,
     headline,
@@ -95,6 +96,7 @@ def _cause(cause: Cause, position: dict[str, int]) -> dict[str, Any]:
     return {
         "severity": cause.severity.label,
         "root": _finding(cause.root, position),
+        "certainty": certainty(cause),
         "consequences": [_finding(finding, position) for finding in cause.consequences],
         "evidence": [list(row) for row in evidence(cause.findings())],
         "remedies": [

@@ -33,6 +33,7 @@ function causeCard(cause, index, run, vocabulary, show) {
     { className: "cause", open: index === 0 },
     summary,
     findingLine(cause.root, run, show, false),
+    cause.certainty.map((line) => el("p", { className: "quiet" }, line)),
     cause.consequences.length > 0 && el("p", { className: "quiet" }, "What follows from it"),
     cause.consequences.length > 0 &&
       el("ul", {}, cause.consequences.map((finding) => el("li", {}, findingLine(finding, run, show)))),
