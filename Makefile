@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test fuzz test-oldest lint format logs clean help
+.PHONY: demo test fuzz test-oldest lint format docs logs clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,10 @@ lint: $(STAMP)  ## ruff and mypy
 format: $(STAMP)  ## let ruff rewrite the files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## write the pages of the rules anew from the rules themselves
+	rm -f docs/rules/*.md
+	$(BIN)/python -m gradscope.cli rules --docs docs/rules
 
 logs: $(STAMP)  ## record the small runs in logs/autoencoder anew
 	$(BIN)/python examples/autoencoder.py --log-dir logs/autoencoder --every 500 --no-picture
