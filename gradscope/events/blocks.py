@@ -14,20 +14,22 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.events.frames import HEADER, LENGTH, OVERHEAD, header_offsets, masked_checksum, unmasked
+from gradscope.events.checksums import BlockChecksum, masked_checksum, unmasked
+from gradscope.events.frames import HEADER, LENGTH, OVERHEAD, header_offsets
 from gradscope.events.sizes import SizeRhythm
 from gradscope.events.sources import Source, open_source
 from gradscope.run import Damage
 
 __all__ = ["Block", "read_blocks"]
 
-_LARGEST = 2 << 20
+_LARGEST = 2_000_000
 _SMALLEST = 1 << 12  # behind damage, so that a file full of it is not read a megabyte for each
 _GROWTH = 4
 _SLACK = 32  # bytes behind the last record, so that fields near its end can be gathered without a check
 _CHECKSUM = OVERHEAD - HEADER.size
 _PATIENCE = 16  # a file may make us read this many times its size in vain; then long records count as damaged
 _REPORTED = 100
+_MANY = 500  # records from which on verifying them together pays, also where it fails
 _LARGE = 4 << 20
 
 
@@ -40,17 +42,22 @@ class Block:
     starts: npt.NDArray[np.int64]
     """Where each payload begins in ``data``."""
     ends: npt.NDArray[np.int64]
-    payloads: list[bytes]
-    """The same payloads by themselves."""
 
-    def piece(self, first: int, count: int) -> Block:
-        """At most ``count`` of the records, from ``first`` on."""
-        behind = first + count
-        return Block(self.data, self.starts[first:behind], self.ends[first:behind], self.payloads[first:behind])
+    def __len__(self) -> int:
+        """Number of records."""
+        return len(self.starts)
 
-    def only(self, records: Sequence[int]) -> Block:
+    def payload(self, record: int) -> bytes:
+        """The payload of one of the records, by position."""
+        return self.data[self.starts[record] : self.ends[record]]
+
+    def payloads(self) -> list[bytes]:
+        """All payloads."""
+        return [self.data[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
+
+    def only(self, records: Sequence[int] | slice) -> Block:
         """Some of the records, by position."""
-        return Block(self.data, self.starts[records], self.ends[records], [self.payloads[r] for r in records])
+        return Block(self.data, self.starts[records], self.ends[records])
 
 
 def read_blocks(path: str, start: int = 0) -> Iterator[Block | Damage]:
@@ -86,6 +93,7 @@ class _Scan:
         self._patience = _PATIENCE * size
         self._window = _LARGEST
         self._sizes = SizeRhythm()
+        self._checksum = BlockChecksum()
         self._known: dict[int, int] = {}  # masked checksum of each length seen: a look-up instead of a computation
 
     def run(self, start: int) -> Iterator[Block | Damage]:
@@ -134,19 +142,18 @@ class _Scan:
         if len(places) == 1:
             return None, offset
         bounds = np.array(places, np.int64)
-        starts, ends = bounds[:-1] + HEADER.size, bounds[1:] - _CHECKSUM
-        payloads = [data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-        if len(data) < ends[-1] + _SLACK:
-            data += bytes(_SLACK)
-        intact = self._intact(data, ends, payloads)
-        if intact < len(ends):
-            self._patience -= len(payloads[intact])
+        block = Block(data, bounds[:-1] + HEADER.size, bounds[1:] - _CHECKSUM)
+        intact = self._intact(block)
+        if intact < len(block):
+            self._patience -= int(block.ends[intact] - block.starts[intact])
             self._window = _SMALLEST
         else:
             self._window = min(_LARGEST, self._window * _GROWTH)
         if not intact:
             return None, offset
-        return Block(data, starts[:intact], ends[:intact], payloads[:intact]), offset + places[intact]
+        if len(data) < block.ends[-1] + _SLACK:
+            data += bytes(_SLACK)
+        return Block(data, block.starts[:intact], block.ends[:intact]), offset + places[intact]
 
     def _places(self, data: bytes) -> list[int]:
         """Where the records in ``data`` begin, and where the first begins that is cut or has no intact header."""
@@ -180,12 +187,15 @@ class _Scan:
         whole = int(length) + OVERHEAD
         return whole if offset + whole <= self._size else 0
 
-    def _intact(self, data: bytes, ends: npt.NDArray[np.int64], payloads: list[bytes]) -> int:
+    def _intact(self, block: Block) -> int:
         """How many payloads have the right checksum, up to the first that has not."""
-        found = np.fromiter(map(google_crc32c.value, payloads), np.uint32, len(payloads))
-        words = np.ndarray(len(data) - 3, np.dtype("<u4"), data, strides=(1,))
-        wrong = np.flatnonzero(found != unmasked(words[ends]))
-        return int(wrong[0]) if len(wrong) else len(payloads)
+        words = np.ndarray(len(block.data) - 3, np.dtype("<u4"), block.data, strides=(1,))
+        stored = words[block.ends]
+        if len(block) >= _MANY and self._checksum.verify(block.data, words[block.starts - 4], block.ends, stored):
+            return len(block)
+        found = np.fromiter(map(google_crc32c.value, block.payloads()), np.uint32, len(block))
+        wrong = np.flatnonzero(found != unmasked(stored))
+        return int(wrong[0]) if len(wrong) else len(block)
 
     def _resync(self, start: int) -> int:
         """Offset of the next intact record at or behind ``start``; the file's size if there is none."""

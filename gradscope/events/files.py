@@ -58,11 +58,11 @@ class _FileReader:
 
     def take_all(self, block: Block) -> None:
         first = 0
-        while first < len(block.payloads):
-            piece = block.piece(first, self._piece)
+        while first < len(block):
+            piece = block.only(slice(first, first + self._piece))
             unknown = self._take(piece)
-            first += len(piece.payloads)
-            self._piece = _FEW if unknown > len(piece.payloads) / 8 else self._piece * 4
+            first += len(piece)
+            self._piece = _FEW if unknown > len(piece) / 8 else self._piece * 4
 
     def _take(self, block: Block) -> int:
         """Take the records; the result is how many had to be looked at one by one."""
@@ -74,10 +74,10 @@ class _FileReader:
             times = head.wall_times[summaries]
             self._result.first_wall_time = min(self._result.first_wall_time, float(times[0]))
             self._result.last_wall_time = float(times[-1])
-        self._result.event_count += len(block.payloads)
+        self._result.event_count += len(block)
         unknown = self._unknown(block, head)
         for position in unknown:
-            payload = block.payloads[position]
+            payload = block.payload(position)
             try:
                 self._take_event(payload, int(head.bodies[position] - block.starts[position]), head, position)
             except (DecodeError, WireError):
@@ -96,7 +96,7 @@ class _FileReader:
     def _unknown(self, block: Block, head: Heads) -> list[int]:
         """Positions of the records to be looked at one by one."""
         if self._foreign is None or self._is_own:
-            return list(range(len(block.payloads)))
+            return list(range(len(block)))
         positions: list[int] = self._foreign.take_block(block, head).tolist()
         return positions
 

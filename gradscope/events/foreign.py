@@ -71,7 +71,7 @@ class ForeignLog:
         Each of these that is another tool's is to be given to `take_event`; then comes `finish_block`.
         """
         matches, rest = self._templates.match(block, heads)
-        self._add(matches, heads, self._place + np.arange(len(block.payloads)))
+        self._add(matches, heads, self._place + np.arange(len(block)))
         return rest
 
     def take_event(self, payload: bytes, body: int, position: int) -> Values:
@@ -97,7 +97,7 @@ class ForeignLog:
             matches, _ = self._templates.match(block.only(self._learnt), part, in_order=False)
             self._add(matches, part, self._place + np.array(self._learnt, np.int64))
             self._learnt = []
-        self._place += len(block.payloads)
+        self._place += len(block)
 
     def _add(self, matches: Sequence[Match], heads: Heads, places: npt.NDArray[np.int64]) -> None:
         for form, records, series, numbers in matches:

@@ -119,7 +119,8 @@ def _progress(log: ForeignLog, scalars: Mapping[int, Series]) -> dict[str, Serie
 def _values(
     steps: npt.NDArray[np.int64], tensors: tuple[TensorKey, ...], sources: Sequence[_Source]
 ) -> npt.NDArray[np.float32]:
-    values = np.full((len(steps), len(tensors), len(STATISTIC_NAMES)), np.nan, np.float32)
+    # Filled tensor by tensor, so that is how it lies in memory.
+    values = np.full((len(tensors), len(steps), len(STATISTIC_NAMES)), np.nan, np.float32)
     row_of = {key: row for row, key in enumerate(tensors)}
     columns = [STATISTIC_NAMES.index(name) for name in COLUMNS]
     count, rms, norm = (STATISTIC_NAMES.index(name) for name in ("count", "rms", "norm"))
@@ -127,13 +128,13 @@ def _values(
         row = row_of[source.key]
         places, records = rows_of(source.series, steps)
         if source.statistic:
-            values[places, row, STATISTIC_NAMES.index(source.statistic)] = source.series.numbers[records, 0]
+            values[row, places, STATISTIC_NAMES.index(source.statistic)] = source.series.numbers[records, 0]
             continue
-        filled = values[places, row]
+        filled = values[row, places]
         filled[:, columns] = source.series.numbers[records]
         filled[:, norm] = filled[:, rms] * np.sqrt(filled[:, count])
-        values[places, row] = filled
-    return values
+        values[row, places] = filled
+    return values.transpose(1, 0, 2)
 
 
 def _flaws(sources: Sequence[_Source], progress: Mapping[str, Series], steps: npt.NDArray[np.int64]) -> list[int]:

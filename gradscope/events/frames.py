@@ -13,9 +13,10 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.events.checksums import masked_checksum, unmasked
 from gradscope.run import Damage
 
-__all__ = ["HEADER", "LENGTH", "OVERHEAD", "frame", "header_offsets", "masked_checksum", "read_frames", "unmasked"]
+__all__ = ["HEADER", "LENGTH", "OVERHEAD", "frame", "header_offsets", "read_frames"]
 
 HEADER = struct.Struct("<QI")
 """Length of the payload, and the masked checksum of its eight bytes."""
@@ -23,7 +24,6 @@ LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 OVERHEAD = HEADER.size + _CHECKSUM.size
 """Bytes of a record that are not its payload."""
-_MASK_DELTA = 0xA282EAD8
 
 
 def frame(payload: bytes) -> bytes:
@@ -52,19 +52,7 @@ def read_frames(path: str) -> Iterator[bytes | Damage]:
         if isinstance(part, Damage):
             yield part
         else:
-            yield from part.payloads
-
-
-def masked_checksum(data: bytes) -> int:
-    """The crc32c of ``data`` as it is stored: rotated, plus a constant."""
-    checksum: int = google_crc32c.value(data)
-    return ((checksum >> 15 | checksum << 17) + _MASK_DELTA) & 0xFFFFFFFF
-
-
-def unmasked(stored: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """The crc32c behind each stored checksum."""
-    rotated = stored - np.uint32(_MASK_DELTA)
-    return rotated << np.uint32(15) | rotated >> np.uint32(17)
+            yield from part.payloads()
 
 
 def header_offsets(block: bytes) -> npt.NDArray[np.int64]:

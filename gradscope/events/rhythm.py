@@ -60,8 +60,11 @@ class Rhythm:
         rows = np.ndarray(len(block.data) - width + 1, f"V{width}", block.data, strides=(1,))
         found = rows[heads.bodies[places]].view(np.uint64).reshape(len(places), self._width)
         template = expected[places]
-        alike = ((found ^ self._beginnings[template]) & self._masks[template] == 0).all(axis=1)
-        nothing[places[alike]] = template[alike]
+        differing = (found ^ self._beginnings[template]) & self._masks[template]
+        if differing.any():  # in one pass; row by row it takes five times as long
+            alike = ~differing.any(axis=1)
+            places, template = places[alike], template[alike]
+        nothing[places] = template
         return nothing
 
     def remember(self, templates: IntArray) -> None:

@@ -129,9 +129,9 @@ class Templates:
             suffix = self._suffixes[number]
             mine = np.flatnonzero(suffix_of == number)
             if suffix:
-                rows = np.ndarray(len(block.data) - len(suffix) + 1, f"V{len(suffix)}", block.data, strides=(1,))
-                found = rows[block.ends[records[mine]] - len(suffix)].view(np.uint8).reshape(len(mine), -1)
-                alike[mine] = (found == np.frombuffer(suffix, np.uint8)).all(axis=1)
+                # Equal as strings of one size is equal byte by byte, and the fastest comparison there is.
+                rows = np.ndarray(len(block.data) - len(suffix) + 1, f"S{len(suffix)}", block.data, strides=(1,))
+                alike[mine] = rows[block.ends[records[mine]] - len(suffix)] == suffix
             else:
                 alike[mine] = True
         return alike
