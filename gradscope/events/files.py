@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf.message import DecodeError
 
 from gradscope.events.blocks import Block, read_blocks
 from gradscope.events.foreign import ForeignLog
 from gradscope.events.records import FileRecords, OwnRecords
+from gradscope.events.values import decode
 from gradscope.events.wire import Heads, WireError, heads, peek_tag
 from gradscope.run import Damage
 from gradscope.vocabulary import PLUGIN_NAME
@@ -80,7 +80,7 @@ class _FileReader:
             payload = block.payload(position)
             try:
                 self._take_event(payload, int(head.bodies[position] - block.starts[position]), head, position)
-            except (DecodeError, WireError):
+            except WireError:
                 self._result.event_count -= 1
                 before = head.steps[:position][head.summaries[:position]]
                 after = head.steps[position + 1 :][head.summaries[position + 1 :]]
@@ -103,11 +103,11 @@ class _FileReader:
     def _take_event(self, payload: bytes, body: int, head: Heads, position: int) -> None:
         if _OWN in payload[:_BEGINNING]:
             self._is_own = True
-            self._own.add(payload)
+            self._own.add(payload, body, int(head.steps[position]), float(head.wall_times[position]))
             return
         if not head.summaries[position]:
             # The file's version, a graph or a session's end, or something that is no event at all.
-            self._own.add(payload)
+            decode(payload)
         elif self._foreign is not None and not self._is_own:
             self._foreign.take_event(payload, body, position)
         if len(self._result.foreign_tags) < _TAGS and head.summaries[position] and not self._is_own:

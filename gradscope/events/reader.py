@@ -146,11 +146,16 @@ def _statistics(samples: list[tuple[int, dict[str, Record]]]) -> tuple[tuple[Ten
         for identity, layout in layouts.items()
         if layout
     }
-    values = np.full((len(samples), len(tensors), len(STATISTIC_NAMES)), np.nan, np.float32)
+    complete = list(range(len(tensors))), list(range(len(STATISTIC_NAMES)))
+    values = np.empty((len(samples), len(tensors), len(STATISTIC_NAMES)), np.float32)
     for position, (_, records) in enumerate(samples):
         record = records.get(Tag.STATISTICS)
+        rows, source, target = places[id(record.layout)] if record else ([], [], [])
+        if record is not None and record.array is not None and (rows, target) == complete and source == target:
+            values[position] = record.array
+            continue
+        values[position] = np.nan
         if record is not None and record.array is not None:
-            rows, source, target = places[id(record.layout)]
             values[position][np.ix_(rows, target)] = record.array[:, source]
     return tensors, values
 

@@ -6,27 +6,28 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_INT32, DT_STRING
-
 from gradscope.errors import NewerFormatError
+from gradscope.events.wire import BYTES, VARINT, fields
 from gradscope.run import Damage, TensorKey
 from gradscope.vocabulary import FORMAT_VERSION, Tag
 
 __all__ = ["FileRecords", "Layout", "OwnRecords", "Record", "own_tag"]
 
+_FLOAT, _INT32, _STRING = 1, 3, 7  # TensorFlow's DataType
 _TYPES = {
-    Tag.STATISTICS: (DT_FLOAT, "<f4"),
-    Tag.STEP: (DT_FLOAT, "<f4"),
-    Tag.HISTOGRAMS: (DT_INT32, "<i4"),
-    Tag.MODEL_CARD: (DT_STRING, ""),
-    Tag.TROUBLE: (DT_STRING, ""),
+    Tag.STATISTICS: (_FLOAT, "<f4"),
+    Tag.STEP: (_FLOAT, "<f4"),
+    Tag.HISTOGRAMS: (_INT32, "<i4"),
+    Tag.MODEL_CARD: (_STRING, ""),
+    Tag.TROUBLE: (_STRING, ""),
 }
+_TEXTS = frozenset({Tag.MODEL_CARD, Tag.TROUBLE})
+_SUMMARY = 5  # number of the field in an event
+_MOST_TENSORS = 3  # of an event that is held against the one before
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,23 @@ class FileRecords:
         return self.first_wall_time < other.last_wall_time and other.first_wall_time < self.last_wall_time
 
 
-@dataclass(frozen=True)
-class _Raw:
-    """A value before the names of its tag are known."""
+class _Tensor(NamedTuple):
+    """A value before the names of its tag are known: ``payload[start:end]`` are its numbers, or its text."""
 
     numbered_tag: str
     tag: str
-    step: int
-    wall_time: float
     dtype: int
     shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+class _Raw(NamedTuple):
+    """The same, by itself."""
+
+    tensor: _Tensor
+    step: int
+    wall_time: float
     content: bytes
 
 
@@ -96,24 +104,39 @@ class OwnRecords:
             values_of: tags whose arrays are wanted; of the others only steps are kept, which spares their memory.
         """
         self._path = path
-        self._values_of = values_of
+        self._values_of = values_of | _TEXTS
         self._raw: list[_Raw] = []
         self._contents: dict[str, bytes] = {}
+        self._alike: dict[int, tuple[list[bytes], list[_Tensor]]] = {}  # by size of the summary
 
-    def add(self, payload: bytes) -> None:
-        """Take one event.
+    def add(self, payload: bytes, body: int, step: int, wall_time: float) -> None:
+        """Take one event, whose summary begins at ``body``.
 
         Raises:
-            DecodeError: it is no event.
+            WireError: it is no event.
         """
-        event = Event.FromString(payload)
-        for value in event.summary.value:
-            tag = own_tag(value.tag)
-            if tag is None:
-                continue
-            if value.metadata.plugin_data.content:
-                self._contents.setdefault(value.tag, value.metadata.plugin_data.content)
-            self._raw.append(_raw(event, value, tag, keep=tag in self._values_of or _is_text(tag)))
+        summary = payload[body:]
+        around, tensors = self._alike.get(len(summary), ((), []))
+        if not around or around != _around(summary, tensors):
+            tensors = self._tensors(summary)
+            if 0 < len(tensors) <= _MOST_TENSORS:
+                self._alike[len(summary)] = _around(summary, tensors), tensors
+        for tensor in tensors:
+            content = summary[tensor.start : tensor.end] if tensor.tag in self._values_of else b""
+            self._raw.append(_Raw(tensor, step, wall_time, content))
+
+    def _tensors(self, summary: bytes) -> list[_Tensor]:
+        found = []
+        for number, wire, first, last in fields(summary, 0, len(summary)):
+            if (number, wire) == (_SUMMARY, BYTES):
+                for inner, kind, start, end in fields(summary, first, last):
+                    if (inner, kind) == (1, BYTES):
+                        tensor, content = _tensor(summary, start, end)
+                        if tensor is not None:
+                            found.append(tensor)
+                            if content:
+                                self._contents.setdefault(tensor.numbered_tag, content)
+        return found
 
     def into(self, result: FileRecords) -> None:
         """Add the records to the result, and to its damage what cannot be used.
@@ -124,11 +147,12 @@ class OwnRecords:
         unusable: Counter[str] = Counter()
         layouts = {tag: _layout(self._path, tag, content, unusable) for tag, content in self._contents.items()}
         for item in self._raw:
-            record = _record(item, layouts.get(item.numbered_tag), self._values_of)
+            numbered_tag = item.tensor.numbered_tag
+            record = _record(item, layouts.get(numbered_tag), self._values_of)
             if isinstance(record, Record):
                 result.records.append(record)
             else:
-                unusable[f"{item.numbered_tag}: {record}"] += 1
+                unusable[f"{numbered_tag}: {record}"] += 1
         for what, count in unusable.items():
             result.damage.append(Damage(self._path, f"{what} ({count} records)" if count > 1 else what))
 
@@ -139,39 +163,64 @@ def own_tag(tag: str) -> str | None:
     return base if base in _TYPES and (number.isdecimal() or base == tag) else None
 
 
-def _is_text(tag: str) -> bool:
-    return tag in (Tag.MODEL_CARD, Tag.TROUBLE)
+def _around(summary: bytes, tensors: list[_Tensor]) -> list[bytes]:
+    """The bytes that are not the content of a tensor."""
+    places = [0, *(place for tensor in tensors for place in (tensor.start, tensor.end)), len(summary)]
+    return [summary[places[i] : places[i + 1]] for i in range(0, len(places), 2)]
 
 
-def _raw(event: Event, value: Summary.Value, tag: str, *, keep: bool) -> _Raw:
-    tensor = value.tensor
-    content = b""
-    if keep:
-        content = b"".join(tensor.string_val[:1]) if _is_text(tag) else tensor.tensor_content
-    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
-    return _Raw(value.tag, tag, event.step, event.wall_time, tensor.dtype, shape, content)
+def _tensor(data: bytes, start: int, end: int) -> tuple[_Tensor | None, bytes]:
+    """The tensor in the summary value ``data[start:end]``, None if it is not one that is read; the plugin's content."""
+    numbered_tag, place, content = "", (0, 0), b""
+    for number, wire, first, last in fields(data, start, end):
+        if (number, wire) == (1, BYTES):
+            numbered_tag = data[first:last].decode("utf-8", "replace")
+        elif (number, wire) == (8, BYTES):
+            place = first, last
+        elif (number, wire) == (9, BYTES):
+            plugin = next((data[a:b] for n, w, a, b in fields(data, first, last) if (n, w) == (1, BYTES)), b"")
+            content = next((plugin[a:b] for n, w, a, b in fields(plugin, 0, len(plugin)) if (n, w) == (2, BYTES)), b"")
+    tag = own_tag(numbered_tag)
+    if tag is None:
+        return None, b""
+    dtype, shape, numbers, text = 0, [], (0, 0), None
+    for number, wire, first, last in fields(data, *place):
+        if (number, wire) == (1, VARINT):
+            dtype = first
+        elif (number, wire) == (2, BYTES):
+            shape = [_size(data, a, b) for n, w, a, b in fields(data, first, last) if (n, w) == (2, BYTES)]
+        elif (number, wire) == (4, BYTES):
+            numbers = first, last
+        elif (number, wire) == (8, BYTES):
+            text = text or (first, last)
+    return _Tensor(numbered_tag, tag, dtype, tuple(shape), *((text or (0, 0)) if tag in _TEXTS else numbers)), content
+
+
+def _size(data: bytes, start: int, end: int) -> int:
+    return next((a for n, w, a, _ in fields(data, start, end) if (n, w) == (1, VARINT)), 0)
 
 
 def _record(raw: _Raw, layout: Layout | None, values_of: frozenset[str]) -> Record | str:
     """The record, or the reason why it cannot be used."""
-    dtype, numpy_dtype = _TYPES[raw.tag]
-    if raw.dtype != dtype:
+    _, tag, written, shape, _, _ = raw.tensor
+    dtype, numpy_dtype = _TYPES[tag]
+    if written != dtype:
         return f"values of another type than format {FORMAT_VERSION} prescribes"
-    if _is_text(raw.tag):
-        return Record(raw.tag, raw.step, raw.wall_time, None, text=raw.content.decode("utf-8", "replace"))
+    if tag in _TEXTS:
+        return Record(tag, raw.step, raw.wall_time, None, text=raw.content.decode("utf-8", "replace"))
     if layout is None:
         return "values without names, because the events that gave these are lost"
-    if raw.tag not in values_of:
-        return Record(raw.tag, raw.step, raw.wall_time, layout)
+    if tag not in values_of:
+        return Record(tag, raw.step, raw.wall_time, layout)
     expected = {
         Tag.STATISTICS: (len(layout.tensors), len(layout.statistics)),
         Tag.STEP: (len(layout.statistics),),
-        Tag.HISTOGRAMS: (*raw.shape[:1], 3),
-    }[raw.tag]
-    if raw.shape != expected or len(raw.content) != 4 * math.prod(raw.shape):
-        return f"values of shape {list(raw.shape)}, where their names call for {list(expected)}"
-    array = np.frombuffer(raw.content, numpy_dtype).reshape(raw.shape)
-    return Record(raw.tag, raw.step, raw.wall_time, layout, array)
+        Tag.HISTOGRAMS: (*shape[:1], 3),
+    }[tag]
+    if shape != expected or len(raw.content) != 4 * math.prod(shape):
+        return f"values of shape {list(shape)}, where their names call for {list(expected)}"
+    array = np.frombuffer(raw.content, numpy_dtype).reshape(shape)
+    return Record(tag, raw.step, raw.wall_time, layout, array)
 
 
 def _layout(path: str, tag: str, content: bytes, unusable: Counter[str]) -> Layout | None:

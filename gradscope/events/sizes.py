@@ -10,6 +10,7 @@ from gradscope.events.frames import HEADER, OVERHEAD
 __all__ = ["SizeRhythm"]
 
 _WINDOW = 256  # records that must have come before in the same sizes
+_FIRST_LOOK = 16  # of them are compared first
 _REMEMBERED = 4096
 _SLIPS = 2
 
@@ -68,5 +69,6 @@ class SizeRhythm:
         if len(past) <= _WINDOW:
             return past[:0]
         windows = np.lib.stride_tricks.sliding_window_view(past[:-1], _WINDOW)
-        alike = np.flatnonzero((windows == past[-_WINDOW:]).all(axis=1))
+        likely = np.flatnonzero((windows[:, -_FIRST_LOOK:] == past[-_FIRST_LOOK:]).all(axis=1))
+        alike = likely[(windows[likely] == past[-_WINDOW:]).all(axis=1)]
         return past[alike[-1] + _WINDOW :] if len(alike) else past[:0]
