@@ -146,13 +146,21 @@ class OwnRecords:
         """
         unusable: Counter[str] = Counter()
         layouts = {tag: _layout(self._path, tag, content, unusable) for tag, content in self._contents.items()}
-        for item in self._raw:
-            numbered_tag = item.tensor.numbered_tag
-            record = _record(item, layouts.get(numbered_tag), self._values_of)
-            if isinstance(record, Record):
-                result.records.append(record)
+        flaws: dict[int, str] = {}
+        for tensor, step, wall_time, content in self._raw:
+            layout = layouts.get(tensor.numbered_tag)
+            if id(tensor) not in flaws:
+                flaws[id(tensor)] = _flaw(tensor, layout, self._values_of)
+            if flaws[id(tensor)]:
+                unusable[f"{tensor.numbered_tag}: {flaws[id(tensor)]}"] += 1
+            elif tensor.tag in _TEXTS:
+                text = content.decode("utf-8", "replace")
+                result.records.append(Record(tensor.tag, step, wall_time, None, text=text))
             else:
-                unusable[f"{numbered_tag}: {record}"] += 1
+                array = None
+                if tensor.tag in self._values_of:
+                    array = np.frombuffer(content, _TYPES[tensor.tag][1]).reshape(tensor.shape)
+                result.records.append(Record(tensor.tag, step, wall_time, layout, array))
         for what, count in unusable.items():
             result.damage.append(Damage(self._path, f"{what} ({count} records)" if count > 1 else what))
 
@@ -200,27 +208,23 @@ def _size(data: bytes, start: int, end: int) -> int:
     return next((a for n, w, a, _ in fields(data, start, end) if (n, w) == (1, VARINT)), 0)
 
 
-def _record(raw: _Raw, layout: Layout | None, values_of: frozenset[str]) -> Record | str:
-    """The record, or the reason why it cannot be used."""
-    _, tag, written, shape, _, _ = raw.tensor
-    dtype, numpy_dtype = _TYPES[tag]
-    if written != dtype:
+def _flaw(tensor: _Tensor, layout: Layout | None, values_of: frozenset[str]) -> str:
+    """The reason why the tensor cannot be used; empty if it can."""
+    if tensor.dtype != _TYPES[tensor.tag][0]:
         return f"values of another type than format {FORMAT_VERSION} prescribes"
-    if tag in _TEXTS:
-        return Record(tag, raw.step, raw.wall_time, None, text=raw.content.decode("utf-8", "replace"))
+    if tensor.tag in _TEXTS:
+        return ""
     if layout is None:
         return "values without names, because the events that gave these are lost"
-    if tag not in values_of:
-        return Record(tag, raw.step, raw.wall_time, layout)
     expected = {
         Tag.STATISTICS: (len(layout.tensors), len(layout.statistics)),
         Tag.STEP: (len(layout.statistics),),
-        Tag.HISTOGRAMS: (*shape[:1], 3),
-    }[tag]
-    if shape != expected or len(raw.content) != 4 * math.prod(shape):
-        return f"values of shape {list(shape)}, where their names call for {list(expected)}"
-    array = np.frombuffer(raw.content, numpy_dtype).reshape(shape)
-    return Record(tag, raw.step, raw.wall_time, layout, array)
+        Tag.HISTOGRAMS: (*tensor.shape[:1], 3),
+    }[tensor.tag]
+    size = tensor.end - tensor.start
+    if tensor.tag in values_of and (tensor.shape != expected or size != 4 * math.prod(tensor.shape)):
+        return f"values of shape {list(tensor.shape)}, where their names call for {list(expected)}"
+    return ""
 
 
 def _layout(path: str, tag: str, content: bytes, unusable: Counter[str]) -> Layout | None:

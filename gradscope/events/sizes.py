@@ -59,7 +59,8 @@ class SizeRhythm:
         if len(self._sizes) and guessed >= len(sizes) - _SLIPS:
             self._phase = (self._phase + len(sizes)) % len(self._sizes)
             return
-        self._sizes, self._phase = self._repetition(), 0
+        # A few large records are found one by one as fast.
+        self._sizes, self._phase = self._repetition() if len(sizes) >= _WINDOW else sizes[:0], 0
         headers = b"".join(HEADER.pack(length, checksums[length]) for length in (self._sizes - OVERHEAD).tolist())
         self._headers = np.frombuffer(headers, np.uint32).reshape(-1, 3)
 
