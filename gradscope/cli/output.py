@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -14,11 +14,18 @@ from gradscope.errors import GradscopeError
 __all__ = ["report_width", "write"]
 
 _WIDEST = 110
+_NO_TERMINAL = 80
 
 
 def report_width() -> int:
     """Columns for a report on standard output: the terminal's, at most 110; 80 where there is none."""
-    return min(shutil.get_terminal_size().columns, _WIDEST)
+    # As shutil has it, whose import takes 5 ms.
+    given = os.environ.get("COLUMNS", "")
+    columns = int(given) if given.isdecimal() else 0
+    if not columns and sys.__stdout__ is not None:
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            columns = os.get_terminal_size(sys.__stdout__.fileno()).columns
+    return min(columns or _NO_TERMINAL, _WIDEST)
 
 
 def write(text: str, path: str | None = None) -> None:

@@ -30,9 +30,6 @@ def to_terminal_comparison(
         width: columns.
         color: whether to colour; None: where standard output is a terminal and ``NO_COLOR`` is not set.
         most: rows of the table; None: all.
-
-    Raises:
-        MissingDependencyError: rich is not installed.
     """
     page = Page(width=width, color=color)
     for label, diagnosis in (("before", comparison.before), ("after ", comparison.after)):

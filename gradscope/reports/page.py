@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from io import StringIO
 from typing import TYPE_CHECKING
 
-from gradscope.errors import MissingDependencyError
+from gradscope.reports.styled import Part, cells, in_color, wrapped
 from gradscope.reports.wording import plain
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ __all__ = ["Page"]
 _NARROWEST = 20
 _NARROW = 60
 """Below this many columns a table becomes a list."""
+_SHORT = 10  # a column whose cells may all be as short is never broken
+_GUTTER = 2
 
 
 class Page:
@@ -29,90 +30,80 @@ class Page:
     Args:
         width: columns; less than 20 counts as 20.
         color: whether to colour; None: where standard output is a terminal and ``NO_COLOR`` is not set.
-
-    Raises:
-        MissingDependencyError: rich is not installed.
     """
 
     def __init__(self, *, width: int, color: bool | None) -> None:
-        try:
-            from rich.console import Console
-        except ImportError as error:
-            raise MissingDependencyError(
-                "a report for the terminal needs the package rich, which is not installed; "
-                "run `pip install rich` or choose --format json"
-            ) from error
-        wanted = _terminal_has_color() if color is None else color
+        self._color = _terminal_has_color() if color is None else color
         self.width = max(width, _NARROWEST)
-        self._out = StringIO()
-        self._console = Console(
-            file=self._out,
-            width=self.width,
-            force_terminal=wanted,
-            color_system="standard" if wanted else None,
-            no_color=not wanted,
-            legacy_windows=False,
-        )
+        self._lines: list[str] = []
 
     def __str__(self) -> str:
         """The page so far, without blanks at line ends."""
-        return re.sub(r"[ \t]+$", "", self._out.getvalue(), flags=re.MULTILINE)
+        return "".join(re.sub(r"[ \t]+$", "", line) + "\n" for line in self._lines)
 
     def gap(self) -> None:
         """An empty line."""
-        self._out.write("\n")
+        self._lines.append("")
 
-    def paragraph(self, *parts: str | tuple[str, str], indent: int = 0) -> None:
+    def paragraph(self, *parts: Part, indent: int = 0) -> None:
         """One paragraph; a part is a text, or a text and its style (``"bold"``, ``"red"``)."""
-        from rich.padding import Padding
-        from rich.text import Text
+        for line in wrapped(parts, self.width - indent):
+            self._lines.append(" " * indent + self._styled(line))
 
-        self._console.print(Padding(Text.assemble(*parts), (0, 0, 0, indent)))
-
-    def headline(self, *parts: str | tuple[str, str]) -> None:
+    def headline(self, *parts: Part) -> None:
         """One line that is never broken, so that a path in it can be copied."""
-        from rich.text import Text
+        self._lines.append(self._styled([part if isinstance(part, tuple) else (part, "") for part in parts]))
 
-        self._console.print(Text.assemble(*parts), soft_wrap=True)
-
-    def item(self, marker: str, *parts: str | tuple[str, str], indent: int = 0) -> None:
+    def item(self, marker: str, *parts: Part, indent: int = 0) -> None:
         """A paragraph of a list: ``marker`` hangs in front of it."""
-        from rich.padding import Padding
-        from rich.table import Table
-        from rich.text import Text
-
-        grid = Table.grid(padding=(0, 1, 0, 0))
-        grid.add_column(no_wrap=True)
-        grid.add_column(overflow="fold")
-        grid.add_row(Text(marker), Text.assemble(*parts))
-        self._console.print(Padding(grid, (0, 0, 0, indent)))
+        hang = indent + cells(marker) + 1
+        for number, line in enumerate(wrapped(parts, self.width - hang)):
+            front = " " * hang if number else f"{' ' * indent}{marker} "
+            self._lines.append(front + self._styled(line))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, indent: int = 0) -> None:
         """A table without its empty columns; on a narrow page a list of its rows. Nothing if all cells are empty."""
-        from rich.padding import Padding
-        from rich.table import Table
-        from rich.text import Text
-
         used = [i for i in range(len(columns)) if any(row[i] for row in rows)]
         if not used:
             return
         if self.width - indent < _NARROW:
             for row in rows:
-                cells = "; ".join(f"{columns[i]} {row[i]}" for i in used[1:] if row[i])
-                self.item("-", f"{row[used[0]]}: {cells}", indent=indent)
+                texts = "; ".join(f"{columns[i]} {row[i]}" for i in used[1:] if row[i])
+                self.item("-", f"{row[used[0]]}: {texts}", indent=indent)
             return
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for i in used:
-            shortest = max(len(row[i]) for row in rows) <= _NARROW // 6
-            table.add_column(columns[i], overflow="fold", no_wrap=shortest)
+        widths = _column_widths([[columns[i], *(row[i] for row in rows)] for i in used], self.width - indent)
+        self._row([columns[i] for i in used], widths, indent, "dim")
         for row in rows:
-            table.add_row(*(Text(row[i]) for i in used))
-        self._console.print(Padding(table, (0, 0, 0, indent)))
+            self._row([row[i] for i in used], widths, indent)
 
     def code(self, code: str, *, indent: int = 0) -> None:
         """Lines of code as they are, each behind the same indent, never wrapped."""
         for line in code.expandtabs(4).strip("\n").split("\n"):
-            self._out.write(f"{' ' * indent}{plain(line)}\n")
+            self._lines.append(" " * indent + plain(line))
+
+    def _styled(self, line: Sequence[tuple[str, str]]) -> str:
+        return "".join(in_color(text, style) if self._color else text for text, style in line)
+
+    def _row(self, texts: Sequence[str], widths: Sequence[int], indent: int, style: str = "") -> None:
+        blocks = [wrapped([(text, style)], width) for text, width in zip(texts, widths, strict=True)]
+        for number in range(max(map(len, blocks))):
+            line = " " * indent
+            for block, width in zip(blocks, widths, strict=True):
+                parts = block[number] if number < len(block) else []
+                line += self._styled(parts) + " " * (width + _GUTTER - sum(cells(text) for text, _ in parts))
+            self._lines.append(line)
+
+
+def _column_widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Cells for each column: as wide as its texts where there is room, else the widest are narrowed first."""
+    widths = [max(map(cells, texts)) for texts in columns]
+    room = width - _GUTTER * (len(widths) - 1)
+    yielding = [i for i, texts in enumerate(columns) if max(map(cells, texts[1:])) > _SHORT]
+    while sum(widths) > room and (widest := max(yielding, key=widths.__getitem__, default=None)) is not None:
+        if widths[widest] == 1:
+            break
+        widths[widest] -= 1
+    return widths
 
 
 def _terminal_has_color() -> bool:

@@ -33,9 +33,6 @@ def to_terminal_table(
         skipped: log dirs in which nothing can be judged; named in one line.
         width: columns.
         color: whether to colour; None: where standard output is a terminal and ``NO_COLOR`` is not set.
-
-    Raises:
-        MissingDependencyError: rich is not installed.
     """
     page = Page(width=width, color=color)
     ordered = worst_first(runs)

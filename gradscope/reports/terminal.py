@@ -51,9 +51,6 @@ def to_terminal(diagnosis: Diagnosis, *, width: int = 80, color: bool | None = N
         diagnosis: what to show.
         width: columns; only code and nothing else may be longer.
         color: whether to colour; None: where standard output is a terminal and ``NO_COLOR`` is not set.
-
-    Raises:
-        MissingDependencyError: rich is not installed.
     """
     page = Page(width=width, color=color)
     word = health(diagnosis)

@@ -7,7 +7,6 @@ import pytest
 from rich.cells import cell_len
 
 from gradscope.diagnosis.verdict import Cause, Measurement
-from gradscope.errors import MissingDependencyError
 from gradscope.reports.terminal import to_terminal
 from gradscope.reports.wording import plain
 
@@ -140,9 +139,3 @@ def test_much_evidence_is_cut_and_says_so(sick):
     assert "gain 11 " in report
     assert "gain 12 " not in report
     assert "and 28 more measurements; --format json has all" in report
-
-
-def test_without_rich_one_sentence_says_what_to_do(sick, monkeypatch):
-    monkeypatch.setitem(sys.modules, "rich.console", None)
-    with pytest.raises(MissingDependencyError, match="pip install rich"):
-        to_terminal(sick)
