@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
 from gradscope.errors import NewerFormatError
 from gradscope.events.wire import BYTES, VARINT, fields
 from gradscope.run import Damage, TensorKey
@@ -186,22 +187,27 @@ def _tensor(data: bytes, start: int, end: int) -> tuple[_Tensor | None, bytes]:
         elif (number, wire) == (8, BYTES):
             place = first, last
         elif (number, wire) == (9, BYTES):
-            plugin = next((data[a:b] for n, w, a, b in fields(data, first, last) if (n, w) == (1, BYTES)), b"")
-            content = next((plugin[a:b] for n, w, a, b in fields(plugin, 0, len(plugin)) if (n, w) == (2, BYTES)), b"")
+            plugin = _field(data, first, last, 1)
+            content = _field(plugin, 0, len(plugin), 2)
     tag = own_tag(numbered_tag)
-    if tag is None:
-        return None, b""
-    dtype, shape, numbers, text = 0, [], (0, 0), None
-    for number, wire, first, last in fields(data, *place):
+    return (None, b"") if tag is None else (_Tensor(numbered_tag, tag, *_numbers(data, *place)), content)
+
+
+def _numbers(data: bytes, start: int, end: int) -> tuple[int, tuple[int, ...], int, int]:
+    """Type and shape of the tensor in ``data[start:end]``, and where its numbers, or its first text, lie."""
+    dtype, shape, content = 0, [], (0, 0)
+    for number, wire, first, last in fields(data, start, end):
         if (number, wire) == (1, VARINT):
             dtype = first
         elif (number, wire) == (2, BYTES):
             shape = [_size(data, a, b) for n, w, a, b in fields(data, first, last) if (n, w) == (2, BYTES)]
-        elif (number, wire) == (4, BYTES):
-            numbers = first, last
-        elif (number, wire) == (8, BYTES):
-            text = text or (first, last)
-    return _Tensor(numbered_tag, tag, dtype, tuple(shape), *((text or (0, 0)) if tag in _TEXTS else numbers)), content
+        elif (number, wire) in {(4, BYTES), (8, BYTES)} and content == (0, 0):
+            content = first, last
+    return dtype, tuple(shape), *content
+
+
+def _field(data: bytes, start: int, end: int, wanted: int) -> bytes:
+    return next((data[a:b] for n, w, a, b in fields(data, start, end) if (n, w) == (wanted, BYTES)), b"")
 
 
 def _size(data: bytes, start: int, end: int) -> int:
