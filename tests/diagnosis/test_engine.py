@@ -256,6 +256,8 @@ def test_the_whole_story_in_one_sentence():
 
 
 def test_a_healthy_run_names_steps_and_notes():
-    assert diagnose(toy_run()).sentence == "No finding at error level by 8 rules in 30 sampled steps (0 to 290)."
+    healthy = diagnose(toy_run())
+    rules = f"{len(healthy.verdicts)} rules"
+    assert healthy.sentence == f"No finding at error level by {rules} in 30 sampled steps (0 to 290)."
     run = toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=1.0)
     assert diagnose(run).sentence.endswith("; warning: dead units.")

@@ -20,14 +20,21 @@ from gradscope.model_card import ModelCard
 from gradscope.run import Run
 
 RULES = all_rules()
+LOGITS_AS_PROBABILITIES = [{"name": "categorical_crossentropy", "from_logits": False, "output": None}]
 ILL = {
+    "collapsed-representation": {"put": {("activation", "hidden_2", "example_std"): 1e-6}, "loss": 1.0},
     "constant-output": {"scale": {("activation_gradient", "hidden_1"): 1e-6}, "loss": 1.0},
     "dead-units": {"put": {("activation", "hidden_1", "dead_unit_fraction"): 1.0}, "loss": 1.0},
+    "disconnected-variable": {
+        "scale": {("gradient", "hidden_1/kernel"): 0.0, ("gradient", "hidden_1/bias"): 0.0},
+        "loss": 1.0,
+    },
     "exploding-gradient": {"scale": {("activation_gradient", "hidden_1"): 1e5}, "loss": 1.0},
     "gain-mismatch": {
         "scale": {("weight", "hidden_1/kernel"): 1e-2, ("activation_gradient", "hidden_1"): 1e-6},
         "loss": 1.0,
     },
+    "mismatched-loss": {"settings": {"losses": LOGITS_AS_PROBABILITIES}, "loss": 2.8},
     "nonfinite-values": {"put": {("gradient", "hidden_1/kernel", "nan_count"): [0] * 20 + [1] * 10}},
     "saturated-activation": {
         "put": {("activation", "hidden_1", "saturation_fraction"): 0.99},
@@ -35,6 +42,7 @@ ILL = {
         "activation": "tanh",
         "loss": 1.0,
     },
+    "symmetric-weights": {"put": {("weight", "hidden_1/kernel", "unit_std"): 0.0}, "loss": 1.0},
     "update-ratio-out-of-range": {"scale": {("update", "output/kernel"): 5000}, "loss": 1.0},
     "vanishing-gradient": {
         "scale": {("activation_gradient", "hidden_1"): 1e-6, ("update", "hidden_1/kernel"): 1e-6},

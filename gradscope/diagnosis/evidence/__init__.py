@@ -11,12 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 from gradscope.diagnosis.evidence.constant_answer import ConstantAnswer, constant_answer
+from gradscope.diagnosis.evidence.disconnections import Disconnection, disconnections
+from gradscope.diagnosis.evidence.example_spread import ExampleSpread, example_spread
 from gradscope.diagnosis.evidence.flow import Flow, flow
 from gradscope.diagnosis.evidence.gains import LayerGain, gains
 from gradscope.diagnosis.evidence.global_gradient import GlobalGradient, global_gradient
 from gradscope.diagnosis.evidence.kernels import Kernel, kernels
 from gradscope.diagnosis.evidence.layers import Layer, layers
 from gradscope.diagnosis.evidence.loss import LossTrend, loss_trend
+from gradscope.diagnosis.evidence.loss_terms import LossTerm, loss_terms
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite, Occurrence, nonfinite
 from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread
 from gradscope.diagnosis.evidence.window import Window, window
@@ -26,12 +29,15 @@ from gradscope.run import Run
 __all__ = [
     "EVIDENCE",
     "ConstantAnswer",
+    "Disconnection",
     "Evidence",
+    "ExampleSpread",
     "Flow",
     "GlobalGradient",
     "Kernel",
     "Layer",
     "LayerGain",
+    "LossTerm",
     "LossTrend",
     "Nonfinite",
     "Occurrence",
@@ -56,6 +62,9 @@ _FUNCTIONS = (
     loss_trend,
     global_gradient,
     output_spread,
+    loss_terms,
+    disconnections,
+    example_spread,
 )
 EVIDENCE: dict[str, Callable[..., Any]] = {"run": _run, **{function.__name__: function for function in _FUNCTIONS}}
 """``{name: function}``: everything a rule may name as a parameter of ``check``."""

@@ -79,7 +79,9 @@ def _variables(run: Run) -> tuple[TensorKey, ...]:
 def _is_kernel(card: VariableCard) -> bool:
     if not card.shape and card.role == "kernel":
         return True  # another tool's log tells no shapes
-    return card.trainable and card.optimized and len(card.shape) >= _MATRIX and min(card.shape) > 0
+    # Attention and GRU layers have biases with two axes.
+    matrix = len(card.shape) >= _MATRIX and min(card.shape) > 0 and not card.role.endswith("bias")
+    return card.trainable and card.optimized and matrix
 
 
 def _fans(layer: Layer, card: VariableCard | None) -> tuple[int | None, int | None]:

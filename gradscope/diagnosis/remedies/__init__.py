@@ -11,9 +11,17 @@ from gradscope.diagnosis.remedies.architecture import (
     replace_activation,
     skip_connections,
 )
+from gradscope.diagnosis.remedies.connection import freeze, judge_output, pass_gradient
 from gradscope.diagnosis.remedies.data import batch_size, check_input, input_is_off, scale_input, scale_input_if_off
 from gradscope.diagnosis.remedies.initial_weights import initialise
-from gradscope.diagnosis.remedies.loss import scale_loss, stable_loss
+from gradscope.diagnosis.remedies.loss import (
+    fix_labels,
+    output_activation,
+    scale_loss,
+    scale_targets,
+    set_from_logits,
+    stable_loss,
+)
 from gradscope.diagnosis.remedies.optimizer import clip_gradients, clip_values, loosen_clipping, use_optimizer
 from gradscope.diagnosis.remedies.step_size import (
     decay_learning_rate,
@@ -29,18 +37,25 @@ __all__ = [
     "clip_gradients",
     "clip_values",
     "decay_learning_rate",
+    "fix_labels",
+    "freeze",
     "initialise",
     "input_is_off",
+    "judge_output",
     "loosen_clipping",
     "lower_learning_rate",
     "normalise",
     "normalise_batches",
     "normalise_layers",
+    "output_activation",
+    "pass_gradient",
     "raise_learning_rate",
     "replace_activation",
     "scale_input",
     "scale_input_if_off",
     "scale_loss",
+    "scale_targets",
+    "set_from_logits",
     "set_learning_rate",
     "skip_connections",
     "stable_loss",

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.layer_code import layer_code
 from gradscope.diagnosis.verdict import Remedy
 
-__all__ = ["scale_loss", "stable_loss"]
+__all__ = ["fix_labels", "output_activation", "scale_loss", "scale_targets", "set_from_logits", "stable_loss"]
+
+_CLASSES = {
+    "sparse_categorical_crossentropy": "SparseCategoricalCrossentropy",
+    "categorical_crossentropy": "CategoricalCrossentropy",
+    "binary_crossentropy": "BinaryCrossentropy",
+    "binary_focal_crossentropy": "BinaryFocalCrossentropy",
+    "categorical_focal_crossentropy": "CategoricalFocalCrossentropy",
+}
 
 
 def stable_loss() -> Remedy:
@@ -27,4 +37,62 @@ def scale_loss() -> Remedy:
         "optimizer = keras.optimizers.LossScaleOptimizer(optimizer)\n"
         '# or, before the model is built: keras.config.set_dtype_policy("mixed_bfloat16")',
         topic="loss-scale",
+    )
+
+
+def set_from_logits(loss: str, *, from_logits: bool) -> Remedy:
+    """The same cross-entropy told what the output gives."""
+    title = "Tell the loss that the output gives " + ("logits" if from_logits else "probabilities")
+    return Remedy(
+        title,
+        "The loss must know whether softmax or sigmoid has been applied: applied twice it flattens every answer, never "
+        "applied it takes logarithms of what is no probability.",
+        f"loss = keras.losses.{_CLASSES.get(loss, 'CategoricalCrossentropy')}(from_logits={from_logits})",
+        topic="loss",
+    )
+
+
+def output_activation(layer: Layer, activation: str | None) -> Remedy:
+    """Another activation for the output layer; None: a linear one."""
+    reasons = {
+        None: "A linear output reaches every value; a bounded one suits targets that lie within its bounds only.",
+        "sigmoid": "A single unit that says yes or no takes a sigmoid; softmax shares out 1 among several units.",
+        "softplus": "Softplus is positive everywhere, as a rate has to be, and never flat for large values.",
+    }
+    change = f'"{activation}"' if activation else None
+    return Remedy(
+        f"Make the output {layer.name} {activation or 'linear'}",
+        reasons[activation],
+        layer_code(layer, {"activation": change}),
+        topic="output-activation",
+    )
+
+
+def scale_targets() -> Remedy:
+    """Targets brought into the range of the output's activation."""
+    return Remedy(
+        "Or scale the targets into the range of the output's activation",
+        "With targets between 0 and 1 a sigmoid can reach them all; undo the scaling when predicting.",
+        "low, high = y_train.min(), y_train.max()\ny_train = (y_train - low) / (high - low)",
+        topic="targets",
+    )
+
+
+def fix_labels(loss: str, units: int | None) -> Remedy:
+    """Labels in the form that the loss wants."""
+    if loss.startswith("sparse"):
+        return Remedy(
+            "Number the classes from 0",
+            "Labels are positions of output units; one that does not exist has no probability.",
+            "classes, y_train = np.unique(y_train, return_inverse=True)"
+            + (f"  # needs len(classes) <= {units}" if units else ""),
+            topic="targets",
+        )
+    code = "y_train = (y_train > 0).astype('float32')  # for labels -1 and 1, or 0 and 255"
+    return Remedy(
+        "Give the loss targets between 0 and 1",
+        "Cross-entropy compares probabilities; outside 0 to 1 it has no lower bound. For other values use a squared "
+        "error.",
+        code if loss.startswith("binary") else "y_train = keras.utils.to_categorical(y_train)",
+        topic="targets",
     )

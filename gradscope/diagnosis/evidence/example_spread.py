@@ -1,0 +1,46 @@
+"""How far the examples of a batch differ in the input and in each layer's output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.run import Run
+
+__all__ = ["ExampleSpread", "example_spread"]
+
+FloatArray = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class ExampleSpread:
+    """``example_std`` over rms: 1 for examples with nothing in common, 0 where all are alike; NaN for single ones."""
+
+    inputs: Mapping[str, FloatArray]
+    """By recorded input, each ``[steps]``."""
+    hidden: Mapping[str, FloatArray]
+    """By hidden layer in forward order, each ``[steps]``; a layer that gives nothing but zeros counts as 0."""
+
+
+def example_spread(run: Run, layers: tuple[Layer, ...]) -> ExampleSpread:
+    """The spread of the inputs and of the outputs of all hidden layers that were recorded."""
+    inputs = {name: _relative(run, "input", name) for name in run.names("input")}
+    known = set(run.names("activation"))
+    hidden = {
+        layer.name: _relative(run, "activation", layer.name)
+        for layer in layers
+        if layer.name in known and not layer.is_output
+    }
+    return ExampleSpread(inputs, hidden)
+
+
+def _relative(run: Run, kind: str, name: str) -> FloatArray:
+    spread = run.series(kind, name, "example_std").astype(np.float64)
+    rms = run.series(kind, name, "rms").astype(np.float64)
+    relative: FloatArray = np.divide(spread, rms, out=np.full(len(rms), np.nan), where=rms > 0)
+    relative[(rms == 0) & (spread == 0)] = 0.0
+    return relative

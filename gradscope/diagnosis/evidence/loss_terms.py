@@ -1,0 +1,102 @@
+"""What the loss is made of: which function judges which output against which targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
+
+from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.reach import TargetRange, target_range
+from gradscope.run import Run
+
+__all__ = ["LossTerm", "loss_terms"]
+
+_SHORT = {
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "bce": "binary_crossentropy",
+    "kld": "kl_divergence",
+    "huber_loss": "huber",
+}
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """One loss function, the output it judges and what it compares it with."""
+
+    name: str
+    """As Keras calls it in full: ``sparse_categorical_crossentropy``."""
+    from_logits: bool | None
+    """None where unknown or without meaning for this loss."""
+    output: Layer | None
+    """None where it is not known which output this term judges."""
+    least: float
+    """Least entry that the output had at any sampled step; NaN if unknown."""
+    greatest: float
+    samples: int
+    """Sampled steps at which the output's range is known."""
+    targets: TargetRange
+    """All NaN where they were not recorded, or it is not known which of several this term uses."""
+    from_preactivation: bool
+    """True where Keras computed the loss from the argument of the output's activation and so passed the activation by:
+    it does so with softmax and sigmoid, whatever ``from_logits`` says."""
+
+    @property
+    def activation(self) -> str:
+        """Name of the output's activation; empty if unknown."""
+        return (
+            self.output.card.activation.name if self.output and self.output.card and self.output.card.activation else ""
+        )
+
+    @property
+    def units(self) -> int | None:
+        """Units of the output; None if unknown."""
+        return self.output.card.units if self.output and self.output.card else None
+
+
+def loss_terms(run: Run, layers: tuple[Layer, ...]) -> tuple[LossTerm, ...]:
+    """The terms in the order of the model card's ``losses``; empty where the card has none.
+
+    Where there are several, each output must be named, and there must be as many recorded targets as terms.
+    """
+    entries = run.settings.get("losses")
+    known = [e for e in entries if isinstance(e, dict) and e.get("name")] if isinstance(entries, list) else []
+    targets = run.names("target")
+    outputs = [layer for layer in layers if layer.is_output]
+    return tuple(
+        _term(
+            run,
+            entry,
+            _judged_output(outputs, entry, alone=len(known) == 1),
+            targets[i] if len(targets) == len(known) else "",
+        )
+        for i, entry in enumerate(known)
+    )
+
+
+def _judged_output(outputs: list[Layer], entry: dict[str, Any], *, alone: bool) -> Layer | None:
+    named = [layer for layer in outputs if layer.name == entry.get("output")]
+    return named[0] if named else outputs[0] if alone and len(outputs) == 1 else None
+
+
+def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str) -> LossTerm:
+    name, logits = str(entry["name"]).lower(), entry.get("from_logits")
+    bypass = output is not None and np.isfinite(run.series("preactivation_gradient", output.name, "count")).any()
+    low = run.series("activation", output.name if output else "", "min")
+    high = run.series("activation", output.name if output else "", "max")
+    known = np.isfinite(low) & np.isfinite(high)
+    return LossTerm(
+        _SHORT.get(name, name),
+        logits if isinstance(logits, bool) else None,
+        output,
+        least=float(low[known].min()) if known.any() else nan,
+        greatest=float(high[known].max()) if known.any() else nan,
+        samples=int(known.sum()),
+        targets=target_range(run, target),
+        from_preactivation=bool(bypass),
+    )

@@ -1,0 +1,74 @@
+"""How much of what is asked for lies outside what an activation function can give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, nan
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.diagnosis.evidence.window import median
+from gradscope.run import Run
+from gradscope.vocabulary import QUANTILES
+
+__all__ = ["RANGES", "TargetRange", "target_range"]
+
+FloatArray = npt.NDArray[np.floating]
+
+RANGES: dict[str, tuple[float, float]] = {
+    "relu": (0.0, inf),
+    "relu6": (0.0, 6.0),
+    "sigmoid": (0.0, 1.0),
+    "hard_sigmoid": (0.0, 1.0),
+    "softmax": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+    "softsign": (-1.0, 1.0),
+    "softplus": (0.0, inf),
+    "exponential": (0.0, inf),
+    "elu": (-1.0, inf),
+    "selu": (-1.7581, inf),
+}
+"""Least and greatest value of the activation functions of Keras that have a bound."""
+
+
+@dataclass(frozen=True, eq=False)
+class TargetRange:
+    """What is known of the distribution of one target over the whole run."""
+
+    least: float
+    greatest: float
+    quantiles: FloatArray
+    """``[q]``, medians over the sampled steps, at `gradscope.vocabulary.QUANTILES`; NaN where not recorded."""
+
+    def unreachable(self, low: float, high: float) -> float:
+        """Share of the targets' mean squared deviation from their median that no output in [low, high] can explain.
+
+        0: all is within reach, 1 or more: the best answer is no better than a constant. From the quantiles, between
+        which the distribution is taken for uniform; without them only targets that all lie outside count. NaN if
+        nothing is known.
+        """
+        values = np.array([self.least, *self.quantiles, self.greatest])
+        if not np.isfinite(values).all():
+            if not np.isfinite([self.least, self.greatest]).all():
+                return nan
+            outside = self.least >= high or self.greatest <= low
+            return 1.0 if outside and self.greatest > self.least else nan
+        at = np.linspace(0.0, 1.0, 1001)
+        spread = np.interp(at, [0.0, *QUANTILES, 1.0], np.maximum.accumulate(values))
+        variance = float(np.mean(np.square(spread - np.median(spread))))
+        missed = float(np.mean(np.square(spread - np.clip(spread, low, high))))
+        return missed / variance if variance > 0 else nan
+
+
+def target_range(run: Run, name: str) -> TargetRange:
+    """The range of the recorded tensor of kind ``target`` of that name; all NaN if it was not recorded."""
+
+    def over(statistic: str, pick: np.ufunc) -> float:
+        series = run.series("target", name, statistic)
+        known = series[np.isfinite(series)]
+        return float(pick.reduce(known)) if len(known) else nan
+
+    quantiles = [median(run.series("target", name, f"quantile_{round(q * 100):02d}")) for q in QUANTILES]
+    return TargetRange(over("min", np.minimum), over("max", np.maximum), np.array(quantiles))

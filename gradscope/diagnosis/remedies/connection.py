@@ -1,0 +1,45 @@
+"""Remedies where no gradient arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.verdict import Remedy
+from gradscope.diagnosis.wording import among
+
+__all__ = ["freeze", "judge_output", "pass_gradient"]
+
+
+def pass_gradient(layer: Layer) -> Remedy:
+    """A path from the layer to the loss that has a derivative everywhere."""
+    return Remedy(
+        f"Let the gradient pass between {layer.name} and the loss",
+        f"Behind {layer.name} something has no derivative, or a zero one: stop_gradient, argmax, rounding, sign, a "
+        "cast to integers, NumPy. Take it out, or compute it forwards and pass the gradient straight through. Or the "
+        "optimizer was handed gradients of other variables than these.",
+        "hard = keras.ops.round(soft)\nsoft = soft + keras.ops.stop_gradient(hard - soft)  # straight-through",
+        topic="connection",
+    )
+
+
+def judge_output(layers: Sequence[Layer]) -> Remedy:
+    """A loss for outputs that have none."""
+    entries = ", ".join(f'"{layer.name.rpartition("/")[2]}": "mean_squared_error"' for layer in layers)
+    return Remedy(
+        f"Give {among([layer.name for layer in layers])} a loss",
+        "An output that no term of the loss looks at is never trained.",
+        f"losses = {{{entries}}}  # and those of the other outputs\nmodel.compile(optimizer, loss=losses)",
+        topic="loss-of-output",
+    )
+
+
+def freeze(layers: Sequence[Layer]) -> Remedy:
+    """Say that the layers are meant to stand still."""
+    lines = [f'model.get_layer("{layer.name.rpartition("/")[2]}").trainable = False' for layer in layers]
+    return Remedy(
+        f"Or, if {among([layer.name for layer in layers])} should stand still, say so",
+        "A frozen layer costs no optimizer state and is not reported.",
+        "\n".join(lines),
+        topic="freeze",
+    )

@@ -1,0 +1,215 @@
+"""Rule mismatched-loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import inf
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Layer, LossTerm, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence.reach import RANGES
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
+from gradscope.diagnosis.wording import number
+from gradscope.run import Run
+
+_ERRORS_OF_VALUES = (
+    "mean_squared_error",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "huber",
+    "log_cosh",
+    "logcosh",
+)
+_EXPLAINS = frozenset(
+    {
+        "collapsed-representation",
+        "constant-output",
+        "dead-units",
+        "disconnected-variable",
+        "exploding-gradient",
+        "nonfinite-values",
+        "saturated-activation",
+        "update-ratio-out-of-range",
+        "vanishing-gradient",
+    }
+)
+
+
+@dataclass(frozen=True)
+class MismatchedLoss(Rule):
+    """An output activation, a loss and targets that do not fit each other.
+
+    ## What it detects
+    Probabilities taken for logits, logits taken for probabilities, a softmax over a single unit, targets that the
+    output's activation cannot reach, and targets that the loss is not defined for.
+
+    ## Why it matters
+    The loss then has no minimum where the answers are right: training runs and the figures move, but towards nothing.
+
+    ## Evidence
+    The loss function and its ``from_logits`` from the model card, held against the *measured* range of the output and
+    of the targets. A softmax or sigmoid output with ``from_logits=True`` is a note where Keras noticed and computed the
+    loss from the logits all the same, which the recorded gradients show, and an error where the activation was applied
+    twice. Of regression targets, the share of their variance that lies outside the range of the output's activation is
+    estimated from their quantiles. What the loss learns to live with is a warning. Losses of one's own are not judged.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> losses = [{"name": "categorical_crossentropy", "from_logits": False, "output": None}]
+    >>> ill = toy_run(loss=2.3, settings={"losses": losses})
+    >>> [f.sentence for f in diagnose(ill, [MismatchedLoss()]).findings()]
+    ['categorical_crossentropy takes what output gives for probabilities, but it lies between -1.4 and 1.4']
+    >>> list(diagnose(toy_run(), [MismatchedLoss()]).findings())
+    []
+
+    ## Remedies
+    ``from_logits`` set to what the output gives; a sigmoid for a single unit; a linear output, or targets scaled into
+    the range of its activation; labels as the loss expects them.
+
+    ## References
+    Goodfellow, Bengio & Courville 2016, Deep Learning, section 6.2.2 (output units and their losses); the documentation
+    of ``keras.losses``.
+    """
+
+    name: ClassVar[str] = "mismatched-loss"
+    max_excess: float = limit(1e-3, "1", "how far a probability may lie outside [0, 1] by rounding")
+    min_unreachable: float = limit(0.01, "1", "share of the targets' variance: less is a matter of rare targets")
+    error_unreachable: float = limit(0.2, "1", "standardised targets miss 15 % with tanh, 50 % with ReLU")
+    min_samples: float = limit(5, "samples", "fewer outputs may lie in [0, 1] by chance")
+
+    def check(
+        self, run: Run, loss_terms: tuple[LossTerm, ...], loss_trend: LossTrend, nonfinite: Nonfinite
+    ) -> Iterable[Finding]:
+        """Judge each term of the loss; the first mismatch of a term is the one reported."""
+        if not any(term.output or np.isfinite(term.targets.least) for term in loss_terms):
+            raise NotJudged(
+                "which loss judges which output is unknown; record a compiled model's fit() with gradscope.Recorder"
+            )
+        broken = bool(nonfinite.broken.any())
+        for term in loss_terms:
+            mismatch = next(self._mismatches(term, broken=broken), None)
+            if mismatch is None:
+                continue
+            severity = mismatch.severity
+            if severity is None:
+                severity = Severity.WARNING if loss_trend.falling and not broken else Severity.ERROR
+            yield Finding(
+                rule=self.name,
+                title="loss and output do not fit",
+                sentence=mismatch.sentence,
+                severity=severity,
+                layers=(term.output.name,) if term.output else (),
+                first_step=int(run.steps[0]),
+                last_step=int(run.steps[-1]),
+                measurements=(mismatch.measurement,),
+                remedies=mismatch.remedies,
+                variant=mismatch.variant,
+                explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
+            )
+
+    def _mismatches(self, term: LossTerm, *, broken: bool) -> Iterator[_Mismatch]:
+        if term.output is not None and term.samples:
+            yield from self._single_unit(term, term.output)
+            yield from self._logits(term, term.output)
+            yield from self._reach(term, term.output)
+        yield from self._labels(term, broken=broken)
+
+    def _single_unit(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
+        if term.activation == "softmax" and term.units == 1 and term.least > 1 - self.max_excess:
+            yield _Mismatch(
+                "single-unit-softmax",
+                f"a softmax over the single unit of {output.name} is 1 whatever the input",
+                Severity.ERROR,
+                Measurement("least output", term.least, 1 - self.max_excess, "1", output.name, "between 0 and 1"),
+                (remedies.output_activation(output, "sigmoid"),),
+            )
+
+    def _logits(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
+        if term.name == "poisson" and term.least < 0:
+            yield _Mismatch(
+                "logits-as-probabilities",
+                f"poisson takes the logarithm of what {output.name} gives, but that falls to {number(term.least)}",
+                None,
+                Measurement("least output", term.least, 0.0, "1", output.name, "above 0"),
+                (remedies.output_activation(output, "softplus"),),
+            )
+        if not term.name.endswith("crossentropy"):
+            return
+        inside = term.least >= -self.max_excess and term.greatest <= 1 + self.max_excess
+        squashed = term.activation in ("softmax", "sigmoid")
+        if term.from_logits and inside and (squashed or term.samples >= self.min_samples):
+            yield _Mismatch(
+                "squashed-twice",
+                f"{term.name} expects logits (from_logits=True), but {output.name} gives probabilities"
+                f"{'; Keras noticed and used the logits' if term.from_preactivation else ''}",
+                Severity.NOTE if term.from_preactivation else Severity.ERROR,
+                Measurement("greatest output", term.greatest, 1 + self.max_excess, "1", output.name, "logits exceed 1"),
+                (remedies.set_from_logits(term.name, from_logits=False),),
+            )
+        if term.from_logits is False and not term.from_preactivation and not inside:
+            worst, bound = (term.least, 0.0) if -term.least > term.greatest - 1 else (term.greatest, 1.0)
+            yield _Mismatch(
+                "logits-as-probabilities",
+                f"{term.name} takes what {output.name} gives for probabilities, but it lies between "
+                f"{number(term.least)} and {number(term.greatest)}",
+                None,
+                Measurement("output farthest outside [0, 1]", worst, bound, "1", output.name, "0 to 1"),
+                (remedies.set_from_logits(term.name, from_logits=True),),
+            )
+
+    def _reach(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
+        low, high = RANGES.get(term.activation, (-inf, inf))
+        share = term.targets.unreachable(low, high) if term.name in _ERRORS_OF_VALUES else 0.0
+        if share > self.min_unreachable:
+            grave = share > self.error_unreachable
+            bounds = f"{low:g} and {high:g}" if high < inf else f"{low:g} and infinity"
+            yield _Mismatch(
+                "unreachable-targets",
+                f"the targets reach from {number(term.targets.least)} to {number(term.targets.greatest)}, but "
+                f"{term.activation} at {output.name} gives values between {bounds}",
+                Severity.ERROR if grave else Severity.WARNING,
+                Measurement(
+                    "share of the targets' variance out of reach",
+                    share,
+                    self.error_unreachable if grave else self.min_unreachable,
+                    "1",
+                    output.name,
+                    "0",
+                ),
+                (remedies.output_activation(output, None), remedies.scale_targets()),
+            )
+
+    def _labels(self, term: LossTerm, *, broken: bool) -> Iterator[_Mismatch]:
+        least, greatest = term.targets.least, term.targets.greatest
+        top, fits = 1.0, "between 0 and 1"
+        if term.name.startswith("sparse"):
+            # Labels that are to be ignored are outside as well; only what breaks the loss is known to be wrong.
+            if term.units is None or not broken:
+                return
+            top, fits = term.units - 1.0, f"from 0 to {term.units - 1}"
+        elif not term.name.endswith("crossentropy"):
+            return
+        if least < -self.max_excess or greatest > top + self.max_excess:
+            worst, bound = (least, 0.0) if least < 0 else (greatest, top)
+            yield _Mismatch(
+                "labels-out-of-range",
+                f"{term.name} wants targets {fits}, but they reach from {number(least)} to {number(greatest)}",
+                Severity.ERROR if term.name.startswith("binary") else None,
+                Measurement("target farthest outside", worst, bound, "1", "", fits),
+                (remedies.fix_labels(term.name, term.units),),
+            )
+
+
+class _Mismatch(NamedTuple):
+    variant: str
+    sentence: str
+    severity: Severity | None
+    """None: an error unless the loss falls all the same."""
+    measurement: Measurement
+    remedies: tuple[Remedy, ...]

@@ -1,0 +1,154 @@
+"""Which outputs, losses and targets fit each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gradscope.diagnosis.engine import diagnose
+from gradscope.diagnosis.evidence.reach import target_range
+from gradscope.diagnosis.example import toy_run
+from gradscope.diagnosis.rules import all_rules
+from gradscope.diagnosis.verdict import Severity
+from gradscope.model_card import ActivationCard
+from gradscope.vocabulary import QUANTILES
+
+(RULE,) = [rule for rule in all_rules() if rule.name == "mismatched-loss"]
+
+
+def run_with(function, activation="linear", *, output=(-2.0, 2.0), target=(0.0, 1.0), logits=None, units=16, **toy):
+    """A run whose output has that activation and range, with targets spread evenly between two values."""
+    at = np.array(QUANTILES)
+    low, high = target
+    put = {("activation", "output", "min"): output[0], ("activation", "output", "max"): output[1]}
+    put |= {("target", "target", "min"): low, ("target", "target", "max"): high}
+    put |= {
+        ("target", "target", f"quantile_{round(q * 100):02d}"): low + (high - low) * share
+        for q, share in zip(QUANTILES, at, strict=True)
+    }
+    losses = [{"name": function, "from_logits": logits, "output": None}]
+    run = toy_run(put=put, settings={"losses": losses}, **({"loss": 1.0} | toy))
+    cards = list(run.model.layers)
+    cards[-1] = replace(cards[-1], activation=ActivationCard(activation, "joint"), units=units)
+    return replace(run, model=replace(run.model, layers=tuple(cards)))
+
+
+def passed_by(run):
+    """The same run where Keras computed the loss from the logits."""
+    kinds = [
+        replace(key, kind="preactivation_gradient") if key.name == "output" and "gradient" in key.kind else key
+        for key in run.tensors
+    ]
+    return replace(run, tensors=tuple(kinds))
+
+
+def found(run):
+    return [(f.variant, f.severity) for f in diagnose(run, [RULE]).findings()]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        run_with("sparse_categorical_crossentropy", "softmax", output=(0, 1), target=(0, 15), logits=False),
+        run_with("sparse_categorical_crossentropy", logits=True, output=(-9, 9), target=(0, 15)),
+        run_with("sparse_categorical_crossentropy", logits=None, output=(-9, 9), target=(0, 15)),
+        run_with("sparse_categorical_crossentropy", "softmax", output=(0, 1), target=(-1, 255), logits=False),
+        run_with("categorical_crossentropy", "softmax", output=(0, 1), logits=False),
+        run_with("binary_crossentropy", "sigmoid", output=(1e-9, 1), logits=False),
+        run_with("binary_crossentropy", logits=True, output=(-3, 0.5)),
+        run_with("mean_squared_error", target=(-100, 350)),
+        run_with("mean_squared_error", "relu", target=(0, 350)),
+        run_with("mean_squared_error", "tanh", target=(-1, 1)),
+        run_with("mean_squared_error", "softmax", output=(0, 1)),
+        run_with("poisson", "softplus", output=(1e-3, 9), target=(0, 30)),
+        run_with("a loss of one's own", "tanh", target=(-100, 100)),
+    ],
+)
+def test_what_fits_is_silent(run):
+    assert found(run) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "variant"),
+    [
+        (run_with("categorical_crossentropy", "softmax", output=(0, 1), logits=True), "squashed-twice"),
+        (run_with("bce", "sigmoid", output=(0, 1), logits=True, units=1), "squashed-twice"),
+        (run_with("categorical_crossentropy", "custom", output=(0, 1), logits=True), "squashed-twice"),
+        (run_with("sparse_categorical_crossentropy", logits=False), "logits-as-probabilities"),
+        (run_with("binary_crossentropy", "tanh", output=(-1, 1), logits=False), "logits-as-probabilities"),
+        (run_with("poisson", output=(-1, 5), target=(0, 30)), "logits-as-probabilities"),
+        (run_with("binary_crossentropy", "softmax", output=(1, 1), units=1, logits=False), "single-unit-softmax"),
+        (run_with("mse", "relu", output=(0, 2), target=(-1, 1)), "unreachable-targets"),
+        (run_with("mae", "sigmoid", output=(0, 1), target=(20, 350)), "unreachable-targets"),
+        (run_with("huber", "tanh", output=(-1, 1), target=(-9, 9)), "unreachable-targets"),
+        (
+            run_with("binary_crossentropy", "sigmoid", output=(0, 1), target=(-1, 1), logits=False),
+            "labels-out-of-range",
+        ),
+        (run_with("binary_crossentropy", logits=True, output=(-4, 4), target=(0, 255)), "labels-out-of-range"),
+    ],
+)
+def test_what_does_not_fit_is_an_error(run, variant):
+    assert found(run) == [(variant, Severity.ERROR)]
+
+
+def test_what_keras_mends_by_itself_is_a_note():
+    run = passed_by(run_with("categorical_crossentropy", "softmax", output=(0, 1), logits=True))
+    (finding,) = diagnose(run, [RULE]).findings()
+    assert (finding.severity, finding.explains) == (Severity.NOTE, frozenset())
+    assert "Keras noticed" in finding.sentence
+
+
+def test_a_softmax_over_one_unit_is_wrong_though_the_loss_falls():
+    run = run_with("binary_crossentropy", "softmax", output=(1, 1), units=1, logits=False, loss=None)
+    assert found(passed_by(run)) == [("single-unit-softmax", Severity.ERROR)]
+
+
+def test_logits_that_the_loss_learns_from_all_the_same_are_a_warning():
+    run = run_with("binary_crossentropy", logits=False, loss=None)
+    assert found(run) == [("logits-as-probabilities", Severity.WARNING)]
+
+
+def test_a_few_targets_out_of_reach_are_a_warning():
+    assert found(run_with("mse", "relu", target=(-2, 10))) == [("unreachable-targets", Severity.WARNING)]
+
+
+def test_labels_without_a_unit_count_where_the_loss_breaks():
+    run = run_with("sparse_categorical_crossentropy", logits=True, target=(1, 16), loss=[1.0] * 10 + [np.inf] * 20)
+    assert found(run) == [("labels-out-of-range", Severity.ERROR)]
+
+
+def test_of_several_outputs_only_the_named_ones_are_judged():
+    def two(*names):
+        run = run_with("mse")
+        losses = [{"name": "categorical_crossentropy", "from_logits": False, "output": name} for name in names]
+        layers = (run.model.layers[0], replace(run.model.layers[1], is_output=True), run.model.layers[2])
+        return replace(run, model=replace(run.model.with_settings({"losses": losses}), layers=layers))
+
+    assert [f.layers for f in diagnose(two("hidden_2", "output"), [RULE]).findings()] == [("hidden_2",), ("output",)]
+    assert found(two(None, None)) == []
+
+
+def test_a_run_of_a_loop_of_ones_own_is_not_judged():
+    (verdict,) = diagnose(toy_run(settings={"losses": None}), [RULE]).verdicts
+    assert "record a compiled model's fit()" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("target", "bounds", "share"),
+    [((-1, 1), (0, np.inf), 0.5), ((0, 1), (0, 1), 0.0), ((-1, 1), (-0.5, 0.5), 0.125), ((5, 7), (0, 1), 75.0)],
+)
+def test_the_unreachable_share_of_even_targets(target, bounds, share):
+    # By hand: the mean squared distance to the bounds over the variance of a uniform distribution, width² / 12.
+    run = run_with("mse", target=target)
+    expected = share if share != 75.0 else ((6**3 - 4**3) / 3 / 2) / (2**2 / 12)
+    assert target_range(run, "target").unreachable(*bounds) == pytest.approx(expected, rel=0.02, abs=1e-6)
+
+
+def test_extremes_alone_tell_only_targets_that_all_lie_outside():
+    run = toy_run()
+    assert np.isnan(target_range(run, "target").unreachable(0, np.inf))
+    assert target_range(run, "target").unreachable(3, np.inf) == 1
+    assert np.isnan(target_range(run, "elsewhere").unreachable(0, 1))

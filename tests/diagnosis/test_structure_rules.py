@@ -1,0 +1,181 @@
+"""What the rules on structure say: connections, symmetry, representations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gradscope.diagnosis.engine import diagnose
+from gradscope.diagnosis.example import toy_run
+from gradscope.diagnosis.rules import all_rules
+from gradscope.diagnosis.verdict import Severity
+from gradscope.model_card import VariableCard
+
+BY_NAME = {rule.name: rule for rule in all_rules()}
+SAMPLES = 30
+
+
+def findings(name, run):
+    return list(diagnose(run, [BY_NAME[name]]).findings())
+
+
+def reason(name, run):
+    (verdict,) = diagnose(run, [BY_NAME[name]]).verdicts
+    return verdict.reason
+
+
+def with_layer(run, name, **changes):
+    layers = tuple(replace(card, **changes) if card.name == name else card for card in run.model.layers)
+    return replace(run, model=replace(run.model, layers=layers))
+
+
+def unconnected(run, *names):
+    variables = tuple(replace(card, connected=False) if card.layer in names else card for card in run.model.variables)
+    return replace(run, model=replace(run.model, variables=variables))
+
+
+class TestDisconnectedVariable:
+    def zero(self, *names):
+        return {("gradient", f"{name}/{role}"): 0.0 for name in names for role in ("kernel", "bias")}
+
+    def test_no_gradient_at_all_is_an_error_though_the_loss_falls(self):
+        (finding,) = findings("disconnected-variable", unconnected(toy_run(), "hidden_1", "hidden_2"))
+        assert (finding.severity, finding.variant) == (Severity.ERROR, "absent")
+        assert finding.layers == ("hidden_1", "hidden_2")
+        assert "hidden_2" in finding.remedies[0].title
+
+    def test_an_operation_without_a_layer_hides_what_follows(self):
+        run = with_layer(unconnected(toy_run(), "hidden_1"), "hidden_2", inbound=None)
+        (finding,) = findings("disconnected-variable", run)
+        assert finding.severity == Severity.ERROR
+
+    def test_a_side_branch_that_nothing_uses_is_a_warning(self):
+        run = unconnected(toy_run(), "hidden_2")
+        run = with_layer(with_layer(run, "output", inbound=("hidden_1",)), "hidden_2", inbound=("hidden_1",))
+        (finding,) = findings("disconnected-variable", run)
+        assert (finding.severity, finding.layers, finding.explains) == (Severity.WARNING, ("hidden_2",), frozenset())
+
+    def test_an_output_without_a_loss_is_told_to_get_one(self):
+        run = with_layer(unconnected(toy_run(), "hidden_2"), "hidden_2", is_output=True)
+        (finding,) = findings("disconnected-variable", run)
+        assert finding.severity == Severity.ERROR
+        assert finding.remedies[0].title == "Give hidden_2 a loss"
+
+    def test_a_tiny_gradient_is_none(self):
+        tiny = dict.fromkeys(self.zero("hidden_1"), 1e-09)
+        assert not findings("disconnected-variable", toy_run(tiny, loss=1.0))
+
+    def test_zero_at_all_samples_but_one_is_none(self):
+        once = {key: [0.0] * 29 + [1e-6] for key in self.zero("hidden_1")}
+        assert not findings("disconnected-variable", toy_run(once, loss=1.0))
+
+    def test_a_layer_of_which_one_variable_gets_a_gradient_is_connected(self):
+        assert not findings("disconnected-variable", toy_run({("gradient", "hidden_1/bias"): 0.0}, loss=1.0))
+
+    def test_zeros_beside_a_loss_that_fell_are_a_warning(self):
+        (finding,) = findings("disconnected-variable", toy_run(self.zero("hidden_1")))
+        assert (finding.severity, finding.variant) == (Severity.WARNING, "zero")
+
+    def test_two_samples_do_not_tell_zero(self):
+        assert not findings("disconnected-variable", toy_run(self.zero("hidden_1"), steps=range(2), loss=1.0))
+
+    def test_what_the_optimizer_was_not_handed_is_not_judged(self):
+        run = unconnected(toy_run(), "hidden_1")
+        others = tuple(
+            replace(card, optimized=False) if card.layer == "hidden_1" else card for card in run.model.variables
+        )
+        assert not findings("disconnected-variable", replace(run, model=replace(run.model, variables=others)))
+
+
+class TestSymmetricWeights:
+    ALIKE = {("weight", "hidden_1/kernel", "unit_std"): 0.0}  # noqa: RUF012
+
+    def test_units_that_stay_alike_are_an_error(self):
+        (finding,) = findings("symmetric-weights", toy_run(put=self.ALIKE, loss=1.0))
+        assert (finding.severity, finding.layers) == (Severity.ERROR, ("hidden_1",))
+        assert finding.measurements[0].value == 0
+
+    def test_zeros_are_told_from_other_constants(self):
+        (finding,) = findings("symmetric-weights", toy_run({("weight", "hidden_1/kernel"): 0.0}, loss=1.0))
+        assert finding.sentence == "all weights of hidden_1 are zero, from the start"
+
+    def test_what_breaks_by_itself_is_none(self):
+        spread = np.concatenate([[0.0], np.linspace(0.01, 0.3, 29)])
+        put = {("weight", "hidden_2/kernel", "unit_std"): spread, ("weight", "hidden_2/kernel", "rms"): spread}
+        assert not findings("symmetric-weights", toy_run(put=put))
+
+    def test_what_became_alike_is_none(self):
+        put = {("weight", "hidden_1/kernel", "unit_std"): [0.3] * 10 + [0.0] * 20}
+        assert not findings("symmetric-weights", toy_run(put=put, loss=1.0))
+
+    def test_the_output_is_not_judged(self):
+        assert not findings("symmetric-weights", toy_run({("weight", "output/kernel"): 0.0}, loss=1.0))
+
+    def test_a_single_unit_is_alike_by_nature(self):
+        run = toy_run(put=self.ALIKE, loss=1.0)
+        one = tuple(
+            replace(card, shape=(16, 1)) if card.name == "hidden_1/kernel" else card for card in run.model.variables
+        )
+        assert not findings("symmetric-weights", replace(run, model=replace(run.model, variables=one)))
+
+    def test_biases_with_two_axes_are_no_kernels(self):
+        run = toy_run({("weight", "hidden_1/bias"): 0.0})
+        bias = VariableCard("hidden_1/bias", "hidden_1", "bias", (2, 8))
+        others = tuple(bias if card.name == bias.name else card for card in run.model.variables)
+        assert not findings("symmetric-weights", replace(run, model=replace(run.model, variables=others)))
+
+    def test_a_log_without_the_spread_is_not_judged(self):
+        put = {("weight", f"{name}/kernel", "unit_std"): np.nan for name in ("hidden_1", "hidden_2", "output")}
+        assert "record weights" in reason("symmetric-weights", toy_run(put=put))
+
+
+class TestCollapsedRepresentation:
+    ALIKE = {("activation", "hidden_2", "example_std"): 1e-4}  # noqa: RUF012
+
+    def test_examples_that_look_alike_beside_a_loss_at_rest_are_an_error(self):
+        (finding,) = findings("collapsed-representation", toy_run(put=self.ALIKE, loss=1.0))
+        assert (finding.severity, finding.layers) == (Severity.ERROR, ("hidden_2",))
+
+    def test_a_loss_that_falls_forgives(self):
+        assert not findings("collapsed-representation", toy_run(put=self.ALIKE))
+
+    def test_a_layer_that_is_constant_by_design_is_none(self):
+        assert not findings(
+            "collapsed-representation", toy_run(put={("activation", "hidden_1", "example_std"): 0.0}, loss=1.0)
+        )
+
+    def test_alike_at_first_only_is_none(self):
+        put = {("activation", "hidden_2", "example_std"): [1e-5] * 12 + [0.5] * 18}
+        assert not findings("collapsed-representation", toy_run(put=put, loss=1.0))
+
+    def test_inputs_that_are_alike_cannot_be_told_apart(self):
+        put = self.ALIKE | {("input", "input", "example_std"): 1e-3}
+        assert not findings("collapsed-representation", toy_run(put=put, loss=1.0))
+
+    def test_batches_of_one_are_not_judged(self):
+        put = {("activation", name, "example_std"): np.nan for name in ("hidden_1", "hidden_2", "output")}
+        assert "batches of one" in reason("collapsed-representation", toy_run(put=put, loss=1.0))
+
+    def test_an_offset_that_a_normalisation_takes_out_is_none(self):
+        run = toy_run(put=self.ALIKE, batch_norm=True, loss=1.0)
+        assert not findings("collapsed-representation", run)
+
+
+def test_zero_weights_read_as_one_diagnosis():
+    names = ("hidden_1", "hidden_2", "output")
+    scale = {("weight", f"{name}/kernel"): 0.0 for name in names}
+    scale |= {("gradient", f"{name}/{role}"): 0.0 for name in names[:2] for role in ("kernel", "bias")}
+    scale |= {("activation", name): 0.0 for name in names[:2]}
+    put = {("activation", name, "example_std"): 0.0 for name in names[:2]}
+    (cause,) = diagnose(toy_run(scale, put, loss=1.0)).causes
+    assert cause.root.rule == "symmetric-weights"
+    assert {"disconnected-variable", "collapsed-representation"} <= {f.rule for f in cause.consequences}
+
+
+@pytest.mark.parametrize("name", ["disconnected-variable", "symmetric-weights", "collapsed-representation"])
+def test_converged_runs_are_clear(name):
+    vanishing = np.geomspace(1, 1e-7, SAMPLES)
+    scale = {("gradient", f"{n}/{role}"): vanishing for n in ("hidden_1", "output") for role in ("kernel", "bias")}
+    assert not findings(name, toy_run(scale, loss=vanishing))
