@@ -1,8 +1,10 @@
 """What the peers' published thresholds say of the same logs.
 
 Each baseline is a set of limits on statistics that gradscope recorded. None of the peers names a root cause; a baseline
-says which sicknesses it sees, and of which layers. Where a peer needs more than statistics (DeepDiagnosis' and
-AUTOTRAINER's accuracy curves) only what the limits on gradients, weights, updates and activations give is taken.
+says which sicknesses it sees, and of which layers. Limits on update ratios and zero gradients are held against matrices
+only, since biases that start at zero would trip them in every run. Where a peer needs more than statistics (accuracy
+curves, for DeepDiagnosis and AUTOTRAINER) only what its limits on gradients, weights, updates and activations give is
+taken.
 """
 
 from __future__ import annotations
@@ -24,6 +26,11 @@ def _series(run: Run, kind: str, statistic: str) -> dict[str, np.ndarray]:
     names = {key.name: key.layer for key in run.tensors if key.kind == kind}
     found = {name: run.series(kind, name, statistic).astype("f8") for name in names}
     return {name: series for name, series in found.items() if np.isfinite(series).any()}
+
+
+def _matrices(run: Run, kind: str, statistic: str) -> dict[str, np.ndarray]:
+    shapes = {variable.name: variable.shape for variable in run.model.variables}
+    return {name: series for name, series in _series(run, kind, statistic).items() if len(shapes.get(name, ())) > 1}
 
 
 def _layer(run: Run, kind: str, name: str) -> str:
@@ -48,7 +55,7 @@ def sagemaker(run: Run) -> list[Alarm]:
     found = [("vanishing", _layer(run, "gradient", n)) for n, s in _series(run, "gradient", "abs_mean").items()
              if (s < 1e-7).any()]  # fmt: skip
     found += _nonfinite(run)
-    for name, series in _series(run, "update", "update_to_weight_ratio").items():
+    for name, series in _matrices(run, "update", "update_to_weight_ratio").items():
         known = series[np.isfinite(series)]
         if ((known < 1e-8) | (known > 10)).any():
             found.append(("update ratio", _layer(run, "update", name)))
@@ -61,8 +68,7 @@ def sagemaker(run: Run) -> list[Alarm]:
 
 def autotrainer(run: Run) -> list[Alarm]:
     """AUTOTRAINER's limits: the first kernel's gradient against the last one's."""
-    norms = list(_series(run, "gradient", "norm").items())
-    kernels = [(n, s) for n, s in norms if n.rsplit("/", 1)[-1] in ("kernel", "embeddings")]
+    kernels = list(_matrices(run, "gradient", "norm").items())
     found = _nonfinite(run)
     if len(kernels) > 1:
         (first, low), (_, high) = kernels[0], kernels[-1]
@@ -72,7 +78,7 @@ def autotrainer(run: Run) -> list[Alarm]:
             found.append(("vanishing", _layer(run, "gradient", first)))
         if (ratio[np.isfinite(ratio)] > 70).any():
             found.append(("exploding", _layer(run, "gradient", first)))
-    for name, series in _series(run, "gradient", "zero_fraction").items():
+    for name, series in _matrices(run, "gradient", "zero_fraction").items():
         if (series >= 0.7).any():
             found.append(("dead", _layer(run, "gradient", name)))
     return found
@@ -88,7 +94,7 @@ def thedeepchecker(run: Run) -> list[Alarm]:
             found.append(("vanishing", layer))
         if (known > 1e6).any() or _steady(known, lambda a, b: b >= 2 * a):
             found.append(("exploding", layer))
-    for name, series in _series(run, "update", "update_to_weight_ratio").items():
+    for name, series in _matrices(run, "update", "update_to_weight_ratio").items():
         known = series[np.isfinite(series) & (series > 0)]
         if len(known) and not 1e-4 <= np.median(known) <= 1e-1:
             found.append(("update ratio", _layer(run, "update", name)))
@@ -106,7 +112,7 @@ def deepdiagnosis(run: Run) -> list[Alarm]:
     found = _nonfinite(run)
     found += [("vanishing", _layer(run, "gradient", n)) for n, s in _series(run, "gradient", "abs_mean").items()
               if (s < 1e-7).any()]  # fmt: skip
-    for name, series in _series(run, "update", "update_to_weight_ratio").items():
+    for name, series in _matrices(run, "update", "update_to_weight_ratio").items():
         known = series[np.isfinite(series)]
         if len(known) and not 1e-5 <= np.median(known) <= 1e-1:
             found.append(("update ratio", _layer(run, "update", name)))
