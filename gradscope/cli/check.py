@@ -8,7 +8,7 @@ import click
 
 from gradscope.cli.output import report_width, write
 from gradscope.cli.program import BAD_USAGE, complain
-from gradscope.cli.selection import selected_rules
+from gradscope.cli.selection import rule_named, selected_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +42,7 @@ _SICK = 1
 @click.option("--rules", "only", metavar="NAME,…", help="Judge by these rules only.")
 @click.option("--ignore", "ignored", metavar="NAME,…", help="Leave these rules out.")
 @click.option("--baseline", metavar="FILE", help="Leave out the findings of FILE, a JSON report: only new ones count.")
+@click.option("--why", metavar="RULE", help="Show only what RULE saw of the run, and held against its limits.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes for many runs.  [default: one per core]")
 def check(
     paths: Sequence[str],
@@ -52,6 +53,7 @@ def check(
     only: str | None,
     ignored: str | None,
     baseline: str | None,
+    why: str | None,
     jobs: int | None,
 ) -> int:
     """Judge the run, or every run of the tree of runs, at each PATH.
@@ -67,7 +69,8 @@ def check(
       2  none has, but a run could not be read or judged; or bad usage
     130  interrupted
 
-    A damaged log is judged by what is left of it; the report says what is missing.
+    A damaged log is judged by what is left of it; the report says what is missing. With --why only the findings of
+    that rule count.
     """  # noqa: D301  click reads the backspace as "keep these lines"
     from dataclasses import replace
 
@@ -76,6 +79,8 @@ def check(
     from gradscope.configuration import find_configuration
     from gradscope.reports.baseline import read_baseline
 
+    if why is not None:
+        return _explain(paths, why, fail_on, output, is_plain=form == "terminal" and baseline is None)
     known = read_baseline(baseline) if baseline else None
     rules, configuration = selected_rules(only, ignored), find_configuration()
     with ProgressBar() as bar:
@@ -90,6 +95,22 @@ def check(
     if code == BAD_USAGE:
         _complain_of_not_judged(found)
     return code
+
+
+def _explain(paths: Sequence[str], rule: str, fail_on: str, output: str | None, *, is_plain: bool) -> int:
+    from gradscope.configuration import find_configuration
+    from gradscope.diagnosis.inquiry import inquire
+    from gradscope.diagnosis.verdict import Severity
+    from gradscope.events.reader import read_run
+    from gradscope.reports.inquiry import to_terminal_inquiry
+
+    if len(paths) > 1 or not is_plain:
+        raise click.UsageError("--why shows one run in the terminal; give one PATH, no --format and no --baseline")
+    wanted, configuration = rule_named(rule), find_configuration()
+    found = inquire(read_run(paths[0], tags=configuration.tags), wanted, configuration=configuration)
+    width, color = (80, False) if output else (report_width(), None)
+    write(to_terminal_inquiry(found, width=width, color=color), output)
+    return _SICK if any(finding.severity >= Severity[fail_on.upper()] for finding in found.verdict.findings) else 0
 
 
 def _rendered(found: Search, form: str, fail_on: str, *, to_file: bool) -> str:
