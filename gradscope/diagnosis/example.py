@@ -23,6 +23,7 @@ _SIZES = {
     "update": 3.5e-4,
     "gradient": 0.1,
     "activation": 0.7,
+    "preactivation": 1.0,
     "activation_gradient": 0.2,
     "input": 1.0,
     "target": 1.0,
@@ -75,6 +76,8 @@ def toy_run(
     values = np.full((len(steps), len(tensors), len(STATISTIC_NAMES)), np.nan, np.float32)
     for row, key in enumerate(tensors):
         _fill(values[:, row], key)
+        if activation == "relu" and key.kind == "activation" and key.name.startswith("hidden"):
+            values[:, row, STATISTIC_NAMES.index("zero_fraction")] = 0.5
     index = {(key.kind, key.name): row for row, key in enumerate(tensors)}
     for where, factor in (scale or {}).items():
         columns = [STATISTIC_NAMES.index(name) for name in _SCALED]
@@ -105,7 +108,12 @@ def toy_run(
 
 def _tensors(names: Sequence[str]) -> list[TensorKey]:
     ends = [TensorKey(kind, kind, kind) for kind in ("input", "target")]
-    per_layer = [TensorKey(kind, name, name) for name in names for kind in ("activation", "activation_gradient")]
+    per_layer = [
+        TensorKey(kind, name, name)
+        for name in names
+        for kind in ("preactivation", "activation", "activation_gradient")
+        if kind != "preactivation" or _kind(name) == "Dense"
+    ]
     per_variable = [
         TensorKey(kind, f"{name}/{role}", name)
         for name in names
@@ -137,6 +145,8 @@ def _fill(values: npt.NDArray[np.float32], key: TensorKey) -> None:
     }
     if key.kind == "activation":
         known |= {"dead_unit_fraction": 0.0, "saturation_fraction": 0.1}
+    if key.kind == "preactivation":
+        known |= {"quantile_02": -2 * size, "quantile_98": 2 * size}
     if key.kind in ("activation", "input", "target"):
         known["example_std"] = size
     if key.kind == "weight" and role == "kernel":

@@ -21,7 +21,9 @@ from gradscope.run import Run
 
 RULES = all_rules()
 LOGITS_AS_PROBABILITIES = [{"name": "categorical_crossentropy", "from_logits": False, "output": None}]
+ALWAYS_SMALL = {("preactivation", f"hidden_{i}", f"quantile_{q}"): 0.01 for i in (1, 2) for q in ("02", "98")}
 ILL = {
+    "badly-scaled-input": {"scale": {("input", "input"): 200.0}, "loss": 1.0},
     "collapsed-representation": {"put": {("activation", "hidden_2", "example_std"): 1e-6}, "loss": 1.0},
     "constant-output": {"scale": {("activation_gradient", "hidden_1"): 1e-6}, "loss": 1.0},
     "dead-units": {"put": {("activation", "hidden_1", "dead_unit_fraction"): 1.0}, "loss": 1.0},
@@ -34,6 +36,7 @@ ILL = {
         "scale": {("weight", "hidden_1/kernel"): 1e-2, ("activation_gradient", "hidden_1"): 1e-6},
         "loss": 1.0,
     },
+    "linear-units": {"put": ALWAYS_SMALL, "activation": "tanh", "loss": 1.0},
     "mismatched-loss": {"settings": {"losses": LOGITS_AS_PROBABILITIES}, "loss": 2.8},
     "nonfinite-values": {"put": {("gradient", "hidden_1/kernel", "nan_count"): [0] * 20 + [1] * 10}},
     "saturated-activation": {

@@ -16,6 +16,7 @@ from gradscope.diagnosis.evidence.example_spread import ExampleSpread, example_s
 from gradscope.diagnosis.evidence.flow import Flow, flow
 from gradscope.diagnosis.evidence.gains import LayerGain, gains
 from gradscope.diagnosis.evidence.global_gradient import GlobalGradient, global_gradient
+from gradscope.diagnosis.evidence.input_scale import InputScale, input_scale
 from gradscope.diagnosis.evidence.kernels import Kernel, kernels
 from gradscope.diagnosis.evidence.layers import Layer, layers
 from gradscope.diagnosis.evidence.loss import LossTrend, loss_trend
@@ -34,6 +35,7 @@ __all__ = [
     "ExampleSpread",
     "Flow",
     "GlobalGradient",
+    "InputScale",
     "Kernel",
     "Layer",
     "LayerGain",
@@ -65,6 +67,7 @@ _FUNCTIONS = (
     loss_terms,
     disconnections,
     example_spread,
+    input_scale,
 )
 EVIDENCE: dict[str, Callable[..., Any]] = {"run": _run, **{function.__name__: function for function in _FUNCTIONS}}
 """``{name: function}``: everything a rule may name as a parameter of ``check``."""

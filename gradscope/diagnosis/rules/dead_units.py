@@ -17,6 +17,9 @@ from gradscope.diagnosis.wording import among, shares
 from gradscope.run import Run
 
 _OFTEN_ZERO = 0.2
+_EXPLAINS = frozenset(
+    {"collapsed-representation", "constant-output", "dead-units", "disconnected-variable:zero", "vanishing-gradient"}
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class DeadUnits(Rule):
                 for name, level in zip(names, levels, strict=True)
             ),
             remedies=_remedies(found, run, from_start=from_start),
-            explains=frozenset({"constant-output", "vanishing-gradient", "dead-units"}) if grave else frozenset(),
+            explains=_EXPLAINS if grave else frozenset(),
         )
 
 

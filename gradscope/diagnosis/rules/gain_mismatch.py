@@ -20,10 +20,21 @@ from gradscope.run import Run
 _NOTABLE = 1.25  # a factor that counts as a share of a mismatch of the product, or as a change
 _EXPLAINS = {
     "too-small": frozenset(
-        {"vanishing-gradient", "constant-output", "update-ratio-out-of-range:too-small", "dead-units"}
+        {
+            "collapsed-representation",
+            "constant-output",
+            "dead-units",
+            "disconnected-variable:zero",
+            "linear-units",
+            "update-ratio-out-of-range:too-small",
+            "vanishing-gradient",
+        }
     ),
     "too-large": frozenset(
         {
+            "collapsed-representation",
+            "constant-output",
+            "disconnected-variable:zero",
             "exploding-gradient",
             "saturated-activation",
             "nonfinite-values",

@@ -32,6 +32,7 @@ _EXPLAINS = frozenset(
         "dead-units",
         "disconnected-variable",
         "exploding-gradient",
+        "linear-units",
         "nonfinite-values",
         "saturated-activation",
         "update-ratio-out-of-range",

@@ -17,6 +17,10 @@ from gradscope.diagnosis.wording import among, shares
 from gradscope.run import Run
 from gradscope.vocabulary import SATURATION_BOUND
 
+_EXPLAINS = frozenset(
+    {"collapsed-representation", "constant-output", "disconnected-variable:zero", "vanishing-gradient"}
+)
+
 
 @dataclass(frozen=True)
 class SaturatedActivation(Rule):
@@ -132,7 +136,7 @@ class SaturatedActivation(Rule):
                 remedies.replace_activation(found, "relu"),
                 *remedies.scale_input_if_off(run),
             ),
-            explains=frozenset({"vanishing-gradient", "constant-output"}) if grave else frozenset(),
+            explains=_EXPLAINS if grave else frozenset(),
         )
 
     def _is_weak(self, layer: Layer, kernels: tuple[Kernel, ...], flow: Flow, window: Window) -> bool:

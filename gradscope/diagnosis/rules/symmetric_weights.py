@@ -23,6 +23,7 @@ _EXPLAINS = frozenset(
         "dead-units",
         "disconnected-variable",
         "gain-mismatch:too-small",
+        "linear-units",
         "update-ratio-out-of-range:too-small",
         "vanishing-gradient",
     }

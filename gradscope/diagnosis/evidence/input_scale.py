@@ -1,0 +1,94 @@
+"""The scale of what the network is fed, where a layer with weights takes it as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan, sqrt
+
+import numpy as np
+
+from gradscope.diagnosis.evidence.layers import Layer, is_normalisation
+from gradscope.diagnosis.evidence.window import median
+from gradscope.run import Run
+
+__all__ = ["InputScale", "input_scale"]
+
+# They hand on the numbers as they are, at least in scale.
+_PASSING = (
+    "Concatenate",
+    "Cropping1D",
+    "Cropping2D",
+    "Dropout",
+    "Flatten",
+    "GaussianNoise",
+    "Identity",
+    "InputLayer",
+    "Masking",
+    "Permute",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
+    "RepeatVector",
+    "Reshape",
+    "Resizing",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+)
+_NUMBERS_OF_WORDS = ("Embedding", "StringLookup", "IntegerLookup", "Hashing", "CategoryEncoding", "Discretization")
+
+
+@dataclass(frozen=True)
+class InputScale:
+    """One input; medians over the sampled steps, NaN where not recorded."""
+
+    name: str
+    rms: float
+    """Over the entries other than zero, so that a sparse input counts by what it says."""
+    offset: float
+    """|mean| over the rms, across units, of the standard deviation across examples."""
+    takers: tuple[Layer, ...]
+    """The layers with weights that take it as it is, in forward order."""
+
+
+def input_scale(run: Run, layers: tuple[Layer, ...]) -> tuple[InputScale, ...]:
+    """The inputs whose scale reaches a layer with weights.
+
+    Left out are inputs that go through a normalisation, an embedding, a layer of unknown effect or an operation that is
+    no layer (``x / 255``), layers that a normalisation follows, and all inputs of a model with an embedding and several
+    inputs, since the model card does not tell which goes where.
+    """
+    takers = _takers(run, layers)
+    names = run.names("input")
+    words = any(layer.card and layer.card.kind in _NUMBERS_OF_WORDS for layer in layers)
+    if not takers or (len(names) > 1 and words):
+        return ()
+    return tuple(_scale(run, name, takers) for name in names)
+
+
+def _takers(run: Run, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    raw, found = {"input"}, []
+    owners = {card.layer for card in run.model.variables if len(card.shape) > 1}
+    for layer in layers:
+        card = layer.card
+        if card is None or not card.inbound or raw.isdisjoint(card.inbound):
+            continue
+        if card.kind in _PASSING:
+            raw.add(layer.name)
+        elif layer.name in owners and not (
+            layer.normalised or is_normalisation(card) or card.kind in _NUMBERS_OF_WORDS
+        ):
+            found.append(layer)
+    return tuple(found)
+
+
+def _scale(run: Run, name: str, takers: tuple[Layer, ...]) -> InputScale:
+    rms, mean = (np.abs(run.series("input", name, statistic).astype(np.float64)) for statistic in ("rms", "mean"))
+    spread = run.series("input", name, "example_std").astype(np.float64)
+    zeros = median(run.series("input", name, "zero_fraction"))
+    filled = 1.0 - zeros if np.isfinite(zeros) else 1.0
+    offset = np.divide(mean, spread, out=np.full(len(mean), nan), where=spread > 0)
+    return InputScale(name, median(rms) / sqrt(filled) if filled > 0 else nan, median(offset), takers)

@@ -1,0 +1,150 @@
+"""Rule badly-scaled-input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import InputScale, Layer, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence.window import finite_window, median
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import number
+from gradscope.run import Run
+
+_LARGE = frozenset(
+    {
+        "collapsed-representation",
+        "constant-output",
+        "dead-units",
+        "exploding-gradient",
+        "nonfinite-values",
+        "saturated-activation",
+        "update-ratio-out-of-range:too-large",
+        "vanishing-gradient",
+    }
+)
+_SMALL = frozenset(
+    {
+        "collapsed-representation",
+        "constant-output",
+        "dead-units",
+        "linear-units",
+        "update-ratio-out-of-range:too-small",
+        "vanishing-gradient",
+    }
+)
+
+
+@dataclass(frozen=True)
+class BadlyScaledInput(Rule):
+    """Inputs far from zero mean and unit variance.
+
+    ## What it detects
+    Inputs that are large (pixels from 0 to 255, prices, years), tiny, or far from zero compared with how they vary,
+    and that reach a layer with weights as they are.
+
+    ## Why it matters
+    Initialisers and usual learning rates assume inputs of about unit scale. The gradient of the first kernel grows with
+    the input: the first steps overshoot, saturate the first layer, kill its ReLUs or end in NaN. A tiny input gives a
+    tiny gradient, and an offset that dwarfs the differences lets all units see the offset alone.
+
+    ## Evidence
+    The rms of the input, zeros left out, and its mean over the standard deviation across examples. Scale alone is a
+    note where the loss falls all the same (Adam forgives much) and a warning where it falls little. It is an error
+    with harm to show: values that are not finite, a loss that stands where it began or where a constant answer
+    stands, or a saturated first layer. Features whose scales differ among themselves cannot be told from these figures.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run({("input", "input"): 120.0}, loss=1.0)
+    >>> [f.sentence for f in diagnose(ill, [BadlyScaledInput()]).findings()]
+    ['the input is large (rms 120) and reaches hidden_1 as it is']
+    >>> list(diagnose(toy_run(), [BadlyScaledInput()]).findings())
+    []
+
+    ## Remedies
+    Standardised inputs; a ``Rescaling`` or ``Normalization`` layer in front, which travels with the model.
+
+    ## References
+    LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, section 4.3 (normalising the inputs).
+    """
+
+    name: ClassVar[str] = "badly-scaled-input"
+    max_rms: float = limit(10.0, "as the input", "ten times the scale that initialisers assume")
+    min_rms: float = limit(1e-2, "as the input", "a hundredth of that scale")
+    max_offset: float = limit(10.0, "1", "mean over standard deviation: the offset makes up 99 % of the signal's power")
+    max_saturation_fraction: float = limit(0.9, "1", "of the first layer: nearly all entries")
+
+    def check(
+        self, run: Run, input_scale: tuple[InputScale, ...], loss_trend: LossTrend, nonfinite: Nonfinite
+    ) -> Iterable[Finding]:
+        """Judge each input."""
+        if not run.names("input"):
+            raise NotJudged("the input was not recorded; record with gradscope.Recorder")
+        for scale in input_scale:
+            variant, value, bound = self._off(scale)
+            if variant:
+                saturated = any(self._saturated(run, nonfinite, layer) for layer in scale.takers)
+                yield self._finding(
+                    run,
+                    scale,
+                    Measurement(
+                        "mean over example_std of the input" if variant == "offset" else "rms of the input",
+                        value,
+                        bound,
+                        "1",
+                        "",
+                        "below 1" if variant == "offset" else "about 1",
+                    ),
+                    variant,
+                    _severity(loss_trend, broken=bool(nonfinite.broken.any()), saturated=saturated),
+                )
+
+    def _off(self, scale: InputScale) -> tuple[str, float, float]:
+        if scale.rms > self.max_rms:
+            return "too-large", scale.rms, self.max_rms
+        if scale.rms < self.min_rms:
+            return "too-small", scale.rms, self.min_rms
+        if scale.offset > self.max_offset:
+            return "offset", scale.offset, self.max_offset
+        return "", float("nan"), float("nan")
+
+    def _saturated(self, run: Run, nonfinite: Nonfinite, layer: Layer) -> bool:
+        usable = finite_window(run, nonfinite).usable
+        fraction = median(run.series("activation", layer.name, "saturation_fraction")[usable])
+        return layer.shape == "bounded" and not layer.is_output and fraction > self.max_saturation_fraction
+
+    def _finding(
+        self, run: Run, scale: InputScale, measurement: Measurement, variant: str, severity: Severity
+    ) -> Finding:
+        what = {
+            "too-large": f"is large (rms {number(scale.rms)})",
+            "too-small": f"is tiny (rms {number(scale.rms)})",
+            "offset": f"varies little about a large mean ({number(scale.offset)} standard deviations)",
+        }[variant]
+        explained = _SMALL if variant == "too-small" else _LARGE
+        return Finding(
+            rule=self.name,
+            title="badly scaled input",
+            sentence=f"the {scale.name.replace('_', ' ')} {what} and reaches {scale.takers[0].name} as it is",
+            severity=severity,
+            layers=(scale.takers[0].name,),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=(measurement,),
+            remedies=(remedies.scale_input(),),
+            variant=variant,
+            explains=explained if severity > Severity.NOTE else frozenset(),
+        )
+
+
+def _severity(loss_trend: LossTrend, *, broken: bool, saturated: bool) -> Severity:
+    if broken or loss_trend.at_rest:
+        return Severity.ERROR
+    if loss_trend.falling:
+        return Severity.NOTE
+    return Severity.ERROR if saturated else Severity.WARNING

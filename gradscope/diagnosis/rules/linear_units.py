@@ -1,0 +1,106 @@
+"""Rule linear-units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Layer, LossTrend, Window
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import among, number
+from gradscope.run import Run
+
+# ELU, GELU and their kin bend at zero, sigmoid and tanh farther out.
+_LINEAR_UP_TO = {"bounded": 1.0, "half_saturating": 0.05}
+
+
+@dataclass(frozen=True)
+class LinearUnits(Rule):
+    """Units whose activation function works as a straight line.
+
+    ## What it detects
+    Networks all of whose nonlinear layers stay in the linear part of their activation, although training goes on.
+
+    ## Why it matters
+    A stack of linear layers computes what one linear layer computes: the depth is for nothing. It is the second of the
+    two diseases that Glorot and Bengio watch for, beside saturation.
+
+    ## Evidence
+    The 2 % and 98 % quantiles of the pre-activation z, lately: with |z| below 0.2, tanh and sigmoid deviate from their
+    tangent by less than 2 %. A ReLU layer is linear where none of its entries is off. Every nonlinear hidden layer
+    must be linear, since one that is not suffices. It is an error where the loss stands where it began, a warning
+    where it has hardly fallen, and a note where it falls: then the task may ask for no more.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> small = {("preactivation", f"hidden_{i}", f"quantile_{q}"): 0.01 for i in (1, 2) for q in ("02", "98")}
+    >>> [f.sentence for f in diagnose(toy_run(put=small, activation="tanh", loss=1.0), [LinearUnits()]).findings()]
+    ['hidden_1 and hidden_2 work as linear layers (98 % of their pre-activations are within ±0.01)']
+    >>> list(diagnose(toy_run(activation="tanh"), [LinearUnits()]).findings())
+    []
+
+    ## Remedies
+    Larger initial weights, suited to the activation; standardised inputs; batch normalisation before the activation.
+
+    ## References
+    Glorot & Bengio 2010, section 3 (units that are too linear); LeCun et al. 1998, Efficient BackProp, section 4.4.
+    """
+
+    name: ClassVar[str] = "linear-units"
+    max_preactivation: float = limit(0.2, "1", "tanh deviates from its tangent by 1.3 % there, the sigmoid by 0.3 %")
+    max_off_fraction: float = limit(5e-3, "1", "share of entries of a ReLU layer that are off")
+
+    def check(self, run: Run, layers: tuple[Layer, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
+        """Judge all nonlinear hidden layers together."""
+        if not any(layer.shape for layer in layers):
+            raise NotJudged("the activation functions are unknown; record with gradscope.Recorder for a model card")
+        nonlinear = [layer for layer in layers if layer.shape not in ("", "linear") and not layer.is_output]
+        measured = [self._reach(run, layer, window) for layer in nonlinear]
+        measurements = tuple(reach for reach in measured if reach is not None and reach.value < reach.limit)
+        if not nonlinear or len(measurements) < len(nonlinear):
+            return
+        names = [layer.name for layer in nonlinear]
+        bends = [reach.value for reach in measurements if reach.statistic != "zero_fraction"]
+        its, work = ("its", "works as a linear layer") if len(names) == 1 else ("their", "work as linear layers")
+        why = f"98 % of {its} pre-activations are within ±{number(max(bends))}" if bends else "no entry is ever off"
+        steps = window.steps[window.usable]
+        severity = Severity.NOTE if loss_trend.falling else Severity.WARNING
+        yield Finding(
+            rule=self.name,
+            title="linear units",
+            sentence=f"{among(names)} {work} ({why})",
+            severity=window.cap(Severity.ERROR) if loss_trend.at_rest else severity,
+            layers=tuple(names),
+            first_step=int(steps[0]),
+            last_step=int(steps[-1]),
+            measurements=measurements,
+            remedies=(
+                remedies.initialise(nonlinear, positive_bias=False),
+                *remedies.scale_input_if_off(run),
+                remedies.normalise(nonlinear, run),
+            ),
+        )
+
+    def _reach(self, run: Run, layer: Layer, window: Window) -> Measurement | None:
+        """How far the layer reaches into the bent part of its activation; None if unknown."""
+        if layer.shape == "rectifier":
+            off = window.upper(run.series("activation", layer.name, "zero_fraction"))
+            return (
+                Measurement("zero_fraction", off, self.max_off_fraction, "1", layer.name, "about 0.5")
+                if np.isfinite(off)
+                else None
+            )
+        ends = [
+            window.upper(np.abs(run.series("preactivation", layer.name, f"quantile_{q}").astype(np.float64)))
+            for q in ("02", "98")
+        ]
+        if layer.shape not in _LINEAR_UP_TO or not np.isfinite(ends).all():
+            return None
+        bound = self.max_preactivation * _LINEAR_UP_TO[layer.shape]
+        return Measurement("greatest |quantile| of the pre-activation", max(ends), bound, "1", layer.name, "about 1")

@@ -1,0 +1,119 @@
+"""What the rules on scale say: of the input, and of units that stay linear."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gradscope.diagnosis.engine import diagnose
+from gradscope.diagnosis.example import toy_run
+from gradscope.diagnosis.rules import all_rules
+from gradscope.diagnosis.verdict import Severity
+from gradscope.model_card import ActivationCard, LayerCard
+
+BY_NAME = {rule.name: rule for rule in all_rules()}
+
+
+def findings(name, run):
+    return list(diagnose(run, [BY_NAME[name]]).findings())
+
+
+def with_first(run, kind, **card):
+    """The same run with a layer of that kind in front."""
+    first = LayerCard("first", kind, depth=0, inbound=("input",), **card)
+    rest = [replace(layer, depth=layer.depth + 1) for layer in run.model.layers]
+    rest[0] = replace(rest[0], inbound=("first",))
+    return replace(run, model=replace(run.model, layers=(first, *rest)))
+
+
+class TestBadlyScaledInput:
+    PIXELS = {("input", "input"): 120.0}  # noqa: RUF012
+    MIDDLING = np.linspace(1.0, 0.8, 30)
+
+    @pytest.mark.parametrize(
+        ("loss", "severity"), [(1.0, Severity.ERROR), (MIDDLING, Severity.WARNING), (None, Severity.NOTE)]
+    )
+    def test_severity_follows_the_harm(self, loss, severity):
+        (finding,) = findings("badly-scaled-input", toy_run(self.PIXELS, loss=loss))
+        assert (finding.severity, finding.variant, finding.layers) == (severity, "too-large", ("hidden_1",))
+
+    def test_values_that_stop_being_finite_are_harm(self):
+        put = {("gradient", "hidden_1/kernel", "nan_count"): [0] * 8 + [1] * 22}
+        diagnosis = diagnose(toy_run(self.PIXELS, put))
+        assert diagnosis.causes[0].root.rule == "badly-scaled-input"
+        assert "nonfinite-values" in {f.rule for f in diagnosis.causes[0].consequences}
+
+    def test_a_saturated_first_layer_is_harm(self):
+        put = {("activation", "hidden_1", "saturation_fraction"): 0.97}
+        run = toy_run(self.PIXELS, put, activation="tanh", loss=self.MIDDLING)
+        (finding,) = findings("badly-scaled-input", run)
+        assert finding.severity == Severity.ERROR
+
+    def test_a_tiny_input_is_found(self):
+        (finding,) = findings("badly-scaled-input", toy_run({("input", "input"): 1e-4}, loss=1.0))
+        assert (finding.variant, finding.severity) == ("too-small", Severity.ERROR)
+
+    def test_a_small_variation_about_a_large_mean_is_found(self):
+        put = {("input", "input", "mean"): 5.0, ("input", "input", "rms"): 5.0, ("input", "input", "example_std"): 0.1}
+        (finding,) = findings("badly-scaled-input", toy_run(put=put, loss=1.0))
+        assert finding.variant == "offset"
+        assert "50 standard deviations" in finding.sentence
+
+    def test_a_sparse_input_counts_by_what_is_not_zero(self):
+        put = {("input", "input", "rms"): 3e-3, ("input", "input", "zero_fraction"): 1 - 1e-5}
+        assert not findings("badly-scaled-input", toy_run(put=put, loss=1.0))
+
+    @pytest.mark.parametrize("kind", ["Normalization", "Rescaling", "Embedding", "BatchNormalization", "Lambda"])
+    def test_what_goes_through_such_a_layer_has_no_scale(self, kind):
+        assert not findings("badly-scaled-input", with_first(toy_run(self.PIXELS, loss=1.0), kind))
+
+    def test_reshaping_keeps_the_scale(self):
+        (finding,) = findings("badly-scaled-input", with_first(toy_run(self.PIXELS, loss=1.0), "Flatten"))
+        assert finding.layers == ("hidden_1",)
+
+    def test_an_operation_that_is_no_layer_may_have_scaled_it(self):
+        run = toy_run(self.PIXELS, loss=1.0)
+        layers = (replace(run.model.layers[0], inbound=None), *run.model.layers[1:])
+        assert not findings("badly-scaled-input", replace(run, model=replace(run.model, layers=layers)))
+
+    def test_a_normalisation_behind_the_first_layer_forgives(self):
+        assert not findings("badly-scaled-input", toy_run(self.PIXELS, hidden=1, batch_norm=True, loss=1.0))
+
+
+class TestLinearUnits:
+    SMALL = {("preactivation", f"hidden_{i}", f"quantile_{q}"): 0.05 for i in (1, 2) for q in ("02", "98")}  # noqa: RUF012
+
+    @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+    def test_small_preactivations_beside_a_loss_at_rest_are_an_error(self, activation):
+        (finding,) = findings("linear-units", toy_run(put=self.SMALL, activation=activation, loss=1.0))
+        assert (finding.severity, finding.layers) == (Severity.ERROR, ("hidden_1", "hidden_2"))
+
+    def test_a_task_that_asks_for_no_more_is_a_note(self):
+        (finding,) = findings("linear-units", toy_run(put=self.SMALL, activation="tanh"))
+        assert finding.severity == Severity.NOTE
+
+    def test_one_layer_that_bends_suffices(self):
+        put = {key: 0.05 for key in self.SMALL if key[1] == "hidden_1"}
+        assert not findings("linear-units", toy_run(put=put, activation="tanh", loss=1.0))
+
+    def test_linear_at_first_only_is_none(self):
+        put = {key: np.linspace(0.01, 2.0, 30) for key in self.SMALL}
+        assert not findings("linear-units", toy_run(put=put, activation="tanh", loss=1.0))
+
+    def test_relus_that_are_never_off_are_linear(self):
+        put = {("activation", f"hidden_{i}", "zero_fraction"): 0.0 for i in (1, 2)}
+        (finding,) = findings("linear-units", toy_run(put=put, loss=1.0))
+        assert finding.sentence == "hidden_1 and hidden_2 work as linear layers (no entry is ever off)"
+
+    def test_gelu_bends_near_zero(self):
+        run = toy_run(put=self.SMALL, activation="tanh", loss=1.0)
+        gelu = tuple(
+            replace(card, activation=ActivationCard("gelu", "half_saturating")) if not card.is_output else card
+            for card in run.model.layers
+        )
+        assert not findings("linear-units", replace(run, model=replace(run.model, layers=gelu)))
+
+    def test_a_network_without_nonlinear_layers_is_meant_so(self):
+        assert not findings("linear-units", toy_run(put=self.SMALL, activation="linear", loss=1.0))
