@@ -7,7 +7,7 @@ Numbers leave the graph through one `tf.Variable`, written inside the step and r
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,14 @@ class Measured:
         counts = histograms.reshape(-1, BUCKETS).astype(np.int32)
         counts[:, -1] = 0  # where the graph counted NaN and infinities
         return cls(layout, moments.reshape(-1, len(MOMENTS)), counts, scalars, silent)
+
+    def with_scalar(self, key: ScalarKey, value: float) -> Measured:
+        """These numbers and one more, which the host knows."""
+        return replace(
+            self,
+            layout=replace(self.layout, scalars=(*self.layout.scalars, key)),
+            scalars=np.append(self.scalars, np.float32(value)),
+        )
 
     def joined(self, probe: Measured) -> Measured:
         """These numbers and those of a probe batch, whose tensors are of kind ``probe_activation`` and so on."""

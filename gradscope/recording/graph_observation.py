@@ -17,7 +17,7 @@ from gradscope.recording.frameworks import tf
 from gradscope.recording.graph_card import graph_card
 from gradscope.recording.graph_walk import GraphLayer, find_layer, inbound, variables_by_operation
 from gradscope.recording.naming import NamedVariable
-from gradscope.recording.observer import SCOPE
+from gradscope.recording.scope import SCOPE
 from gradscope.recording.trouble import Trouble
 from gradscope.run import TensorKey
 from gradscope.vocabulary import SATURATION_BOUND

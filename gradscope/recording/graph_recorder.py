@@ -18,8 +18,8 @@ from gradscope.recording.frameworks import tf
 from gradscope.recording.graph_fetch import join
 from gradscope.recording.graph_observation import GraphObservation, Pairs
 from gradscope.recording.log import Log
-from gradscope.recording.observer import SCOPE
 from gradscope.recording.schedule import Schedule
+from gradscope.recording.scope import SCOPE
 from gradscope.recording.session import Session
 from gradscope.recording.trouble import Trouble, describe_error
 

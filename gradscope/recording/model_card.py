@@ -11,6 +11,7 @@ from typing import Any
 from gradscope._version import __version__
 from gradscope.model_card import ActivationCard, LayerCard, ModelCard, VariableCard
 from gradscope.recording.frameworks import keras, tf
+from gradscope.recording.losses import describe_losses
 from gradscope.recording.naming import NamedVariable
 from gradscope.recording.observer import Observer, Sighting
 
@@ -37,7 +38,7 @@ def build_model_card(
             for path in [*sightings, *uncalled]
         ),
         variables=tuple(_variable_card(variable, by_path.get(variable.layer), observer) for variable in variables),
-        settings={**_settings(model), **settings},
+        settings={**_settings(model), "losses": describe_losses(model, observer.outputs), **settings},
     )
 
 
@@ -71,8 +72,8 @@ def _variable_card(named: NamedVariable, layer: Any, observer: Observer) -> Vari
         shape=tuple(int(size) for size in variable.shape),
         dtype=str(variable.dtype),
         trainable=bool(variable.trainable),
-        optimized=named.name in observer.optimized,
-        connected=named.name not in observer.disconnected,
+        optimized=named.name in observer.optimizers.optimized,
+        connected=named.name not in observer.optimizers.disconnected,
         initializer=_initializer(layer, str(variable.name)),
     )
 

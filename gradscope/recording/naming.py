@@ -38,9 +38,14 @@ class Names:
     def _read(self) -> None:
         self.layers = _named_layers(self._model)
         self.variables = _named_variables(self._model, self.layers)
+        self._by_path = {named.path: named.layer for named in self.layers}
         self._by_id = {id(named.variable): named for named in self.variables}
         # A loop may hand on TensorFlow's variable that stands behind Keras' own.
         self._by_id |= {id(named.variable.value): named for named in self.variables}
+
+    def layer(self, path: str) -> Any:
+        """The layer at that path, or None."""
+        return self._by_path.get(path)
 
     def of(self, variable: Any) -> NamedVariable:
         """The name of a variable; of one that does not belong to the model, its own path."""

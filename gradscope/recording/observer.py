@@ -1,11 +1,11 @@
-"""Observer: decides what to measure of a layer call, an activation call and an optimizer call, and notes it.
+"""Observer: decides what to measure of a model's, a layer's and an activation's call, and notes it.
 
 Every entry point guards itself: what fails is reported with the layer's name, and the step goes on as if untapped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,16 +13,15 @@ from gradscope.model_card import ActivationCard
 from gradscope.recording import statistics
 from gradscope.recording.activations import derivative
 from gradscope.recording.collector import Collector
-from gradscope.recording.frameworks import keras, tf
-from gradscope.recording.naming import NamedVariable, Names
+from gradscope.recording.frameworks import tf
+from gradscope.recording.gradient_observer import GradientObserver
+from gradscope.recording.naming import Names
+from gradscope.recording.scope import scope
 from gradscope.recording.trouble import Trouble
 from gradscope.run import TensorKey
 from gradscope.vocabulary import SATURATION_BOUND
 
-__all__ = ["SCOPE", "Observer", "Sighting"]
-
-SCOPE = "gradscope_measures"
-"""Name scope of every operation that measures: by it an error at run time is told from one of the model's own."""
+__all__ = ["Observer", "Sighting"]
 
 _MOST_UNITS = 8192  # beyond it (a vocabulary) single units are not watched
 
@@ -48,16 +47,17 @@ class Observer:
     failure: Exception | None = None
     """Why the step could not be measured at all."""
     sightings: dict[str, Sighting] = field(default_factory=dict)
-    disconnected: set[str] = field(default_factory=set)
-    """Names of variables that were handed to the optimizer without a gradient."""
-    optimized: set[str] = field(default_factory=set)
+    outputs: dict[int | str, str | None] = field(default_factory=dict)
+    """The layer that each output of the model comes from, by its place or its key; None if unknown."""
     _calls: dict[str, int] = field(default_factory=dict)
     _origin: dict[int, str] = field(default_factory=dict)
     _alive: list[Any] = field(default_factory=list)
-    _given: list[tuple[dict[str, Any], Sequence[Any]]] = field(default_factory=list)
-    """Weights and variables of the gradients a loop gave itself."""
     _elsewhere: set[str] = field(default_factory=set)
     """Layers called in another graph: a loop's body, or the scratch graph in which Keras builds a model."""
+
+    def __post_init__(self) -> None:
+        """Make the part that watches the optimizers."""
+        self.optimizers = GradientObserver(self.collector, self.trouble, self.names)
 
     def begin(self) -> None:
         """A step starts."""
@@ -66,18 +66,21 @@ class Observer:
 
     def end(self) -> None:
         """The step is over: write what was noted."""
-        for weights, variables in self._given:
-            self.after_apply(weights, variables)
-        self.frozen()
-        self.end_probe()
+        self.optimizers.end()
+        self._finish()
 
     def end_probe(self) -> None:
         """A look at a probe batch is over: write what was noted."""
-        for key in list(self.collector.noted("preactivation_gradient")):
+        for key in self.collector.noted("target"):
+            self.collector.drop("target", key.name)
+        self._finish()
+
+    def _finish(self) -> None:
+        for key in self.collector.noted("preactivation_gradient"):
             if self.collector.has("activation_gradient", key.name):
                 self.collector.drop("preactivation_gradient", key.name)
         try:
-            with _scope():
+            with scope():
                 self.collector.flush()
         except Exception as error:  # noqa: BLE001  a trace that fails half-way would leave an optimizer without variables
             self.failure = error
@@ -96,7 +99,7 @@ class Observer:
         self._calls.clear()
         self._origin.clear()
         self._alive.clear()
-        self._given.clear()
+        self.optimizers.forget()
         self._elsewhere.clear()
 
     # -- the model ---------------------------------------------------------------------------------------------------
@@ -106,7 +109,7 @@ class Observer:
         if not self.collector.listening or self._calls.get("input"):
             return
         self._calls["input"] = 1
-        with _scope(), self.trouble.instead_of_raising("the model's input is not recorded"):
+        with scope(), self.trouble.instead_of_raising("the model's input is not recorded"):
             for number, tensor in enumerate(_tensors(inputs)):
                 name = "input" if number == 0 else f"input_{number}"
                 self._remember(tensor, "input")
@@ -120,16 +123,30 @@ class Observer:
         """The model's outputs: mark the layers they come from."""
         if not self.collector.listening:
             return
-        for tensor in _tensors(outputs):
-            sighting = self.sightings.get(self._origin.get(id(tensor), ""))
+        entries = outputs.items() if isinstance(outputs, dict) else enumerate(_tensors(outputs))
+        for place, tensor in entries:
+            path = self._origin.get(id(tensor))
+            self.outputs.setdefault(place, path)
+            sighting = self.sightings.get(path or "")
             if sighting is not None:
                 sighting.is_output = True
 
     def loss_computed(self, loss: Any) -> None:
         """The loss that will be differentiated."""
         if self.collector.listening:
-            with _scope(), self.trouble.instead_of_raising("the loss is not recorded"):
+            with scope(), self.trouble.instead_of_raising("the loss is not recorded"):
                 self.collector.scalar(("step", "", "loss"), tf.reduce_sum(loss))
+
+    def targets_given(self, targets: Any) -> None:
+        """What the loss compares the outputs with."""
+        if not self.collector.listening:
+            return
+        with scope(), self.trouble.instead_of_raising("the targets are not recorded"):
+            numbers = [t for t in tf.nest.flatten(targets) if tf.is_tensor(t) and _is_numeric(t)]
+            for number, tensor in enumerate(numbers):
+                name = "target" if number == 0 else f"target_{number}"
+                self.collector.tensor(TensorKey("target", name, "target"), tensor)
+                self._note_example_std("target", name, tensor)
 
     # -- layers ------------------------------------------------------------------------------------------------------
 
@@ -143,7 +160,7 @@ class Observer:
                 self._elsewhere.add(path)
             return outputs
         try:
-            with _scope():
+            with scope():
                 return self._layer_called(path, layer, inputs, outputs, watch_units=watch_units)
         except Exception as error:  # noqa: BLE001  nothing on our side may end a training run
             self.trouble.report(f"layer {path} is not recorded: {error}")
@@ -176,7 +193,7 @@ class Observer:
         if not self.collector.listening or not tf.is_tensor(z) or not z.dtype.is_floating:
             return z
         try:
-            with _scope():
+            with scope():
                 return self._activation_called(path, function, card, z, repeated=repeated)
         except Exception as error:  # noqa: BLE001  nothing on our side may end a training run
             self.trouble.report(f"the activation of layer {path} is not recorded: {error}")
@@ -213,7 +230,7 @@ class Observer:
             def backward(upstream: Any) -> Any:
                 if self.collector.listening:
                     failing = f"the {key.kind} of layer {key.layer} is not recorded"
-                    with _scope(), self.trouble.instead_of_raising(failing):
+                    with scope(), self.trouble.instead_of_raising(failing):
                         self.collector.tensor(key, upstream)
                 return upstream
 
@@ -269,107 +286,10 @@ class Observer:
                 for tensor in _tensors(outputs):
                     self._remember(tensor, origin)
 
-    # -- the optimizer -----------------------------------------------------------------------------------------------
-
-    def before_apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> dict[str, Any]:
-        """The optimizer is about to apply ``gradients``: note them and the weights; returns the weights by name."""
-        weights: dict[str, Any] = {}
-        if not self.collector.listening:
-            return weights
-        with _scope(), self.trouble.instead_of_raising("the gradients are not recorded"):
-            named = [self.names.of(variable) for variable in variables]
-            scale = _loss_scale(optimizer)
-            if scale is not None:
-                self.collector.scalar(("step", "", "loss_scale"), scale)
-            if optimizer is not None:
-                self.collector.scalar(("step", "", "learning_rate"), optimizer.learning_rate)
-            unscaled = [_unscaled(gradient, scale) for gradient in gradients]
-            for item, gradient in zip(named, self._over_replicas(unscaled), strict=True):
-                self.optimized.add(item.name)
-                weights[item.name] = tf.identity(_value(item.variable))
-                self.collector.tensor(TensorKey("weight", item.name, item.layer), weights[item.name])
-                if gradient is None:
-                    self.disconnected.add(item.name)
-                else:
-                    self.collector.tensor(TensorKey("gradient", item.name, item.layer), gradient)
-            self._note_clipping(optimizer, named, unscaled)
-        return weights
-
-    def _over_replicas(self, gradients: list[Any]) -> list[Any]:
-        replica = self.collector.replica
-        return gradients if replica is None else replica.summed(gradients)
-
-    def _note_clipping(self, optimizer: Any, named: list[NamedVariable], gradients: list[Any]) -> None:
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
-        if not any(getattr(inner, name, None) for name in ("clipvalue", "clipnorm", "global_clipnorm")):
-            return
-        present = [(item, g) for item, g in zip(named, gradients, strict=True) if g is not None]
-        clipped = inner._clip_gradients([g for _, g in present])  # noqa: SLF001  the very function the step uses
-        changed, count = tf.constant(0.0), tf.constant(0.0)
-        # Keras clips the gradients of each replica, and sums what is left.
-        for (item, _), applied in zip(present, self._over_replicas(list(clipped)), strict=True):
-            self.collector.tensor(TensorKey("clipped_gradient", item.name, item.layer), applied)
-        for (_, gradient), result in zip(present, clipped, strict=True):
-            differs = tf.not_equal(tf.convert_to_tensor(gradient), tf.convert_to_tensor(result))
-            changed += tf.reduce_sum(tf.cast(differs, tf.float32))
-            count += tf.cast(tf.size(differs), tf.float32)
-        self.collector.scalar(("step", "", "clipped_fraction"), changed / count)
-
-    def after_apply(self, weights: dict[str, Any], variables: Sequence[Any]) -> None:
-        """The optimizer has applied the gradients: note what it changed."""
-        if not self.collector.listening:
-            return
-        with _scope(), self.trouble.instead_of_raising("the updates are not recorded"):
-            for variable in variables:
-                item = self.names.of(variable)
-                if item.name in weights:
-                    after = _value(item.variable)
-                    self.collector.tensor(TensorKey("update", item.name, item.layer), after - weights[item.name])
-
-    def gradients_given(self, grads_and_vars: Sequence[tuple[Any, Any]]) -> None:
-        """A loop without a Keras optimizer says what it is about to apply; its updates are noted when the step ends."""
-        gradients = [gradient for gradient, _ in grads_and_vars]
-        variables = [variable for _, variable in grads_and_vars]
-        self._given.append((self.before_apply(None, gradients, variables), variables))
-
-    def gradients_seen(self, variables: Sequence[Any], gradients: Sequence[Any]) -> None:
-        """Gradients that nobody is going to apply."""
-        if not self.collector.listening:
-            return
-        with _scope(), self.trouble.instead_of_raising("the gradients of the probe are not recorded"):
-            for item, gradient in zip(map(self.names.of, variables), gradients, strict=True):
-                if gradient is not None:
-                    self.collector.tensor(TensorKey("gradient", item.name, item.layer), gradient)
-
-    def frozen(self) -> None:
-        """Note the weights of the variables that are not trained."""
-        if self.collector.listening:
-            with _scope(), self.trouble.instead_of_raising("the frozen weights are not recorded"):
-                for item in self.names.variables:
-                    if not item.variable.trainable and not self.collector.has("weight", item.name):
-                        self.collector.tensor(TensorKey("weight", item.name, item.layer), _value(item.variable))
-
-
-def _scope() -> Any:
-    return tf.name_scope(SCOPE)
-
 
 def _tensors(structure: Any) -> list[Any]:
     return [leaf for leaf in tf.nest.flatten(structure) if tf.is_tensor(leaf)]
 
 
-def _value(variable: Any) -> Any:
-    value = variable.value  # a property of Keras' variables, a method of TensorFlow's
-    return tf.convert_to_tensor(value() if callable(value) else value)
-
-
-def _loss_scale(optimizer: Any) -> Any:
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        return tf.convert_to_tensor(optimizer.dynamic_scale.value) if optimizer.built else optimizer.initial_scale
-    return getattr(optimizer, "loss_scale_factor", None)
-
-
-def _unscaled(gradient: Any, scale: Any) -> Any:
-    if gradient is None or scale is None:
-        return gradient
-    return tf.convert_to_tensor(gradient) / tf.cast(scale, gradient.dtype)
+def _is_numeric(tensor: Any) -> bool:
+    return bool(tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool)

@@ -58,7 +58,7 @@ class Probe:
                     outputs = model(self._x, training=False)
                     loss = self._loss(model, outputs)
                 if loss is not None:
-                    observer.gradients_seen(variables, tape.gradient(loss, variables))
+                    observer.optimizers.seen(variables, tape.gradient(loss, variables))
                 observer.end_probe()
 
             compiled: Callable[..., Any] = tf.function(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gradscope.errors import RecordingError
 from gradscope.recording.frameworks import keras
+from gradscope.recording.interval_loss import IntervalLoss
 from gradscope.recording.log import Log
 from gradscope.recording.probe import Probe
 from gradscope.recording.replica import worker_of
@@ -95,6 +96,9 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             watch,
             Probe(probe, trouble) if probe is not None else None,
         )
+        self._interval_loss = IntervalLoss()
+        self._epoch = 0
+        self._first_step = 0
 
     @property
     def stop_reason(self) -> str | None:
@@ -109,18 +113,25 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         """Find out where this run goes on, and who takes part in it."""
         with self._session.guarded():
             self._session.join(worker_of(getattr(self.model, "distribute_strategy", None)))
+            # Among several workers reading it would be an exchange of its own.
+            self._session.interval_loss = self._interval_loss if self._session.worker.alone else None
         self._catch_up()
+        self._first_step = self._session.next_step
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Follow the optimizer's own count, where it is ahead of ours."""
         self._catch_up()
+        self._epoch = epoch
+        self._interval_loss.epoch_begins()
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Swap in the sampled step, if this one is to be sampled; end training, if it is to end."""
         if self.stop_reason is not None and not self.model.stop_training:
             self.model.stop_training = True
             sys.stdout.write(f"gradscope: training ends: {self.stop_reason}\n")
-        step = self._session.begin_step(int(getattr(self.model, "steps_per_execution", 1) or 1))
+        span = int(getattr(self.model, "steps_per_execution", 1) or 1)
+        ends = self._session.next_step + span - self._first_step if self._is_last(batch + span) else 0
+        step = self._session.begin_step(span, ends=ends)
         if step is not None:
             with self._session.guarded():
                 self._swap_in(step)
@@ -128,10 +139,26 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """What comes between epochs is no training time."""
         self._session.schedule.clock.pause()
+        self._end_epoch()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Validation begins, and will set back what Keras keeps of the epoch."""
+        self._end_epoch()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Write the diagnosis into the log, and say it."""
+        self._session.interval_loss = None
         self._session.conclude(say=self.summary)
+
+    def _end_epoch(self) -> None:
+        with self._session.guarded():
+            if self._session.interval_loss is not None:
+                self._session.interval_loss.epoch_ends(self.model)
+
+    def _is_last(self, batches: int) -> bool:
+        """Whether `fit` is over after so many batches of this epoch, as far as it told us."""
+        epochs, steps = (self.params or {}).get("epochs"), (self.params or {}).get("steps")
+        return bool(epochs and steps and self._epoch + 1 >= epochs and batches >= steps)
 
     def _catch_up(self) -> None:
         with self._session.guarded():
@@ -211,7 +238,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         """
         sampled = self._session.running
         if sampled is not None:
-            sampled.observer.gradients_given(list(grads_and_vars))
+            sampled.observer.optimizers.given(list(grads_and_vars))
 
     def close(self) -> None:
         """End the recording of a loop: write the diagnosis into the log and, with ``summary``, say it.

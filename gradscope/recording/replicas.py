@@ -83,8 +83,8 @@ def merge(replicas: Sequence[Measured]) -> Measured | None:
     the silent units. A ``saturation_fraction`` is weighted by entries: exact but for tensors so large that each replica
     looks at a sample. An ``example_std`` is pooled, with Bessel's correction: it does not see how the replicas' means
     differ, and estimates what the whole batch would show without bias. What is the same in all, and scalars of the
-    step such as the learning rate, are the first replica's; ``clipped_fraction`` is averaged, since Keras clips in each
-    replica.
+    step such as the learning rate, are the first replica's; ``clipped_fraction`` and ``underflow_fraction`` are
+    averaged, since Keras clips in each replica, and it is there that gradients underflow.
     """
     if len(replicas) < 2:
         return replicas[0] if replicas else None
@@ -144,6 +144,9 @@ def _merge_scalars(replicas: Sequence[Measured], parts: _Floats) -> npt.NDArray[
             merged[number] = _pooled(values[:, number], examples)
         elif statistic == "clipped_fraction":
             merged[number] = values[:, number].mean()
+        elif statistic == "underflow_fraction":
+            known = values[:, number][~np.isnan(values[:, number])]
+            merged[number] = known.mean() if known.size else np.nan
     result: npt.NDArray[np.float32] = merged.astype(np.float32)
     return result
 

@@ -10,8 +10,9 @@ from gradscope.recording.collector import Measured
 from gradscope.recording.frameworks import tf
 from gradscope.recording.model_card import build_model_card
 from gradscope.recording.naming import Names
-from gradscope.recording.observer import SCOPE, Observer
+from gradscope.recording.observer import Observer
 from gradscope.recording.replicas import Observers
+from gradscope.recording.scope import SCOPE
 from gradscope.recording.taps import Taps
 from gradscope.recording.trouble import Trouble, describe_error
 

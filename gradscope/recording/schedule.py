@@ -72,7 +72,7 @@ class Schedule:
     eighth of the step reached, as long as recording has taken no more than a quarter of a second or its share of the
     training time; beyond those, whatever the share allows, at intervals of at least a 250th of the step reached. So a
     run is sampled densely at first, where most of what will go wrong shows, and its log grows with the logarithm of its
-    length.
+    length. The last step of a training of known length is sampled too, if it makes up an eighth of all steps so far.
 
     Workers that train in step must sample the same steps, and their clocks differ: they keep ``in_step``, in which no
     clock has a say, and without ``every`` sample steps 0, 1, 2, 4, 8, … and at intervals of an eighth of the step
@@ -99,8 +99,11 @@ class Schedule:
         if not 0 < self.overhead <= 1:
             raise RecordingError(f"overhead={self.overhead!r}: give a share of the training time > 0 and <= 1")
 
-    def samples(self, step: int, span: int = 1) -> bool:
-        """Whether to sample the execution that starts at ``step`` and runs ``span`` steps."""
+    def samples(self, step: int, span: int = 1, *, ends: int = 0) -> bool:
+        """Whether to sample the execution that starts at ``step`` and runs ``span`` steps.
+
+        If it is the last one of a training, ``ends`` is the number of steps that had.
+        """
         end = step + span - 1
         if self.every is not None:
             return end // self.every > (self._last // self.every if self._last >= 0 else -1)
@@ -109,6 +112,8 @@ class Schedule:
         interval, spent = end - self._last, self.clock.recording_seconds
         if self.in_step:
             return interval >= end / 8
+        if ends >= end / 8 > 0:
+            return True  # how it ended; where many short trainings follow each other, not every one of them
         share = self.overhead * self.clock.steady_seconds
         if interval >= end / 8:
             return spent <= max(share, _ADVANCE_SECONDS)

@@ -10,6 +10,7 @@ from typing import Any
 
 from gradscope.recording.assemble import DEAD_UNIT_WINDOW
 from gradscope.recording.collector import Measured
+from gradscope.recording.interval_loss import IntervalLoss
 from gradscope.recording.log import Log
 from gradscope.recording.replica import Worker
 from gradscope.recording.sampled_step import SampledStep
@@ -30,6 +31,8 @@ class Session:
     watch: Watch = field(default_factory=lambda: Watch(say=False, stop_on=()))
     probe: Callable[[SampledStep], Measured | None] | None = None
     """Measures a fixed batch after a sampled step."""
+    interval_loss: IntervalLoss | None = None
+    """Set in `fit`, where Keras keeps a running mean of the loss."""
     worker: Worker = field(default_factory=Worker)
     next_step: int = 0
     stopped: bool = False
@@ -54,11 +57,14 @@ class Session:
         if self.watch.may_stop and not worker.alone:
             self.trouble.report("stop_on does nothing under a strategy of several workers")
 
-    def begin_step(self, span: int = 1) -> int | None:
-        """The next ``span`` steps begin; the number of the last if they are to be sampled, else None."""
+    def begin_step(self, span: int = 1, *, ends: int = 0) -> int | None:
+        """The next ``span`` steps begin; the number of the last if they are to be sampled, else None.
+
+        If they are the last ones of a `fit`, ``ends`` is the number of steps it had.
+        """
         self.schedule.clock.step_begins(time.perf_counter())
         first, self.next_step = self.next_step, self.next_step + span
-        if self.stopped or (self.log.failed and self.worker.alone) or not self.schedule.samples(first, span):
+        if self.stopped or (self.log.failed and self.worker.alone) or not self.schedule.samples(first, span, ends=ends):
             return None
         return first + span - 1
 
@@ -86,6 +92,8 @@ class Session:
         with self.guarded():
             if self.probe is not None and (seen := self.probe(sampled)) is not None:
                 measured = measured.joined(seen)
+            if self.interval_loss is not None and (loss := self.interval_loss.read(sampled.model)) is not None:
+                measured = measured.with_scalar(("step", "", "interval_loss"), loss)
             self.schedule.sampled(step)
             clock = self.schedule.clock
             before = clock.recording_seconds

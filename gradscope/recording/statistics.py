@@ -19,13 +19,17 @@ __all__ = [
     "MOMENTS",
     "SAMPLE_ENTRIES",
     "dead_units",
+    "dot",
     "example_std",
+    "flattened",
     "histogram",
     "measure",
     "moments_of_large",
     "sample",
     "saturated_fraction",
+    "underflow_fraction",
     "unit_axis",
+    "unit_std",
 ]
 
 MOMENTS = (
@@ -50,6 +54,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _LEAST_SQUARABLE = 1e-12  # below it the squares of smaller entries fall out of float32
 _LEAST_SPREAD = 0.01  # E[x^2] - E[x]^2 keeps at least five digits where it is this share of E[x^2]
+_LEAST_NORMAL_FLOAT16 = 2.0**-14
 _NONFINITE_BUCKET = BUCKETS - 1  # a code no finite number has; the host clears it
 
 
@@ -256,3 +261,54 @@ def saturated_fraction(derivative: Any, bound: float, z: Any) -> Any:
     taken = tf.math.is_finite(z)
     flat = tf.cast(taken & (tf.abs(derivative) < bound), tf.float32)
     return tf.reduce_sum(flat) / tf.reduce_sum(tf.cast(taken, tf.float32))
+
+
+@_traced_once([None, None])
+def unit_std(columns: Any) -> Any:
+    """Root mean square, over the rows, of the standard deviation across the columns.
+
+    Args:
+        columns: float32 ``[inputs, units]``.
+
+    Returns:
+        float32 scalar, 0 where all columns are alike; NaN where an entry is not finite.
+    """
+    largest = tf.reduce_max(tf.abs(columns))
+    scale = tf.where(tf.equal(largest, 0.0), 1.0, largest)
+    relative = columns / scale
+    centred = relative - tf.reduce_mean(relative, axis=1, keepdims=True)
+    return scale * tf.sqrt(tf.reduce_mean(tf.square(centred)))
+
+
+@_traced_once([None])
+def underflow_fraction(scaled: Any) -> Any:
+    """Share of the entries other than zero that lie below the least normal float16 number, 2^-14.
+
+    Args:
+        scaled: float32 ``[entries]``, a gradient times the loss scale, as it was computed; NaN entries are left out.
+
+    Returns:
+        float32 scalar; NaN where all entries are zero.
+    """
+    magnitude = tf.abs(scaled)
+    taken = tf.cast(magnitude > 0.0, tf.float32)
+    tiny = tf.cast((magnitude > 0.0) & (magnitude < _LEAST_NORMAL_FLOAT16), tf.float32)
+    return tf.reduce_sum(tiny) / tf.reduce_sum(taken)
+
+
+def flattened(tensor: Any) -> Any:
+    """All entries of a tensor, or of the rows that `tf.IndexedSlices` hold, as float32 ``[entries]``."""
+    values = tensor.values if isinstance(tensor, tf.IndexedSlices) else tensor
+    return tf.reshape(tf.cast(tf.convert_to_tensor(values), tf.float32), [-1])
+
+
+def dot(gradient: Any, update: Any) -> Any:
+    """The sum of ``gradient * update`` over all entries, a float32 scalar.
+
+    Args:
+        gradient: a tensor, or `tf.IndexedSlices`, which are not made dense.
+        update: a tensor of the variable's shape.
+    """
+    if isinstance(gradient, tf.IndexedSlices):
+        update = tf.gather(update, gradient.indices)
+    return tf.tensordot(flattened(gradient), flattened(update), 1)

@@ -141,6 +141,7 @@ class Taps:
         def tapped(*args: Any, **kwargs: Any) -> Any:
             loss = compute_loss(*args, **kwargs)
             self._observer.loss_computed(loss)
+            self._observer.targets_given(kwargs.get("y", args[1] if len(args) > 1 else None))
             return loss
 
         return tapped
@@ -178,9 +179,9 @@ class Taps:
         def tapped(grads: Any, trainable_variables: Any = None) -> Any:
             variables = optimizer._trainable_variables if trainable_variables is None else trainable_variables  # noqa: SLF001
             gradients, variables = list(grads), list(variables)
-            weights = self._observer.before_apply(optimizer, gradients, variables)
+            handed = self._observer.optimizers.before(optimizer, gradients, variables)
             result = apply(gradients, variables if trainable_variables is not None else None)
-            self._observer.after_apply(weights, variables)
+            self._observer.optimizers.after(handed)
             return result
 
         return tapped

@@ -145,6 +145,15 @@ def test_steps_go_on_over_several_fits_and_partial_batches(regression, tmp_path)
     assert run.step_statistics["example_count"].tolist() == [16, 16, 8, 16, 16, 8]
 
 
+def test_the_end_of_fit_is_sampled(regression, tmp_path):
+    model = mlp()
+    model.compile("sgd", "mse")
+    recorder = gradscope.Recorder(tmp_path, overhead=1e-9, summary=False)
+    recorder._session.schedule.clock.recording_seconds = 1e6  # nothing more may be spent
+    model.fit(*regression, batch_size=16, epochs=5, verbose=0, callbacks=[recorder])
+    assert gradscope.read_run(tmp_path).steps.tolist() == [0, 1, 2, 4, 8, 16, 19]
+
+
 def test_a_model_that_is_compiled_anew_is_recorded_anew(regression, tmp_path):
     model = mlp()
     model.compile("sgd", "mse")

@@ -83,3 +83,15 @@ def test_a_useless_interval_is_refused_with_what_is_allowed(every):
 def test_a_useless_share_is_refused_with_what_is_allowed(overhead):
     with pytest.raises(RecordingError, match="> 0 and <= 1"):
         Schedule(overhead=overhead)
+
+
+def test_the_last_step_of_a_training_of_known_length_is_sampled_however_much_was_spent():
+    schedule = Schedule()
+    schedule.sampled(64)
+    schedule.clock.recording_seconds = 1e6
+    assert not schedule.samples(99)
+    assert schedule.samples(99, ends=100)
+    # One of many short trainings is not.
+    assert not schedule.samples(99, ends=5)
+    assert not Schedule(every=64, _last=64).samples(99, ends=100)
+    assert not Schedule(in_step=True, _last=95).samples(99, ends=100)

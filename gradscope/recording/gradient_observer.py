@@ -1,0 +1,177 @@
+"""GradientObserver: notes what an optimizer is handed, and what it makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradscope.recording import statistics
+from gradscope.recording.collector import Collector
+from gradscope.recording.frameworks import keras, tf
+from gradscope.recording.kernels import unit_columns
+from gradscope.recording.naming import NamedVariable, Names
+from gradscope.recording.scope import scope
+from gradscope.recording.trouble import Trouble
+from gradscope.run import TensorKey
+
+__all__ = ["GradientObserver", "Handed"]
+
+
+@dataclass
+class Handed:
+    """What an optimizer was handed in one call."""
+
+    variables: list[NamedVariable] = field(default_factory=list)
+    gradients: list[Any] = field(default_factory=list)
+    """Unscaled, summed over replicas; None where there is none."""
+    weights: list[Any] = field(default_factory=list)
+    """The variables' values before the call."""
+
+
+class GradientObserver:
+    """Notes gradients, weights and updates of the calls of one step.
+
+    Args:
+        collector: takes what is noted.
+        trouble: where failures go.
+        names: of the model's layers and variables.
+    """
+
+    def __init__(self, collector: Collector, trouble: Trouble, names: Names) -> None:
+        self.disconnected: set[str] = set()
+        """Names of variables that were handed to the optimizer without a gradient."""
+        self.optimized: set[str] = set()
+        self._collector = collector
+        self._trouble = trouble
+        self._names = names
+        self._given: list[Handed] = []
+        self._changes: list[Any] = []
+
+    def forget(self) -> None:
+        """A step starts, or is over."""
+        self._given.clear()
+        self._changes.clear()
+
+    def end(self) -> None:
+        """The step is over."""
+        for handed in self._given:
+            self.after(handed)
+        self._note_frozen()
+        if self._collector.listening and self._changes:
+            with scope(), self._trouble.instead_of_raising("the expected change of the loss is not recorded"):
+                self._collector.scalar(("step", "", "expected_loss_change"), tf.add_n(self._changes))
+
+    def before(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> Handed:
+        """The optimizer is about to apply ``gradients``: note them and the weights."""
+        handed = Handed()
+        if not self._collector.listening:
+            return handed
+        with scope(), self._trouble.instead_of_raising("the gradients are not recorded"):
+            named = [self._names.of(variable) for variable in variables]
+            scale = _loss_scale(optimizer)
+            if scale is not None:
+                self._collector.scalar(("step", "", "loss_scale"), scale)
+            if optimizer is not None:
+                self._collector.scalar(("step", "", "learning_rate"), optimizer.learning_rate)
+            self._note_underflow(named, gradients)
+            unscaled = [_unscaled(gradient, scale) for gradient in gradients]
+            summed = self._over_replicas(unscaled)
+            for item, gradient in zip(named, summed, strict=True):
+                self.optimized.add(item.name)
+                handed.weights.append(tf.identity(_value(item.variable)))
+                self._note_weight(item, handed.weights[-1])
+                if gradient is None:
+                    self.disconnected.add(item.name)
+                else:
+                    self._collector.tensor(TensorKey("gradient", item.name, item.layer), gradient)
+            handed.variables, handed.gradients = named, summed
+            self._note_clipping(optimizer, named, unscaled)
+        return handed
+
+    def after(self, handed: Handed) -> None:
+        """The optimizer has applied the gradients: note what it changed."""
+        if not self._collector.listening:
+            return
+        with scope(), self._trouble.instead_of_raising("the updates are not recorded"):
+            for item, gradient, weight in zip(handed.variables, handed.gradients, handed.weights, strict=False):
+                update = _value(item.variable) - weight
+                self._collector.tensor(TensorKey("update", item.name, item.layer), update)
+                if gradient is not None:
+                    self._changes.append(statistics.dot(gradient, update))
+
+    def given(self, grads_and_vars: Sequence[tuple[Any, Any]]) -> None:
+        """A loop without a Keras optimizer says what it is about to apply; its updates are noted when the step ends."""
+        gradients = [gradient for gradient, _ in grads_and_vars]
+        self._given.append(self.before(None, gradients, [variable for _, variable in grads_and_vars]))
+
+    def seen(self, variables: Sequence[Any], gradients: Sequence[Any]) -> None:
+        """Gradients that nobody is going to apply."""
+        if not self._collector.listening:
+            return
+        with scope(), self._trouble.instead_of_raising("the gradients of the probe are not recorded"):
+            for item, gradient in zip(map(self._names.of, variables), gradients, strict=True):
+                if gradient is not None:
+                    self._collector.tensor(TensorKey("gradient", item.name, item.layer), gradient)
+
+    def _note_weight(self, item: NamedVariable, weight: Any) -> None:
+        self._collector.tensor(TensorKey("weight", item.name, item.layer), weight)
+        columns = unit_columns(self._names.layer(item.layer), item.variable.name, weight)
+        if columns is not None:
+            self._collector.scalar(("weight", item.name, "unit_std"), statistics.unit_std(columns))
+
+    def _note_frozen(self) -> None:
+        """Note the weights of the variables that are not trained."""
+        if self._collector.listening:
+            with scope(), self._trouble.instead_of_raising("the frozen weights are not recorded"):
+                for item in self._names.variables:
+                    if not item.variable.trainable and not self._collector.has("weight", item.name):
+                        self._note_weight(item, _value(item.variable))
+
+    def _note_underflow(self, named: list[NamedVariable], gradients: Sequence[Any]) -> None:
+        """Of gradients as they are, scaled; those of each replica, since it is there that they are computed."""
+        for item, gradient in zip(named, gradients, strict=True):
+            layer = self._names.layer(item.layer)
+            if gradient is not None and getattr(layer, "compute_dtype", None) == "float16":
+                share = statistics.underflow_fraction(statistics.sample(statistics.flattened(gradient)))
+                self._collector.scalar(("gradient", item.name, "underflow_fraction"), share)
+
+    def _over_replicas(self, gradients: list[Any]) -> list[Any]:
+        replica = self._collector.replica
+        return gradients if replica is None else replica.summed(gradients)
+
+    def _note_clipping(self, optimizer: Any, named: list[NamedVariable], gradients: list[Any]) -> None:
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if not any(getattr(inner, name, None) for name in ("clipvalue", "clipnorm", "global_clipnorm")):
+            return
+        present = [(item, g) for item, g in zip(named, gradients, strict=True) if g is not None]
+        clipped = inner._clip_gradients([g for _, g in present])  # noqa: SLF001  the very function the step uses
+        changed, count = tf.constant(0.0), tf.constant(0.0)
+        # Keras clips the gradients of each replica, and sums what is left.
+        for (item, _), applied in zip(present, self._over_replicas(list(clipped)), strict=True):
+            self._collector.tensor(TensorKey("clipped_gradient", item.name, item.layer), applied)
+        for (_, gradient), result in zip(present, clipped, strict=True):
+            differs = tf.not_equal(tf.convert_to_tensor(gradient), tf.convert_to_tensor(result))
+            changed += tf.reduce_sum(tf.cast(differs, tf.float32))
+            count += tf.cast(tf.size(differs), tf.float32)
+        self._collector.scalar(("step", "", "clipped_fraction"), changed / count)
+
+
+def _value(variable: Any) -> Any:
+    value = variable.value  # a property of Keras' variables, a method of TensorFlow's
+    return tf.convert_to_tensor(value() if callable(value) else value)
+
+
+def _loss_scale(optimizer: Any) -> Any:
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return tf.convert_to_tensor(optimizer.dynamic_scale.value) if optimizer.built else optimizer.initial_scale
+    return getattr(optimizer, "loss_scale_factor", None)
+
+
+def _unscaled(gradient: Any, scale: Any) -> Any:
+    if gradient is None or scale is None:
+        return gradient
+    factor = tf.cast(scale, gradient.dtype)
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.IndexedSlices(gradient.values / factor, gradient.indices, gradient.dense_shape)
+    return tf.convert_to_tensor(gradient) / factor

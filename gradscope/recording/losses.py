@@ -1,0 +1,78 @@
+"""Which loss a compiled model has at which output."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gradscope.recording.frameworks import keras
+
+__all__ = ["describe_losses"]
+
+
+def describe_losses(model: Any, outputs: Mapping[int | str, str | None]) -> list[dict[str, Any]]:
+    """The losses that ``model.compile`` was given, as plain data.
+
+    Args:
+        model: compiled or not.
+        outputs: the layer that each output of the model comes from, by its place or its key.
+
+    Returns:
+        ``[{"name": "categorical_crossentropy", "from_logits": False, "output": "dense_2"}]``: the name in Keras' long
+        form; whether it takes logits, None if unknown or if the loss knows no such thing; the layer it is computed of,
+        None if unknown. Empty where there is no loss, or the model computes it in a way of its own.
+    """
+    if getattr(type(model), "compute_loss", None) is not keras.Model.compute_loss:
+        return []
+    places: dict[Any, str | None] = dict(outputs)
+    for place, name in enumerate(getattr(model, "output_names", None) or ()):
+        places.setdefault(name, outputs.get(place))
+    return [
+        {**_describe(loss), "output": places.get(place)}
+        for place, loss in _by_output(getattr(model, "loss", None), len(outputs))
+        if loss is not None
+    ]
+
+
+def _by_output(loss: Any, count: int) -> Iterator[tuple[int | str | None, Any]]:
+    if isinstance(loss, Mapping):
+        yield from loss.items()
+    elif isinstance(loss, Sequence) and not isinstance(loss, str):
+        # Keras adds up a list of losses that is not one for each output.
+        yield from ((place if len(loss) == count else None, part) for place, part in enumerate(loss))
+    else:
+        yield (0 if count == 1 else None), loss
+
+
+def _describe(loss: Any) -> dict[str, Any]:
+    try:
+        resolved = keras.losses.get(loss)
+    except Exception:  # noqa: BLE001  names that compile() alone understands, and whatever else a user gives
+        resolved = loss
+    function = getattr(resolved, "fn", None) or resolved
+    given = getattr(resolved, "_fn_kwargs", {})
+    return {"name": _name(resolved, function), "from_logits": _takes_logits(resolved, function, given)}
+
+
+def _name(resolved: Any, function: Any) -> str:
+    if isinstance(resolved, str):
+        return resolved
+    if inspect.isroutine(function):
+        return str(function.__name__).strip("<>")
+    own = getattr(function, "func", None)  # of a functools.partial
+    if own is not None and hasattr(own, "__name__"):
+        return str(own.__name__)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(resolved).__name__).lower()
+
+
+def _takes_logits(resolved: Any, function: Any, given: Mapping[str, Any]) -> bool | None:
+    for candidate in (given.get("from_logits"), getattr(resolved, "from_logits", None)):
+        if isinstance(candidate, bool):
+            return candidate
+    try:
+        default = inspect.signature(function).parameters["from_logits"].default
+    except (KeyError, TypeError, ValueError):
+        return None
+    return default if isinstance(default, bool) else None

@@ -1,0 +1,163 @@
+"""The loss over an interval, what the loss compares with, and which loss it is."""
+
+from __future__ import annotations
+
+import functools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import gradscope
+from gradscope.recording.frameworks import keras, tf
+from gradscope.recording.interval_loss import IntervalLoss
+from gradscope.recording.losses import describe_losses
+
+layers = keras.layers
+
+
+class Losses(keras.callbacks.Callback):
+    """Keras' running mean of the loss after every step, and from it the loss of the step."""
+
+    def __init__(self):
+        super().__init__()
+        self.of_steps = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.total = 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.of_steps.append(logs["loss"] * (batch + 1) - self.total)
+        self.total = logs["loss"] * (batch + 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"run_eagerly": True}], ids=str)
+def test_the_interval_loss_is_the_mean_over_all_steps_since_the_last_sample(options, regression, tmp_path):
+    x, y = regression
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse", **options)
+    seen = Losses()
+    recorder = gradscope.Recorder(tmp_path, every=3, summary=False)
+    callbacks = [seen, recorder]
+    # Validation sets Keras' running mean back in the middle of an interval.
+    model.fit(x, y, batch_size=16, epochs=3, validation_data=(x, y), callbacks=callbacks, verbose=0, shuffle=False)
+    run = gradscope.read_run(tmp_path)
+    assert run.steps.tolist() == [0, 3, 6, 9]
+    expected = [np.mean(seen.of_steps[start:end]) for start, end in ((0, 1), (1, 4), (4, 7), (7, 10))]
+    np.testing.assert_allclose(run.step_statistics["interval_loss"], expected, rtol=1e-4)
+
+
+def test_a_running_mean_set_back_within_an_epoch_starts_the_interval_anew():
+    def model(total, count):
+        tracker = SimpleNamespace(total=tf.constant(float(total)), count=tf.constant(float(count)))
+        return SimpleNamespace(_loss_tracker=tracker)
+
+    meter = IntervalLoss()
+    meter.epoch_begins()
+    assert meter.read(model(30, 10)) == 3
+    assert meter.read(model(6, 3)) == 2
+    meter.epoch_ends(model(16, 5))
+    meter.epoch_ends(model(1e6, 1))  # what a validation left there
+    meter.epoch_begins()
+    assert meter.read(model(2, 2)) == 3
+
+
+def test_a_step_of_ones_own_that_keeps_no_mean_has_no_interval_loss(regression, tmp_path):
+    class Own(keras.Sequential):
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                loss = self.compute_loss(x, y, self(x, training=True))
+            self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+            return {"loss": loss}
+
+    model = Own([keras.Input((5,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(*regression, verbose=0, callbacks=[gradscope.Recorder(tmp_path, every=1, summary=False)])
+    run = gradscope.read_run(tmp_path)
+    assert run.trouble == ()
+    assert "interval_loss" not in run.step_statistics
+    assert "loss" in run.step_statistics
+
+
+def test_the_targets_of_each_output_are_recorded_as_they_are(record):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(32, 5)).astype("f4")
+    classes, values = rng.integers(0, 3, 32), 1e3 * rng.normal(size=(32, 2)).astype("f4")
+    inputs = keras.Input((5,))
+    model = keras.Model(
+        inputs, [layers.Dense(3, "softmax", name="kind")(inputs), layers.Dense(2, name="place")(inputs)]
+    )
+    model.compile("sgd", ["sparse_categorical_crossentropy", "mse"])
+    run = record(model, x, [classes, values])
+    assert run.trouble == ()
+    assert run.names("target") == ("target", "target_1")
+    for name, given in (("target", classes), ("target_1", values)):
+        wanted = given[:16].astype("f8")
+        assert float(run.series("target", name, "mean")[0]) == pytest.approx(wanted.mean(), rel=1e-5)
+        assert float(run.series("target", name, "max")[0]) == wanted.max()
+        spread = np.sqrt(np.mean(np.var(wanted.reshape(16, -1), axis=0)))
+        assert float(run.series("target", name, "example_std")[0]) == pytest.approx(spread, rel=1e-5)
+    assert [loss["output"] for loss in run.settings["losses"]] == ["kind", "place"]
+
+
+def compiled(loss, outputs=1, *, named=False):
+    inputs = keras.Input((2,))
+    heads = {name: layers.Dense(1, name=name)(inputs) for name in ("a", "b")[:outputs]}
+    model = keras.Model(inputs, heads if named else list(heads.values()))
+    model.compile("sgd", loss)
+    return model
+
+
+class Mine(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return tf.reduce_mean(y_true - y_pred, axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "from_logits"),
+    [
+        ("mse", "mean_squared_error", None),
+        ("categorical_crossentropy", "categorical_crossentropy", False),
+        ("SparseCategoricalCrossentropy", "sparse_categorical_crossentropy", False),
+        (keras.losses.BinaryCrossentropy(from_logits=True, name="mine"), "binary_crossentropy", True),
+        (keras.losses.binary_crossentropy, "binary_crossentropy", False),
+        (functools.partial(keras.losses.binary_crossentropy, from_logits=True), "binary_crossentropy", True),
+        (lambda y, p: tf.reduce_mean(y - p), "lambda", None),
+        (Mine(), "mine", None),
+    ],
+    ids=["alias", "string", "class name", "object", "function", "partial", "lambda", "own class"],
+)
+def test_a_loss_is_told_however_it_was_given(loss, name, from_logits):
+    [told] = describe_losses(compiled(loss), {0: "a"})
+    assert told == {"name": name, "from_logits": from_logits, "output": "a"}
+
+
+@pytest.mark.parametrize(
+    ("loss", "named", "outputs"),
+    [
+        (["mse", "mae"], False, {0: "a", 1: "b"}),
+        ({"a": "mse", "b": "mae"}, False, {0: "a", 1: "b"}),
+        ({"b": "mae", "a": "mse"}, True, {"a": "a", "b": "b"}),
+    ],
+    ids=["list", "dict for a list", "dict"],
+)
+def test_several_losses_are_told_with_their_outputs(loss, named, outputs):
+    told = describe_losses(compiled(loss, 2, named=named), outputs)
+    assert {(entry["name"], entry["output"]) for entry in told} == {
+        ("mean_squared_error", "a"),
+        ("mean_absolute_error", "b"),
+    }
+
+
+def test_an_output_without_a_loss_and_a_loss_of_ones_own():
+    assert [entry["output"] for entry in describe_losses(compiled([None, "mse"], 2), {0: "a", 1: "b"})] == ["b"]
+
+    class Own(keras.Model):
+        def compute_loss(self, x=None, y=None, y_pred=None, **options):
+            return tf.reduce_mean(y_pred)
+
+    own = Own()
+    own.compile("sgd")
+    assert describe_losses(own, {0: None}) == []
+    assert describe_losses(layers.Dense(1), {}) == []
