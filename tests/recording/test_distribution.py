@@ -106,7 +106,7 @@ def stop(process):
     process.stderr.close()
 
 
-def outcome(process, seconds=120):
+def outcome(process, seconds=300):
     try:
         output, errors = process.communicate(timeout=seconds)
     finally:
@@ -115,7 +115,7 @@ def outcome(process, seconds=120):
     return output
 
 
-def assert_same(run, alone, steps):
+def assert_same(run, alone, steps, unknown=frozenset()):
     """Every statistic of every tensor is that of the single device, but for rounding; a pooled spread, nearly so."""
     assert run.trouble == ()
     assert set(run.tensors) == set(alone.tensors)
@@ -125,7 +125,8 @@ def assert_same(run, alone, steps):
             seen, wanted = (one.series(key.kind, key.name, name)[:steps] for one in (run, alone))
             tolerance = 0.2 if name == "example_std" else 1e-5
             np.testing.assert_allclose(seen, wanted, tolerance, tolerance * extent, err_msg=f"{key} {name}")
-    for name in set(alone.step_statistics) - {"recording_seconds"}:
+    # Among several workers nobody reads Keras' running mean: it would be an exchange of its own.
+    for name in set(alone.step_statistics) - {"recording_seconds"} - unknown:
         seen, wanted = (one.step_statistics[name][:steps] for one in (run, alone))
         np.testing.assert_allclose(seen, wanted, rtol=1e-5, err_msg=name)
 
@@ -200,7 +201,7 @@ def test_two_workers_record_what_one_device_does_and_the_chief_alone_writes(tmp_
     # Every step: an eighth of a step below 8 is less than one; then every second.
     assert run.steps.tolist() == [*range(9), 10]
     alone = gradscope.read_run(tmp_path / "alone")
-    assert_same(run, alone, 9)
+    assert_same(run, alone, 9, unknown={"interval_loss"})
     assert not (tmp_path / "worker_1").exists()
 
 
