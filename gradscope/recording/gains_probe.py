@@ -193,7 +193,7 @@ def _pass(model: Any, inputs: Any, witness: Witness, taps: Taps, target: _Target
                 [variable.value for variable in variables],
             ),
         )
-        witness.before_apply(None, at_variable, variables)
+        witness.optimizers.before(None, at_variable, variables)
         witness.end()
     return tape, list(zip(at_output, at_argument, strict=True))
 
