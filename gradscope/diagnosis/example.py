@@ -48,6 +48,7 @@ def toy_run(
     card: bool = True,
     batch_norm: bool = False,
     settings: Mapping[str, Any] | None = None,
+    step: Mapping[str, Values] | None = None,
 ) -> Run:
     """A run of a stack of ``Dense(16)`` layers ``hidden_1`` … and ``output``, with plausible healthy numbers.
 
@@ -65,6 +66,7 @@ def toy_run(
         card: whether the run has a model card.
         batch_norm: put a batch normalisation ``norm`` between the last hidden layer and the output.
         settings: of the model card, besides the loss function.
+        step: further step statistics: ``{"global_gradient_norm": 1.0}``. One number, or one per sampled step.
 
     Example:
         >>> run = toy_run({("gradient", "hidden_1/kernel"): 0.5})
@@ -101,6 +103,7 @@ def toy_run(
         {
             "loss": np.broadcast_to(falling if loss is None else np.asarray(loss, float), (len(steps),)),
             "learning_rate": np.full(len(steps), 0.01),
+            **{name: np.broadcast_to(values, (len(steps),)) for name, values in (step or {}).items()},
         },
         _card(names, activation, frozen, settings or {}) if card else ModelCard(),
     )

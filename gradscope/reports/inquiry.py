@@ -42,9 +42,7 @@ def to_terminal_inquiry(inquiry: Inquiry, *, width: int = 80, color: bool | None
     outcome = inquiry.verdict.outcome
     page.headline((_WORDS[outcome], _STYLES[outcome]), f"  {inquiry.rule.name}  {plain(inquiry.run)}")
     _write_why(page, inquiry)
-    _write_table(
-        page, "Held against its limits", _COMPARED, _compared(inquiry), most
-    )
+    _write_table(page, "Held against its limits", _COMPARED, _compared(inquiry), most)
     early, late = (_range(inquiry, mask) for mask in (inquiry.window.early, inquiry.window.late))
     series = [(each.evidence, each.where, each.quantity, *_levels(each)) for each in inquiry.exhibits]
     _write_table(page, f"What it looked at (early: {early}; late: {late}; medians)", _SERIES, series, most)

@@ -91,7 +91,7 @@ def simulate(net: Net, training: Training, seed: int = 0) -> Run:  # noqa: C901,
     biases = [net.bias(rng, n) for n in net.widths[1:]]
     state = [[np.zeros_like(p), np.zeros_like(p)] for p in (*weights, *biases)]
     keys = _keys(names, logits=training.loss == "crossentropy")
-    rows, steps, progress = [], [], []
+    rows, steps, progress, losses = [], [], [], []
     alive: list[deque] = [deque() for _ in names]
     with np.errstate(all="ignore"):
         for step in range(training.steps):
@@ -114,6 +114,7 @@ def simulate(net: Net, training: Training, seed: int = 0) -> Run:  # noqa: C901,
             else:
                 loss = float(-np.mean(np.log(np.sum(a * target, axis=1))))
                 da = (a - target) / len(x)  # with respect to the logits
+            losses.append(loss)
             das: list[Array] = [da] * len(weights)
             gw, gb = [None] * len(weights), [None] * len(weights)
             for layer in reversed(range(len(weights))):
@@ -140,7 +141,7 @@ def simulate(net: Net, training: Training, seed: int = 0) -> Run:  # noqa: C901,
                     updates[i], updates[n + i] = 0 * updates[i], 0 * updates[n + i]
             if training.sampled(step):
                 steps.append(step)
-                tensors = {}
+                tensors = {("target", "target"): target if training.loss == "mse" else target.argmax(axis=1)}
                 for i, name in enumerate(names):
                     tensors["activation", name] = acts[i]
                     tensors["activation_gradient", name] = das[i]
@@ -155,6 +156,10 @@ def simulate(net: Net, training: Training, seed: int = 0) -> Run:  # noqa: C901,
                 table = np.full((len(keys), len(STATISTIC_NAMES)), np.nan, np.float32)
                 for row, key in enumerate(keys):
                     measure(table[row], tensors[key.kind, key.name])
+                    if key.kind == "target":
+                        if len(target) > 1 and training.loss == "mse":
+                            table[row, _COLUMN["example_std"]] = np.sqrt(np.mean(target.var(axis=0)))
+                        continue
                     layer = names.index(key.layer)
                     if key.kind == "activation":
                         _activation(table[row], acts[layer], slopes[layer], alive[layer], net.activations[layer])
@@ -165,7 +170,9 @@ def simulate(net: Net, training: Training, seed: int = 0) -> Run:  # noqa: C901,
                         )
                 rows.append(table)
                 norm = np.sqrt(sum(float(np.sum(g**2)) for g in (*gw, *gb)))
-                progress.append((loss, lr, norm))
+                change = sum(float(np.sum(g * u)) for g, u in zip((*gw, *gb), updates, strict=True))
+                progress.append((loss, lr, norm, np.mean(losses), change))
+                losses = []
             for i in range(n):
                 weights[i] = weights[i] + updates[i]
                 biases[i] = biases[i] + updates[n + i]
@@ -175,7 +182,13 @@ def simulate(net: Net, training: Training, seed: int = 0) -> Run:  # noqa: C901,
         np.array(steps),
         keys,
         np.stack(rows),
-        {"loss": columns[0], "learning_rate": columns[1], "global_gradient_norm": columns[2]},
+        {
+            "loss": columns[0],
+            "learning_rate": columns[1],
+            "global_gradient_norm": columns[2],
+            "interval_loss": columns[3],
+            "expected_loss_change": columns[4],
+        },
         _card(names, net, training),
     )
 
@@ -228,6 +241,7 @@ def _keys(names: Sequence[str], *, logits: bool) -> tuple[TensorKey, ...]:
             for role in ("kernel", "bias")
             for kind in ("weight", "gradient", "update")
         ]
+    keys.append(TensorKey("target", "target", "target"))
     return tuple(keys)
 
 
@@ -260,4 +274,9 @@ def _card(names: Sequence[str], net: Net, training: Training) -> ModelCard:
         for i, name in enumerate(names)
         for role in ("kernel", "bias")
     )
-    return ModelCard(layers, variables, {"optimizer": training.optimizer})
+    loss = {"mse": "mean_squared_error", "crossentropy": "sparse_categorical_crossentropy"}[training.loss]
+    settings = {
+        "optimizer": {"name": training.optimizer},
+        "losses": [{"name": loss, "from_logits": False, "output": None}],
+    }
+    return ModelCard(layers, variables, settings)

@@ -20,7 +20,7 @@ BY_NAME = {rule.name: rule for rule in all_rules()}
 
 def with_targets(run, loss, *, mean, std):
     values, row = run.values.copy(), run.index["target", "target"]
-    for name, number in {"mean": mean, "std": std, "rms": np.hypot(mean, std), "count": 64}.items():
+    for name, number in {"mean": mean, "std": std, "example_std": std, "rms": np.hypot(mean, std), "count": 64}.items():
         values[:, row, STATISTIC_NAMES.index(name)] = number
     return replace(
         run,

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from gradscope.diagnosis.causes import causes_of
@@ -259,5 +260,5 @@ def test_a_healthy_run_names_steps_and_notes():
     healthy = diagnose(toy_run())
     rules = f"{len(healthy.verdicts)} rules"
     assert healthy.sentence == f"No finding at error level by {rules} in 30 sampled steps (0 to 290)."
-    run = toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=1.0)
+    run = toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=np.linspace(1, 0.6, 30))
     assert diagnose(run).sentence.endswith("; warning: dead units.")

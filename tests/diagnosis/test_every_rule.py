@@ -22,6 +22,7 @@ from gradscope.run import Run
 RULES = all_rules()
 LOGITS_AS_PROBABILITIES = [{"name": "categorical_crossentropy", "from_logits": False, "output": None}]
 ALWAYS_SMALL = {("preactivation", f"hidden_{i}", f"quantile_{q}"): 0.01 for i in (1, 2) for q in ("02", "98")}
+KERNEL_UPDATES = [("update", f"{name}/kernel") for name in ("hidden_1", "hidden_2", "output")]
 ILL = {
     "badly-scaled-input": {"scale": {("input", "input"): 200.0}, "loss": 1.0},
     "collapsed-representation": {"put": {("activation", "hidden_2", "example_std"): 1e-6}, "loss": 1.0},
@@ -38,6 +39,17 @@ ILL = {
     },
     "linear-units": {"put": ALWAYS_SMALL, "activation": "tanh", "loss": 1.0},
     "mismatched-loss": {"settings": {"losses": LOGITS_AS_PROBABILITIES}, "loss": 2.8},
+    "diverging-loss": {"loss": [1.0] * 10 + [1e3] * 20},
+    "learning-rate-too-high": {"scale": dict.fromkeys(KERNEL_UPDATES, 2000), "loss": [1.0] * 5 + [9.0] * 25},
+    "learning-rate-too-low": {"scale": dict.fromkeys(KERNEL_UPDATES, 1e-2), "loss": 1.0},
+    "loss-plateau": {"loss": 1.0},
+    "permanent-clipping": {
+        "scale": dict.fromkeys(KERNEL_UPDATES, 1e-3),
+        "loss": 1.0,
+        "step": {"global_gradient_norm": 1.0, "global_clipped_gradient_norm": 1e-3},
+    },
+    "stale-optimizer": {"scale": dict.fromkeys(KERNEL_UPDATES, np.geomspace(1, 1e-4, 30)), "loss": 1.0},
+    "unchanged-weights": {"put": {(*key, "zero_fraction"): 1.0 for key in KERNEL_UPDATES}, "loss": 1.0},
     "nonfinite-values": {"put": {("gradient", "hidden_1/kernel", "nan_count"): [0] * 20 + [1] * 10}},
     "saturated-activation": {
         "put": {("activation", "hidden_1", "saturation_fraction"): 0.99},
@@ -194,7 +206,8 @@ def test_frozen_layers_are_never_ill(rule):
         frozen=["hidden_1"],
         loss=1.0,
     )
-    assert not verdict(rule, frozen).findings
+    # A loss that stands still is none of a layer's faults.
+    assert not any(finding.layers for finding in verdict(rule, frozen).findings)
 
 
 def test_the_run_is_not_changed(rule):

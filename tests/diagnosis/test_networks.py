@@ -53,11 +53,12 @@ def test_the_two_layer_autoencoder_starts_weak_and_is_only_noted(trained):
     ("name", "root", "consequences"),
     [
         ("sigmoid deep sgd", "vanishing-gradient", {"constant-output"}),
+        ("rate far too small", "learning-rate-too-low", {"update-ratio-out-of-range:too-small", "loss-plateau"}),
         ("relu tiny weights", "gain-mismatch:too-small", {"vanishing-gradient", "constant-output"}),
         ("relu huge weights", "gain-mismatch:too-large", {"nonfinite-values:forward"}),
-        ("rate far too large", "update-ratio-out-of-range:too-large", {"exploding-gradient:over-time"}),
-        ("rate too large", "update-ratio-out-of-range:too-large", {"nonfinite-values:forward"}),
-        ("adam rate far too large", "update-ratio-out-of-range:too-large", {"dead-units", "constant-output"}),
+        ("rate far too large", "learning-rate-too-high", {"diverging-loss", "exploding-gradient:over-time"}),
+        ("rate too large", "learning-rate-too-high", {"diverging-loss", "nonfinite-values:forward"}),
+        ("adam rate far too large", "learning-rate-too-high", {"dead-units", "constant-output"}),
         ("dead from the start", "dead-units", {"vanishing-gradient", "constant-output"}),
     ],
 )
@@ -72,7 +73,6 @@ def test_a_sick_network_is_one_error_with_its_root(trained, name, root, conseque
     ("name", "pathology"),
     [
         ("sigmoid deep sgd short", "vanishing-gradient"),
-        ("rate far too small", "update-ratio-out-of-range:too-small"),
         ("tanh huge weights", "saturated-activation"),
     ],
 )

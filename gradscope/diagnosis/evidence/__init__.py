@@ -10,27 +10,37 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from gradscope.diagnosis.evidence.clipping import Clipping, clipping
 from gradscope.diagnosis.evidence.constant_answer import ConstantAnswer, constant_answer
 from gradscope.diagnosis.evidence.disconnections import Disconnection, disconnections
+from gradscope.diagnosis.evidence.effective_step import EffectiveStep, effective_step
+from gradscope.diagnosis.evidence.elasticity import elasticity
 from gradscope.diagnosis.evidence.example_spread import ExampleSpread, example_spread
 from gradscope.diagnosis.evidence.flow import Flow, flow
+from gradscope.diagnosis.evidence.fresh_start import fresh_start
 from gradscope.diagnosis.evidence.gains import LayerGain, gains
 from gradscope.diagnosis.evidence.global_gradient import GlobalGradient, global_gradient
 from gradscope.diagnosis.evidence.input_scale import InputScale, input_scale
 from gradscope.diagnosis.evidence.kernels import Kernel, kernels
 from gradscope.diagnosis.evidence.layers import Layer, layers
+from gradscope.diagnosis.evidence.learning_rate import LearningRate, learning_rate
 from gradscope.diagnosis.evidence.loss import LossTrend, loss_trend
+from gradscope.diagnosis.evidence.loss_curve import LossCurve, loss_curve
 from gradscope.diagnosis.evidence.loss_terms import LossTerm, loss_terms
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite, Occurrence, nonfinite
 from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread
+from gradscope.diagnosis.evidence.standstill import Standstill, standstill
+from gradscope.diagnosis.evidence.travel import Travel, travel
 from gradscope.diagnosis.evidence.window import Window, window
 from gradscope.diagnosis.rule import NotJudged
 from gradscope.run import Run
 
 __all__ = [
     "EVIDENCE",
+    "Clipping",
     "ConstantAnswer",
     "Disconnection",
+    "EffectiveStep",
     "Evidence",
     "ExampleSpread",
     "Flow",
@@ -39,11 +49,15 @@ __all__ = [
     "Kernel",
     "Layer",
     "LayerGain",
+    "LearningRate",
+    "LossCurve",
     "LossTerm",
     "LossTrend",
     "Nonfinite",
     "Occurrence",
     "OutputSpread",
+    "Standstill",
+    "Travel",
     "Window",
 ]
 
@@ -68,6 +82,14 @@ _FUNCTIONS = (
     disconnections,
     example_spread,
     input_scale,
+    clipping,
+    effective_step,
+    elasticity,
+    fresh_start,
+    learning_rate,
+    loss_curve,
+    standstill,
+    travel,
 )
 EVIDENCE: dict[str, Callable[..., Any]] = {"run": _run, **{function.__name__: function for function in _FUNCTIONS}}
 """``{name: function}``: everything a rule may name as a parameter of ``check``."""

@@ -12,7 +12,14 @@ from gradscope.diagnosis.remedies.architecture import (
     skip_connections,
 )
 from gradscope.diagnosis.remedies.connection import freeze, judge_output, pass_gradient
-from gradscope.diagnosis.remedies.data import batch_size, check_input, input_is_off, scale_input, scale_input_if_off
+from gradscope.diagnosis.remedies.data import (
+    batch_size,
+    check_input,
+    check_targets,
+    input_is_off,
+    scale_input,
+    scale_input_if_off,
+)
 from gradscope.diagnosis.remedies.initial_weights import initialise
 from gradscope.diagnosis.remedies.loss import (
     fix_labels,
@@ -23,6 +30,7 @@ from gradscope.diagnosis.remedies.loss import (
     stable_loss,
 )
 from gradscope.diagnosis.remedies.optimizer import clip_gradients, clip_values, loosen_clipping, use_optimizer
+from gradscope.diagnosis.remedies.precision import keep_float32_variables
 from gradscope.diagnosis.remedies.step_size import (
     decay_learning_rate,
     lower_learning_rate,
@@ -34,6 +42,7 @@ from gradscope.diagnosis.remedies.step_size import (
 __all__ = [
     "batch_size",
     "check_input",
+    "check_targets",
     "clip_gradients",
     "clip_values",
     "decay_learning_rate",
@@ -42,6 +51,7 @@ __all__ = [
     "initialise",
     "input_is_off",
     "judge_output",
+    "keep_float32_variables",
     "loosen_clipping",
     "lower_learning_rate",
     "normalise",

@@ -8,7 +8,7 @@ from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.run import Run
 
-__all__ = ["batch_size", "check_input", "input_is_off", "scale_input", "scale_input_if_off"]
+__all__ = ["batch_size", "check_input", "check_targets", "input_is_off", "scale_input", "scale_input_if_off"]
 
 # Initialisers assume inputs of unit scale; within a factor of ten of it the first layer's gain is off by no more than
 # that of a usual initialiser. A sparse input counts by its entries other than zero.
@@ -65,3 +65,14 @@ def _scale(run: Run, name: str) -> float:
     zeros = median(run.series("input", name, "zero_fraction"))
     share = 1.0 - zeros if np.isfinite(zeros) else 1.0
     return rms / float(np.sqrt(share)) if share > 0 else float("nan")
+
+
+def check_targets() -> Remedy:
+    """Find out whether the targets can be learnt from the inputs at all."""
+    return Remedy(
+        "Overfit a single batch first",
+        "A network that cannot learn even one batch by heart has a fault in itself or in how its targets are made; one "
+        "that can is fed targets that do not belong to their inputs, or too hard ones.",
+        "model.fit(x_train[:32], y_train[:32], epochs=200)  # the loss should go to about 0",
+        topic="targets",
+    )

@@ -96,7 +96,7 @@ class CollapsedRepresentation(Rule):
                 for name in names
             ),
             remedies=_remedies(collapsed, run),
-            explains=frozenset({"constant-output"}),
+            explains=frozenset({"constant-output", "loss-plateau"}),
         )
 
 

@@ -102,6 +102,7 @@ class ConstantOutput(Rule):
                 ),
             ),
             remedies=(remedies.initialise(flow.layers), *remedies.scale_input_if_off(run)),
+            explains=frozenset({"loss-plateau"}),
         )
 
     def _of_answers(self, value: float, output_spread: OutputSpread, flow: Flow, window: Window, run: Run) -> Finding:
@@ -126,4 +127,5 @@ class ConstantOutput(Rule):
                 ),
             ),
             remedies=(*((remedies.initialise(flow.layers),) if flow.layers else ()), *remedies.scale_input_if_off(run)),
+            explains=frozenset({"loss-plateau"}),
         )

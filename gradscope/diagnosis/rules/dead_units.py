@@ -18,7 +18,14 @@ from gradscope.run import Run
 
 _OFTEN_ZERO = 0.2
 _EXPLAINS = frozenset(
-    {"collapsed-representation", "constant-output", "dead-units", "disconnected-variable:zero", "vanishing-gradient"}
+    {
+        "collapsed-representation",
+        "constant-output",
+        "dead-units",
+        "disconnected-variable:zero",
+        "loss-plateau",
+        "vanishing-gradient",
+    }
 )
 
 

@@ -99,7 +99,7 @@ class DisconnectedVariable(Rule):
                 remedies.freeze(layers),
             ),
             variant="absent" if absent else "zero",
-            explains=frozenset({"constant-output", "collapsed-representation", "vanishing-gradient"})
+            explains=frozenset({"constant-output", "collapsed-representation", "loss-plateau", "vanishing-gradient"})
             if severity == Severity.ERROR
             else frozenset(),
         )

@@ -125,7 +125,15 @@ class ExplodingGradient(Rule):
             ),
             variant="across-depth",
             explains=frozenset(
-                {"nonfinite-values", "update-ratio-out-of-range:too-large", "saturated-activation", "dead-units"}
+                {
+                    "dead-units",
+                    "diverging-loss",
+                    "learning-rate-too-high",
+                    "loss-plateau",
+                    "nonfinite-values",
+                    "saturated-activation",
+                    "update-ratio-out-of-range:too-large",
+                }
             )
             if lasting
             else frozenset(),
@@ -167,5 +175,7 @@ class ExplodingGradient(Rule):
             ),
             remedies=(remedies.clip_gradients(healthy), remedies.warm_up(float("nan"))),
             variant="over-time",
-            explains=frozenset({"nonfinite-values", "dead-units", "saturated-activation"}),
+            explains=frozenset(
+                {"dead-units", "diverging-loss", "loss-plateau", "nonfinite-values", "saturated-activation"}
+            ),
         )

@@ -26,6 +26,7 @@ _EXPLAINS = {
             "dead-units",
             "disconnected-variable:zero",
             "linear-units",
+            "loss-plateau",
             "update-ratio-out-of-range:too-small",
             "vanishing-gradient",
         }
@@ -35,7 +36,10 @@ _EXPLAINS = {
             "collapsed-representation",
             "constant-output",
             "disconnected-variable:zero",
+            "diverging-loss",
             "exploding-gradient",
+            "learning-rate-too-high",
+            "loss-plateau",
             "saturated-activation",
             "nonfinite-values",
             "update-ratio-out-of-range:too-large",

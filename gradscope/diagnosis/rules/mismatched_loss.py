@@ -29,6 +29,7 @@ _EXPLAINS = frozenset(
     {
         "collapsed-representation",
         "constant-output",
+        "loss-plateau",
         "dead-units",
         "disconnected-variable",
         "exploding-gradient",

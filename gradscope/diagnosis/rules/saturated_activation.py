@@ -18,7 +18,7 @@ from gradscope.run import Run
 from gradscope.vocabulary import SATURATION_BOUND
 
 _EXPLAINS = frozenset(
-    {"collapsed-representation", "constant-output", "disconnected-variable:zero", "vanishing-gradient"}
+    {"collapsed-representation", "constant-output", "disconnected-variable:zero", "loss-plateau", "vanishing-gradient"}
 )
 
 

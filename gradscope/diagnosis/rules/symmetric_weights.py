@@ -20,6 +20,7 @@ _EXPLAINS = frozenset(
     {
         "collapsed-representation",
         "constant-output",
+        "loss-plateau",
         "dead-units",
         "disconnected-variable",
         "gain-mismatch:too-small",

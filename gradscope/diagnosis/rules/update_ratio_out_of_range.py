@@ -114,7 +114,13 @@ class UpdateRatioOutOfRange(Rule):
             ),
             variant="too-large",
             explains=frozenset(
-                {"dead-units", "nonfinite-values", "saturated-activation", "exploding-gradient:over-time"}
+                {
+                    "dead-units",
+                    "diverging-loss",
+                    "exploding-gradient:over-time",
+                    "nonfinite-values",
+                    "saturated-activation",
+                }
             ),
         )
 
@@ -146,6 +152,7 @@ class UpdateRatioOutOfRange(Rule):
             if typical > 0
             else (remedies.initialise([kernel.layer for kernel in found]),),
             variant="too-small",
+            explains=frozenset({"loss-plateau"}),
         )
 
 

@@ -129,7 +129,11 @@ class VanishingGradient(Rule):
             measurements=tuple(measurements),
             remedies=_remedies(where, run),
             confidence="high" if np.isfinite(own) and flow.measured == "activation gradients" else "medium",
-            explains=frozenset({"constant-output", "update-ratio-out-of-range:too-small"}) if lasting else frozenset(),
+            explains=frozenset(
+                {"collapsed-representation", "constant-output", "loss-plateau", "update-ratio-out-of-range:too-small"}
+            )
+            if lasting
+            else frozenset(),
         )
 
     def _bound(self, value: float, flow: Flow, loss_trend: LossTrend) -> float:

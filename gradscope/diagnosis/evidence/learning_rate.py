@@ -1,0 +1,46 @@
+"""The learning rate over the run, as recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradscope.diagnosis.evidence.nonfinite import Nonfinite
+from gradscope.diagnosis.evidence.window import finite_window, median
+from gradscope.run import Run
+
+__all__ = ["LearningRate", "learning_rate"]
+
+
+@dataclass(frozen=True)
+class LearningRate:
+    """The optimizer's learning rate; NaN where it was not recorded."""
+
+    early: float
+    """Median over the early samples."""
+    late: float
+    """Median over the last third of the steps."""
+    largest: float
+    optimizer: str
+    """Class name of the optimizer; empty if unknown."""
+
+    @property
+    def falls_to(self) -> float:
+        """The late rate over the largest; 1 for a constant one, and where it is unknown."""
+        return self.late / self.largest if self.largest > 0 else 1.0
+
+
+def learning_rate(run: Run, nonfinite: Nonfinite) -> LearningRate:
+    """The rate over the samples before the first that is not finite."""
+    window = finite_window(run, nonfinite)
+    rate = np.asarray(run.step_statistics.get("learning_rate", np.full(len(run.steps), np.nan)), dtype=np.float64)
+    known = rate[window.usable & np.isfinite(rate)]
+    optimizer = run.settings.get("optimizer")
+    name = optimizer.get("name", "") if isinstance(optimizer, dict) else optimizer or ""
+    return LearningRate(
+        median(rate[window.early]),
+        median(rate[window.late]),
+        float(known.max()) if len(known) else float("nan"),
+        str(name),
+    )

@@ -1,0 +1,60 @@
+"""How far the steps of a run may have carried each kernel, in units of the kernel's own norm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.diagnosis.evidence.kernels import Kernel
+from gradscope.diagnosis.evidence.nonfinite import Nonfinite
+from gradscope.diagnosis.evidence.window import finite_window
+from gradscope.run import Run
+
+__all__ = ["Travel", "travel"]
+
+_TINY = 1e-30
+
+
+@dataclass(frozen=True, eq=False)
+class Travel:
+    """The path of one kernel."""
+
+    kernel: Kernel
+    distance: float
+    """Sum of ‖update‖ / ‖weight‖ over all steps, those between samples at the value of their neighbours: the kernel
+    cannot have moved farther."""
+    steps: npt.NDArray[np.int64]
+    """The sampled steps at which the update is known."""
+    sizes: npt.NDArray[np.floating]
+    """‖update‖ at each of them, over ‖weight‖, or over Glorot's norm where the weights are smaller: a step that is
+    large for weights which were far too small may be a sound one."""
+
+    @property
+    def largest(self) -> float:
+        """The largest of the sizes."""
+        return float(self.sizes.max())
+
+
+def travel(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple[Travel, ...]:
+    """The paths of the kernels whose updates were recorded, in forward order; up to the first step not finite."""
+    usable = finite_window(run, nonfinite).usable
+    found = []
+    for kernel in kernels:
+        ratio = kernel.update_to_weight_ratio
+        known = usable & np.isfinite(ratio)
+        if known.any():
+            steps, sizes = run.steps[known], ratio[known].astype(np.float64)
+            between = float(np.sum(np.diff(steps) * (sizes[1:] + sizes[:-1]) / 2))
+            distance = between + float(sizes[0] + sizes[-1]) / 2
+            fair = sizes * np.minimum(1, kernel.weight_rms[known] / max(_usual_rms(kernel), _TINY))
+            found.append(Travel(kernel, distance, steps, fair))
+    return tuple(found)
+
+
+def _usual_rms(kernel: Kernel) -> float:
+    if not kernel.fan_in:
+        return 0.0
+    return sqrt(2 / (kernel.fan_in + (kernel.fan_out or kernel.fan_in)))

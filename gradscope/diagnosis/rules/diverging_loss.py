@@ -1,0 +1,99 @@
+"""Rule diverging-loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import LearningRate, LossCurve, Nonfinite
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import number
+
+
+@dataclass(frozen=True)
+class DivergingLoss(Rule):
+    """A loss that has risen far above where it came from, and stays there.
+
+    ## What it detects
+    A loss whose late level lies above its start, and above that of a constant answer where that is known; or one
+    that climbed by orders of magnitude before it stopped being finite.
+
+    ## Why it matters
+    Training makes the network worse: whatever it learnt is lost, and NaN is often the next thing to come.
+
+    ## Evidence
+    Medians of the loss over the first samples and over the last third of the steps, so that single bad batches, spikes
+    and early transients do not count. Where the loss function and the targets do not tell what a constant answer
+    would cost (adversarial losses, rewards), only a rise by orders of magnitude is called divergence.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run(loss=[1.0] * 10 + [1000.0] * 20)
+    >>> [f.sentence for f in diagnose(ill, [DivergingLoss()]).findings()]
+    ['the loss has risen from 1 to 1000']
+    >>> list(diagnose(toy_run(), [DivergingLoss()]).findings())
+    []
+
+    ## Remedies
+    A lower learning rate, warmed up; clipping by the global norm.
+
+    ## References
+    LeCun et al. 1998, Efficient BackProp; Goodfellow et al. 2016, Deep Learning, 8.2.4 (cliffs).
+    """
+
+    name: ClassVar[str] = "diverging-loss"
+    max_loss_rise: float = limit(
+        1.5, "1", "times the start and a constant answer's loss, lasting over a third of the steps"
+    )
+    max_unexplained_rise: float = limit(10.0, "1", "times the start, where a constant answer's loss is unknown")
+    error_unexplained_rise: float = limit(100.0, "1", "times the start, where a constant answer's loss is unknown")
+    min_samples: float = limit(6, "samples", "fewer show no level")
+
+    def check(self, loss_curve: LossCurve, nonfinite: Nonfinite, learning_rate: LearningRate) -> Iterable[Finding]:
+        """Judge the late level and the way into NaN."""
+        if not loss_curve.is_known:
+            raise NotJudged("fewer than 3 finite losses were recorded; record the loss at more steps")
+        if not loss_curve.nonnegative:
+            raise NotJudged("the loss is negative at times, so its level says nothing")
+        broken = nonfinite.first_broken is not None
+        if len(loss_curve.loss) < self.min_samples and not broken:
+            raise NotJudged(f"{len(loss_curve.loss)} samples show no level; record at least {self.min_samples:g}")
+        known = loss_curve.knows_constant
+        reference = max(loss_curve.start, loss_curve.constant) if known else loss_curve.start
+        late = float(loss_curve.loss[-1]) if broken else loss_curve.late
+        least = self.max_loss_rise if known and not broken else self.max_unexplained_rise
+        if not late > least * reference > 0:
+            return
+        above = loss_curve.steps[loss_curve.loss > least * reference]
+        grave = (known and not broken) or late > self.error_unexplained_rise * reference
+        yield Finding(
+            rule=self.name,
+            title="diverging loss",
+            sentence=f"the loss has risen from {number(loss_curve.start)} to {number(late)}"
+            + (", and then stopped being finite" if broken else ""),
+            severity=Severity.ERROR if grave else Severity.WARNING,
+            layers=(),
+            first_step=int(above[0]),
+            last_step=int(above[-1]),
+            measurements=(
+                Measurement(
+                    "late loss over its start" + (" or a constant answer's" if known else ""),
+                    late / reference,
+                    least,
+                    "1",
+                    "",
+                    "below 1",
+                ),
+            ),
+            remedies=(
+                remedies.lower_learning_rate(learning_rate.largest, "The loss climbs where steps overshoot."),
+                remedies.warm_up(learning_rate.largest),
+                remedies.clip_gradients(),
+            ),
+            confidence="high" if known else "medium",
+            explains=frozenset({"nonfinite-values"}),
+        )

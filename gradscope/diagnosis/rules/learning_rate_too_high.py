@@ -1,0 +1,130 @@
+"""Rule learning-rate-too-high."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import LearningRate, LossCurve, Nonfinite, Travel
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import number
+
+
+@dataclass(frozen=True)
+class LearningRateTooHigh(Rule):
+    """Steps so long that they overshoot, and a loss that shows it.
+
+    ## What it detects
+    Updates that replace a good part of the weights in a single step, together with harm: the loss has risen, has ended
+    in values that are not finite, or is no better than that of a constant answer.
+
+    ## Why it matters
+    A step that leaves the region where its gradient holds lands somewhere at random: the loss blows up, or the units
+    die or saturate and the network is left with one constant answer.
+
+    ## Evidence
+    The largest ‖update‖ / ‖weight‖ of a sampled step, the median over the kernels; where weights were set far smaller
+    than usual, over the usual (Glorot's) size, for then a large step is a sound one. The loss: its late level against
+    its start and against a constant answer's. Large steps under which the loss falls are no finding here.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> wild = {("update", f"{name}/kernel"): 2000 for name in ("hidden_1", "hidden_2", "output")}
+    >>> ill = toy_run(wild, loss=[1.0] * 5 + [9.0] * 25)
+    >>> [f.sentence for f in diagnose(ill, [LearningRateTooHigh()]).findings()]
+    ['single steps change the weights by 200 % (median over the kernels) and the loss has risen to 9 times its start']
+    >>> list(diagnose(toy_run(), [LearningRateTooHigh()]).findings())
+    []
+
+    ## Remedies
+    A learning rate that brings the measured update-to-weight ratio to 1e-3; warm-up; clipping by the global norm.
+
+    ## References
+    LeCun et al. 1998, Efficient BackProp (divergence beyond twice the optimal rate); Karpathy, CS231n notes (about
+    1e-3). Limits of peers: TheDeepChecker and DeepDiagnosis, update ratio 0.1.
+    """
+
+    name: ClassVar[str] = "learning-rate-too-high"
+    max_step: float = limit(0.3, "1", "of a kernel's norm in one step; recorded healthy runs stay below 0.25")
+    error_step: float = limit(0.5, "1", "one step replaces half of the weights")
+    max_loss_rise: float = limit(1.5, "1", "times the start: beyond the noise of small batches")
+    min_remaining_loss: float = limit(0.9, "1", "of a constant answer's loss, or of the start where that is unknown")
+    min_samples: float = limit(5, "samples", "a loss that is not yet lower after fewer says nothing")
+
+    def check(
+        self,
+        travel: tuple[Travel, ...],
+        loss_curve: LossCurve,
+        nonfinite: Nonfinite,
+        learning_rate: LearningRate,
+    ) -> Iterable[Finding]:
+        """Judge step size and harm together."""
+        if not travel:
+            raise NotJudged("no update of a kernel was recorded; record updates and weights")
+        if not loss_curve.steps.size:
+            raise NotJudged("no finite loss was recorded; record the loss")
+        step = float(np.median([path.largest for path in travel]))
+        harm = self._harm(loss_curve, nonfinite)
+        if not step > self.max_step or not harm:
+            return
+        grave = step > self.error_step
+        large = [
+            int(path.steps[path.sizes > self.max_step][i])
+            for path in travel
+            if path.largest > self.max_step
+            for i in (0, -1)
+        ]
+        yield Finding(
+            rule=self.name,
+            title="learning rate too high",
+            sentence=f"single steps change the weights by {number(100 * step)} % (median over the kernels) and {harm}",
+            severity=Severity.ERROR if grave else Severity.WARNING,
+            layers=(),
+            first_step=min(large),
+            last_step=max(large),
+            measurements=(
+                Measurement(
+                    "largest step in units of the weight, median over the kernels", step, self.max_step, "1", "", "1e-3"
+                ),
+            ),
+            remedies=(
+                remedies.set_learning_rate(learning_rate.largest, step),
+                remedies.warm_up(learning_rate.largest),
+                remedies.clip_gradients(),
+            ),
+            explains=frozenset(
+                {
+                    "collapsed-representation",
+                    "constant-output",
+                    "dead-units",
+                    "disconnected-variable:zero",
+                    "diverging-loss",
+                    "exploding-gradient",
+                    "loss-plateau",
+                    "nonfinite-values",
+                    "saturated-activation",
+                    "update-ratio-out-of-range:too-large",
+                    "vanishing-gradient",
+                }
+            ),
+        )
+
+    def _harm(self, curve: LossCurve, nonfinite: Nonfinite) -> str:
+        rise = curve.late / curve.start if curve.nonnegative and curve.start > 0 else float("nan")
+        if nonfinite.first_broken is not None:
+            return "the run ends in values that are not finite"
+        if len(curve.loss) < self.min_samples:
+            return ""
+        if rise > self.max_loss_rise:
+            return f"the loss has risen to {number(rise)} times its start"
+        # Where only the start is known, remaining and fallen are one; a constant answer's loss may lie far below it.
+        if curve.remaining > self.min_remaining_loss and curve.fallen < self.min_remaining_loss:
+            level = "a constant answer" if curve.knows_constant else "the start"
+            return f"the loss is no better than that of {level}"
+        return ""

@@ -1,0 +1,137 @@
+"""Rule learning-rate-too-low."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import LearningRate, LossCurve, Travel
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
+from gradscope.diagnosis.wording import number
+
+
+@dataclass(frozen=True)
+class LearningRateTooLow(Rule):
+    """Steps in the right direction, but so short that training does not get anywhere.
+
+    ## What it detects
+    Sound gradients, a loss far from solved, and updates so small everywhere that all steps of the run together could
+    not have moved any kernel by a tenth of its size.
+
+    ## Why it matters
+    The loss falls, if only just, so nothing looks broken; the run ends long before the network has learnt.
+
+    ## Evidence
+    Distance: the sum over all steps of ‖update‖ / ‖weight‖, per kernel; the farthest counts. Elasticity
+    ‖∂loss/∂w‖·‖w‖ / loss, the median over the kernels, tells a gradient that larger steps could use from one that
+    vanished. Far from solved: the late loss against the loss of a constant answer, where the loss function and the
+    targets tell it (ln C for C classes, the variance for squared errors), else against the start. A fine-tuned network
+    starts near its goal and is left in peace; without
+    that level, only a network whose biases begin at zero is taken for a new one.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> slow = {("update", f"{name}/kernel"): 1e-2 for name in ("hidden_1", "hidden_2", "output")}
+    >>> ill = toy_run(slow, loss=1.0)
+    >>> [f.sentence for f in diagnose(ill, [LearningRateTooLow()]).findings()]
+    ["290 steps together moved no kernel by more than 0.29 % of its size; the loss is at 100 % of a constant answer's"]
+    >>> list(diagnose(toy_run(), [LearningRateTooLow()]).findings())
+    []
+
+    ## Remedies
+    A learning rate that brings the measured update-to-weight ratio to 1e-3, at most a hundred times the present one at
+    a time; an adaptive optimizer; a schedule that decays later.
+
+    ## References
+    Karpathy, CS231n notes (update-to-weight ratio about 1e-3); Smith 2017, Cyclical learning rates (range test).
+    """
+
+    name: ClassVar[str] = "learning-rate-too-low"
+    max_distance: float = limit(
+        0.1, "1", "of a kernel's norm over the whole run; recorded healthy runs of 100 to 1,500 steps show 0.3 to 40"
+    )
+    min_remaining_loss: float = limit(
+        0.5, "1", "of a constant answer's loss or of the start: half of the way is still to go"
+    )
+    error_remaining_loss: float = limit(
+        0.8, "1", "of a constant answer's loss or of the start: next to nothing was learnt"
+    )
+    min_elasticity: float = limit(0.02, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
+    min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
+    error_steps: float = limit(100, "steps", "healthy networks have learnt something by then")
+
+    def check(
+        self,
+        loss_curve: LossCurve,
+        travel: tuple[Travel, ...],
+        elasticity: dict[str, float],
+        learning_rate: LearningRate,
+        fresh_start: bool | None,  # noqa: FBT001
+    ) -> Iterable[Finding]:
+        """Judge the whole run at once."""
+        self._require(loss_curve, travel)
+        farthest = max(travel, key=lambda path: path.distance)
+        usable = float(np.median(list(elasticity.values()))) if elasticity else float("nan")
+        far = loss_curve.remaining > self.min_remaining_loss and loss_curve.fallen < self.min_remaining_loss
+        if not 0 < farthest.distance < self.max_distance or not far or not usable >= self.min_elasticity:
+            return
+        # Without a level to reach, a network that was trained before may be near its goal from the start.
+        grave = (
+            loss_curve.remaining > self.error_remaining_loss
+            and loss_curve.reach >= self.error_steps
+            and bool(loss_curve.knows_constant or fresh_start)
+        )
+        yield Finding(
+            rule=self.name,
+            title="learning rate too low",
+            sentence=f"{loss_curve.reach:,} steps together moved no kernel by more than "
+            f"{number(100 * farthest.distance)} % of its size; the loss is at {self._place(loss_curve)}",
+            severity=Severity.ERROR if grave else Severity.WARNING,
+            layers=(),
+            first_step=int(loss_curve.steps[0]),
+            last_step=int(loss_curve.steps[-1]),
+            measurements=(
+                Measurement(
+                    f"distance travelled by {farthest.kernel.name}, the farthest",
+                    farthest.distance,
+                    self.max_distance,
+                    "1",
+                    farthest.kernel.layer.name,
+                    "above 0.3",
+                ),
+                Measurement("remaining loss", loss_curve.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
+                Measurement("elasticity of the loss", usable, self.min_elasticity, "1", "", "0.4 to 160"),
+            ),
+            remedies=_remedies(learning_rate, farthest.distance / loss_curve.reach),
+            confidence="high" if loss_curve.knows_constant or fresh_start else "medium",
+            explains=frozenset({"update-ratio-out-of-range:too-small", "loss-plateau"}),
+        )
+
+    def _require(self, curve: LossCurve, travel: tuple[Travel, ...]) -> None:
+        if not travel:
+            raise NotJudged("no update of a kernel was recorded; record updates and weights")
+        if not curve.is_known:
+            raise NotJudged("the loss was not recorded; record it to see how far it has to fall")
+        if not curve.nonnegative:
+            raise NotJudged("the loss is negative at times, so it does not tell how much is still to be learnt")
+        if curve.reach < self.min_steps:
+            raise NotJudged(f"only {curve.reach} steps lie in the log; record at least {self.min_steps:g}")
+
+    def _place(self, curve: LossCurve) -> str:
+        whole = "a constant answer's" if curve.knows_constant else "its start"
+        return f"{100 * curve.remaining:.0f} % of {whole}"
+
+
+def _remedies(rate: LearningRate, ratio: float) -> tuple[Remedy, ...]:
+    found = [remedies.set_learning_rate(rate.largest, ratio)]
+    if rate.falls_to < 0.1:
+        found.append(remedies.decay_learning_rate(rate.largest))
+    if rate.optimizer in ("", "SGD"):
+        found.append(remedies.use_optimizer("Adam"))
+    return tuple(found)

@@ -1,0 +1,105 @@
+"""Rule loss-plateau."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import LearningRate, LossCurve, Nonfinite
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import number
+
+
+@dataclass(frozen=True)
+class LossPlateau(Rule):
+    """A loss that stands still where nothing has been learnt.
+
+    ## What it detects
+    A loss that no longer falls and is no lower than that of a constant answer; a note where it stands still
+    part of the way down.
+
+    ## Why it matters
+    However long it goes on, such a run ends with a network that knows no more than the mean of its targets.
+
+    ## Evidence
+    The loss over the last half of the steps: a median line (Theil & Sen), its fall against its standard error. Its late
+    level against the loss of a constant answer, known from the loss function and the targets: ln C for cross-entropy
+    over C classes, the entropy of the share of ones, the variance of the targets for squared errors. A plateau well
+    below it may be the noise of the data itself, which no network can learn. Where that level is unknown, the start
+    stands in, and the finding is a warning.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run(loss=1.0)
+    >>> [f.sentence for f in diagnose(ill, [LossPlateau()]).findings()]
+    ['the loss stands still at 1, 100 % of what a constant answer has']
+    >>> list(diagnose(toy_run(), [LossPlateau()]).findings())
+    []
+
+    ## Remedies
+    Check that targets belong to their inputs; another learning rate; more capacity. Where another rule found a reason
+    for it, begin there.
+
+    ## References
+    Theil 1950, Sen 1968 (median slope); Karpathy 2019, A recipe for training neural networks (verify the loss at
+    initialisation, overfit one batch).
+    """
+
+    name: ClassVar[str] = "loss-plateau"
+    min_remaining_loss: float = limit(
+        0.95, "1", "of a constant answer's loss or of the start; batches that are sampled vary by 5 %"
+    )
+    note_remaining_loss: float = limit(
+        0.6, "1", "of a constant answer's loss; below it a plateau may be the noise of the data"
+    )
+    max_fall: float = limit(0.02, "1", "of the late loss over the last half of the steps")
+    max_trend: float = limit(3.0, "standard errors", "beyond it the fall is no accident: 1 in 700 for Gaussian noise")
+    min_steps: float = limit(100, "steps", "earlier it may yet begin to learn")
+    min_samples: float = limit(8, "samples", "fewer show no line")
+
+    def check(self, loss_curve: LossCurve, nonfinite: Nonfinite, learning_rate: LearningRate) -> Iterable[Finding]:
+        """Judge level and slope together."""
+        curve = loss_curve
+        if not curve.is_known:
+            raise NotJudged("fewer than 3 finite losses were recorded; record the loss at more steps")
+        if not curve.nonnegative:
+            raise NotJudged("the loss is negative at times, so its level says nothing")
+        if curve.reach < self.min_steps or len(curve.loss) < self.min_samples:
+            raise NotJudged(
+                f"{len(curve.loss)} samples over {curve.reach} steps show no plateau; record at least "
+                f"{self.min_samples:g} over {self.min_steps:g}"
+            )
+        falls = -curve.trend > self.max_trend and -curve.slope > self.max_fall * curve.late
+        if falls or nonfinite.first_broken is not None:
+            return
+        nothing = curve.remaining > self.min_remaining_loss and (
+            curve.knows_constant or curve.fallen < 1 - self.min_remaining_loss
+        )
+        if nothing:
+            severity = Severity.ERROR if curve.knows_constant else Severity.WARNING
+        elif curve.knows_constant and curve.remaining > self.note_remaining_loss:
+            severity = Severity.NOTE
+        else:
+            return
+        share = f"{100 * curve.remaining:.0f} %"
+        place = f"{share} of what a constant answer has" if curve.knows_constant else f"{share} of where it started"
+        yield Finding(
+            rule=self.name,
+            title="loss plateau",
+            sentence=f"the loss stands still at {number(curve.late)}, {place}",
+            severity=severity,
+            layers=(),
+            first_step=int(curve.steps[0] + curve.reach // 2),
+            last_step=int(curve.steps[-1]),
+            measurements=(
+                Measurement("remaining loss", curve.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
+            ),
+            remedies=(remedies.check_targets(), remedies.set_learning_rate(learning_rate.late, 1e-3))
+            if nothing
+            else (remedies.decay_learning_rate(learning_rate.largest),),
+            confidence="high" if curve.knows_constant else "medium",
+        )

@@ -1,0 +1,127 @@
+"""Rule stale-optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import EffectiveStep, LearningRate, LossCurve
+from gradscope.diagnosis.evidence.window import median
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import number
+
+_ADAPTIVE = ("Adagrad", "Adam", "AdamW", "Nadam", "Adamax", "RMSprop", "Lamb")
+
+
+@dataclass(frozen=True)
+class StaleOptimizer(Rule):
+    """An optimizer whose memory of past gradients has made its steps too small.
+
+    ## What it detects
+    Steps that shrink by orders of magnitude though neither the learning rate nor the gradient does, as with AdaGrad,
+    whose denominator only grows; or an adaptive optimizer whose steps are far below its learning rate all along,
+    because its denominator began far above the gradients. In both the loss is far from solved.
+
+    ## Why it matters
+    The gradient still says where to go, but the optimizer no longer goes there; raising the learning rate helps for a
+    while only.
+
+    ## Evidence
+    g = ‖update‖ / ‖gradient‖ over all kernels, late over early; the same of the updates and of the learning rate. An
+    update that shrinks with its gradient is convergence, one that shrinks with the learning rate a schedule. For
+    adaptive optimizers also the updates' root mean square over the learning rate, which is 0.03 to 1 for sound ones.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> import numpy as np
+    >>> names = ("hidden_1", "hidden_2", "output")
+    >>> fading = {("update", f"{name}/kernel"): np.geomspace(1, 1e-4, 30) for name in names}
+    >>> ill = toy_run(fading, loss=1.0)
+    >>> [f.sentence for f in diagnose(ill, [StaleOptimizer()]).findings()]
+    ["the optimizer's step per unit of gradient has shrunk to 0.00058 of what it was, at a constant learning rate"]
+    >>> list(diagnose(toy_run(), [StaleOptimizer()]).findings())
+    []
+
+    ## Remedies
+    RMSprop or Adam, which forget old gradients.
+
+    ## References
+    Duchi et al. 2011, Adaptive subgradient methods; Tieleman & Hinton 2012 (RMSprop).
+    """
+
+    name: ClassVar[str] = "stale-optimizer"
+    max_shrinkage: float = limit(0.02, "1", "of the early step; AdaGrad's 1/√t reaches it after 2,500 steps")
+    max_relative_step: float = limit(
+        0.01,
+        "1",
+        "root mean square of the updates over the learning rate, adaptive optimizers; 0.03 to 1 in sound ones",
+    )
+    min_gradient_kept: float = limit(0.2, "1", "of the early gradient: less is convergence")
+    min_remaining_loss: float = limit(0.5, "1", "of a constant answer's loss or of the start")
+    min_rate_kept: float = limit(0.3, "1", "of the largest learning rate: less is a schedule")
+    min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
+    min_samples: float = limit(8, "samples", "fewer show no trend")
+
+    def check(
+        self, effective_step: EffectiveStep, learning_rate: LearningRate, loss_curve: LossCurve
+    ) -> Iterable[Finding]:
+        """Judge the shrinking, then the level."""
+        steps = effective_step.steps
+        if not len(steps):
+            raise NotJudged("no kernel has both its gradient and its update in the log; record both")
+        if not loss_curve.is_known:
+            raise NotJudged("the loss was not recorded; record it to see how far it has to fall")
+        if len(steps) < self.min_samples or steps[-1] - steps[0] < self.min_steps:
+            raise NotJudged(
+                f"{len(steps)} samples over {steps[-1] - steps[0]} steps show no trend; record at least "
+                f"{self.min_samples:g} over {self.min_steps:g}"
+            )
+        far = not loss_curve.remaining < self.min_remaining_loss and loss_curve.fallen < self.min_remaining_loss
+        if not far or learning_rate.falls_to < self.min_rate_kept:
+            return
+        late = steps >= steps[-1] - (steps[-1] - steps[0]) / 3
+        first = slice(0, 3)
+        shrinkage = median(effective_step.gain[late]) / median(effective_step.gain[first])
+        gradient = effective_step.update / effective_step.gain
+        kept = median(gradient[late]) / median(gradient[first])
+        relative = median(effective_step.update / effective_step.learning_rate)
+        if max(shrinkage, shrinkage * kept) < self.max_shrinkage and kept > self.min_gradient_kept:
+            yield _finding(
+                f"the optimizer's step per unit of gradient has shrunk to {number(shrinkage)} of what it was, "
+                "at a constant learning rate",
+                Measurement("effective step, late over early", shrinkage, self.max_shrinkage, "1", "", "0.1 to 10"),
+                steps[late],
+                learning_rate,
+            )
+        elif learning_rate.optimizer in _ADAPTIVE and relative < self.max_relative_step:
+            yield _finding(
+                f"{learning_rate.optimizer}'s steps are {number(relative)} of its learning rate, for its denominator "
+                "is far above the gradients",
+                Measurement("update rms over learning rate", relative, self.max_relative_step, "1", "", "0.03 to 1"),
+                steps,
+                learning_rate,
+            )
+
+
+def _finding(
+    sentence: str, measurement: Measurement, steps: npt.NDArray[np.int64], learning_rate: LearningRate
+) -> Finding:
+    return Finding(
+        rule=StaleOptimizer.name,
+        title="stale optimizer",
+        sentence=sentence,
+        severity=Severity.ERROR,
+        layers=(),
+        first_step=int(steps[0]),
+        last_step=int(steps[-1]),
+        measurements=(measurement,),
+        remedies=tuple(remedies.use_optimizer(name) for name in ("RMSprop", "Adam") if name != learning_rate.optimizer),
+        explains=frozenset({"learning-rate-too-low", "loss-plateau", "update-ratio-out-of-range:too-small"}),
+    )
