@@ -50,7 +50,7 @@ def _custom(
             self.units = units
 
         def build(self, shape: Any) -> None:
-            spread = 1.0 if own_layer == "unit-variance" else (2 / shape[-1]) ** 0.5
+            spread = (2 * shape[-1]) ** 0.5 if own_layer == "times-for-over" else (2 / shape[-1]) ** 0.5
             self.kernel = self.add_weight(shape=(shape[-1], self.units), initializer=normal(spread), name="kernel")
             self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
 
@@ -117,9 +117,9 @@ family.pair(
 family.pair(
     "blobs-layer",
     _custom,
-    sickness="unit-variance-weights",
+    sickness="he-formula-times-for-over",
     healthy={"own_layer": "right", "at": (), "width": 200, "optimizer": "SGD", "rate": 0.02},
-    sick={"own_layer": "unit-variance"},
+    sick={"own_layer": "times-for-over"},
     causes=["gain-mismatch:too-large"],
     layers=("mixed",),
     level=0.8,
