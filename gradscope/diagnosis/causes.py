@@ -10,12 +10,16 @@ from gradscope.diagnosis.verdict import Cause, Finding, Remedy, Rival, Severity
 __all__ = ["causes_of"]
 
 _REMEDIES = 5
+_OUTCOMES = ("collapsed-representation", "constant-output", "loss-plateau")
+"""What a network that does not learn does in the end, each the outcome of those before it."""
 
 
 def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
     """Group findings under their root causes, gravest first.
 
-    A finding may explain another that it names in ``explains`` and that was not seen before it. Chains are flattened:
+    A finding may explain another that it names in ``explains`` and that was not seen before it. What a network does in
+    the end (one answer to everything, a loss that stands still) is explained by whatever else is wrong and no less
+    grave, since that says why. Chains are flattened:
     all that follows from a root stands under it, however many links lie between. Where several roots explain a finding
     it goes to the gravest, then to the one that explains most; the others are that cause's rivals.
     """
@@ -41,7 +45,9 @@ def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
 
     def rivals(root: int) -> list[Finding]:
         disputed = [b for b in members[root] if findings[b].severity > Severity.NOTE]
-        others = [a for a in roots if a != root and findings[a].severity > Severity.NOTE]
+        others = [
+            a for a in roots if a != root and findings[a].severity > Severity.NOTE and findings[a].rule not in _OUTCOMES
+        ]
         return [findings[a] for a in others if any(precedes(a, b) for b in disputed)]
 
     causes = [
@@ -52,7 +58,19 @@ def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
 
 
 def _explains(a: Finding, b: Finding) -> bool:
-    return a is not b and a.first_step <= b.first_step and bool({b.rule, b.pathology} & a.explains)
+    if a is b or a.first_step > b.first_step:
+        return False
+    return bool({b.rule, b.pathology} & a.explains) or _ends_in(a, b)
+
+
+def _ends_in(a: Finding, b: Finding) -> bool:
+    if b.rule not in _OUTCOMES[_stage(a) :] or a.severity == Severity.NOTE:
+        return False
+    return a.severity >= b.severity
+
+
+def _stage(finding: Finding) -> int:
+    return _OUTCOMES.index(finding.rule) + 1 if finding.rule in _OUTCOMES else 0
 
 
 def _reachable(start: int, findings: Sequence[Finding]) -> frozenset[int]:

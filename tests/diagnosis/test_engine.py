@@ -202,6 +202,21 @@ def test_a_cause_gives_no_opposite_advice():
     assert cause.remedies == (lower,)
 
 
+def test_a_network_that_gives_one_answer_does_so_for_whatever_else_is_wrong():
+    rate, plateau = finding("some-rule"), finding("loss-plateau")
+    constant = finding("constant-output", first_step=5)
+    (cause,) = causes_of([constant, replace(plateau, first_step=8), rate])
+    assert (cause.root, cause.rivals) == (rate, ())
+    assert [each.rule for each in cause.consequences] == ["constant-output", "loss-plateau"]
+    assert [c.root.rule for c in causes_of([constant, replace(plateau, first_step=8)])] == ["constant-output"]
+
+
+def test_a_lesser_or_later_finding_does_not_explain_what_the_network_does():
+    constant = finding("constant-output", first_step=5)
+    for other in (finding("a", Severity.WARNING), finding("a", first_step=9)):
+        assert causes_of([constant, other])[0].consequences == ()
+
+
 def rivals():
     rate = finding("learning-rate-too-high", explains={"dead-units"})
     weights = finding("gain-mismatch", Severity.WARNING, variant="too-large", explains={"dead-units"})
