@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gradscope.diagnosis.telling_apart import telling_experiment
 from gradscope.diagnosis.verdict import Cause, Finding, Remedy, Rival, Severity
@@ -21,9 +21,10 @@ def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
     the end (one answer to everything, a loss that stands still) is explained by whatever else is wrong and no less
     grave, since that says why. Chains are flattened:
     all that follows from a root stands under it, however many links lie between. Where several roots explain a finding
-    it goes to the gravest, then to the one that explains most; the others are that cause's rivals.
+    it goes to the gravest, then to the one that explains most; the others that name it are that cause's rivals.
     """
-    reach = {i: _reachable(i, findings) for i in range(len(findings))}
+    reach = {i: _reachable(i, findings, _explains) for i in range(len(findings))}
+    named = {i: _reachable(i, findings, _names) for i in range(len(findings))}
 
     def strength(i: int) -> tuple[int, int, int, int]:
         return int(findings[i].severity), len(reach[i]), -findings[i].first_step, -i
@@ -45,10 +46,8 @@ def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
 
     def rivals(root: int) -> list[Finding]:
         disputed = [b for b in members[root] if findings[b].severity > Severity.NOTE]
-        others = [
-            a for a in roots if a != root and findings[a].severity > Severity.NOTE and findings[a].rule not in _OUTCOMES
-        ]
-        return [findings[a] for a in others if any(precedes(a, b) for b in disputed)]
+        others = [a for a in roots if a != root and findings[a].severity > Severity.NOTE]
+        return [findings[a] for a in others if not named[a].isdisjoint(disputed)]
 
     causes = [
         _cause(findings[root], [findings[b] for b in sorted(found, key=order)], rivals(root))
@@ -57,28 +56,30 @@ def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
     return tuple(sorted(causes, key=lambda cause: (-cause.severity, -len(cause.consequences), cause.root.first_step)))
 
 
+def _names(a: Finding, b: Finding) -> bool:
+    return a is not b and a.first_step <= b.first_step and bool({b.rule, b.pathology} & a.explains)
+
+
 def _explains(a: Finding, b: Finding) -> bool:
-    if a is b or a.first_step > b.first_step:
-        return False
-    return bool({b.rule, b.pathology} & a.explains) or _ends_in(a, b)
+    return _names(a, b) or _ends_in(a, b)
 
 
 def _ends_in(a: Finding, b: Finding) -> bool:
     if b.rule not in _OUTCOMES[_stage(a) :] or a.severity == Severity.NOTE:
         return False
-    return a.severity >= b.severity
+    return a.severity >= b.severity and a.first_step <= b.first_step
 
 
 def _stage(finding: Finding) -> int:
     return _OUTCOMES.index(finding.rule) + 1 if finding.rule in _OUTCOMES else 0
 
 
-def _reachable(start: int, findings: Sequence[Finding]) -> frozenset[int]:
+def _reachable(start: int, findings: Sequence[Finding], leads_to: Callable[[Finding, Finding], bool]) -> frozenset[int]:
     reached: set[int] = set()
     border = [start]
     while border:
         here = border.pop()
-        following = {i for i, b in enumerate(findings) if _explains(findings[here], b)} - reached
+        following = {i for i, b in enumerate(findings) if leads_to(findings[here], b)} - reached
         reached |= following
         border.extend(following)
     return frozenset(reached - {start})

@@ -238,6 +238,12 @@ def test_a_note_is_no_rival_and_a_note_is_not_disputed():
     assert not causes_of([rate, weights, replace(dead, severity=Severity.NOTE)])[0].rivals
 
 
+def test_a_rival_names_what_is_disputed():
+    rate, plateau = finding("rate", explains={"loss-plateau"}), finding("loss-plateau", first_step=5)
+    assert not causes_of([rate, finding("other"), plateau])[0].rivals
+    assert causes_of([rate, finding("other", explains={"loss-plateau"}), plateau])[0].rivals
+
+
 def test_a_pair_without_an_experiment_of_its_own_is_told_apart_by_mending_one():
     (cause, _) = causes_of([finding("a", explains={"c"}), finding("b", explains={"c"}), finding("c")])
     assert cause.rivals[0].experiment.startswith("Mend the one alone (a)")

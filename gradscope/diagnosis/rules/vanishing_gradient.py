@@ -17,6 +17,15 @@ from gradscope.diagnosis.wording import number
 from gradscope.run import Run
 
 _DEEP = 3  # layers whose rates tell a rate per layer from a single weak one
+_EXPLAINS = frozenset(
+    {
+        "collapsed-representation",
+        "constant-output",
+        "loss-plateau",
+        "unchanged-weights",
+        "update-ratio-out-of-range:too-small",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -129,11 +138,7 @@ class VanishingGradient(Rule):
             measurements=tuple(measurements),
             remedies=_remedies(where, run),
             confidence="high" if np.isfinite(own) and flow.measured == "activation gradients" else "medium",
-            explains=frozenset(
-                {"collapsed-representation", "constant-output", "loss-plateau", "update-ratio-out-of-range:too-small"}
-            )
-            if lasting
-            else frozenset(),
+            explains=_EXPLAINS if lasting else frozenset(),
         )
 
     def _bound(self, value: float, flow: Flow, loss_trend: LossTrend) -> float:
