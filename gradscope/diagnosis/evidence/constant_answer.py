@@ -33,16 +33,13 @@ def constant_answer(run: Run, layers: tuple[Layer, ...]) -> ConstantAnswer:
 
     It is a bound because the targets are taken together: columns of different means, or classes of unequal frequency,
     have a better constant answer. A run that does not name its loss (a loop of one's own) is taken for cross-entropy
-    where it has one output of K > 1 units, softmax or linear, and the first loss lies within 20 % of log K.
+    where its one output is a softmax over K > 1 units, or linear and the first loss lies within 20 % of log K.
     """
-    losses = run.settings.get("losses")
     outputs = [layer for layer in layers if layer.is_output]
     classes = (outputs[0].card.units if len(outputs) == 1 and outputs[0].card else None) or 0
-    if not losses and classes:
-        return ConstantAnswer(_if_crossentropy(run, outputs[0], classes))
-    if not isinstance(losses, list) or len(losses) != 1 or not isinstance(losses[0], dict):
-        return ConstantAnswer(nan)
-    name = str(losses[0].get("name"))
+    name = _loss_name(run)
+    if name is None:
+        return ConstantAnswer(_if_crossentropy(run, outputs[0], classes) if classes else nan)
     if name in _CATEGORICAL:
         return ConstantAnswer(log(classes) if classes > 1 else nan)
     if name in _SQUARED or name in _BINARY:
@@ -51,12 +48,22 @@ def constant_answer(run: Run, layers: tuple[Layer, ...]) -> ConstantAnswer:
     return ConstantAnswer(nan)
 
 
+def _loss_name(run: Run) -> str | None:
+    """The name of the only loss, empty if there are several, None where the log names none."""
+    losses = run.settings.get("losses")
+    if isinstance(losses, list) and losses:
+        return str(losses[0].get("name")) if len(losses) == 1 and isinstance(losses[0], dict) else ""
+    name = run.settings.get("loss")
+    return name if isinstance(name, str) and name else None
+
+
 def _if_crossentropy(run: Run, output: Layer, classes: int) -> float:
     loss = np.asarray(run.step_statistics.get("loss", np.zeros(0)))
     first = loss[np.isfinite(loss)][:1]
-    if classes < _CLASSES or output.shape not in ("joint", "linear") or not len(first):
+    if classes < _CLASSES or not len(first):
         return nan
-    return log(classes) if abs(float(first[0]) / log(classes) - 1) < _CLOSE else nan
+    alike = output.shape == "linear" and abs(float(first[0]) / log(classes) - 1) < _CLOSE
+    return log(classes) if output.shape == "joint" or alike else nan
 
 
 def _target_moments(run: Run) -> tuple[float, float]:

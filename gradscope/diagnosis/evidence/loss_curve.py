@@ -38,6 +38,8 @@ class LossCurve:
     """Median over the last third of the steps."""
     noise: float
     """Robust standard deviation of one late value about the line through the last half of the steps."""
+    late_range: tuple[float, float]
+    """The lowest and the highest loss over the last third of the steps."""
     trend: float
     """How far that line goes over the last half, in standard errors of it; negative: falling."""
     slope: float
@@ -92,16 +94,18 @@ def loss_curve(run: Run, nonfinite: Nonfinite, constant_answer: ConstantAnswer) 
     steps, loss = run.steps[known], loss[known].astype(np.float64)
     if not len(loss):
         nan = float("nan")
-        return LossCurve(steps, loss, nan, nan, nan, nan, nan, nan, constant_answer.loss)
+        return LossCurve(steps, loss, nan, nan, nan, nan, (nan, nan), nan, nan, constant_answer.loss)
     half = steps >= steps[0] + (steps[-1] - steps[0]) / 2
+    late = loss[steps >= steps[-1] - (steps[-1] - steps[0]) / 3]
     slope, noise, trend = _line(steps[half], loss[half])
     return LossCurve(
         steps,
         loss,
         start=_start(loss),
         best=min(median(group) for group in np.array_split(loss, min(_GROUPS, len(loss)))),
-        late=median(loss[steps >= steps[-1] - (steps[-1] - steps[0]) / 3]),
+        late=median(late),
         noise=noise,
+        late_range=(float(late.min()), float(late.max())),
         trend=trend,
         slope=slope,
         constant=constant_answer.loss,

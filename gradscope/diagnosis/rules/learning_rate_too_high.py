@@ -75,7 +75,7 @@ class LearningRateTooHigh(Rule):
             return
         grave = step > self.error_step
         large = [
-            int(path.steps[path.sizes > self.max_step][i])
+            int(path.steps[path.sizes > self.max_step / 3][i])
             for path in travel
             if path.largest > self.max_step
             for i in (0, -1)

@@ -92,6 +92,7 @@ class PermanentClipping(Rule):
                 {
                     "learning-rate-too-low",
                     "loss-plateau",
+                    "stale-optimizer",
                     "unchanged-weights",
                     "update-ratio-out-of-range:too-small",
                     "vanishing-gradient",

@@ -16,6 +16,7 @@ from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
 
+_NEVER_FORGETS = ("Adagrad",)
 _ADAPTIVE = ("Adagrad", "Adam", "AdamW", "Nadam", "Adamax", "RMSprop", "Lamb")
 
 
@@ -36,6 +37,7 @@ class StaleOptimizer(Rule):
     g = ‖update‖ / ‖gradient‖ over all kernels, late over early; the same of the updates and of the learning rate. An
     update that shrinks with its gradient is convergence, one that shrinks with the learning rate a schedule. For
     adaptive optimizers also the updates' root mean square over the learning rate, which is 0.03 to 1 for sound ones.
+    The elasticity ‖∂loss/∂w‖·‖w‖ / loss tells a gradient worth following from one that vanished.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -63,6 +65,7 @@ class StaleOptimizer(Rule):
         "1",
         "root mean square of the updates over the learning rate, adaptive optimizers; 0.03 to 1 in sound ones",
     )
+    min_elasticity: float = limit(0.02, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
     min_gradient_kept: float = limit(0.2, "1", "of the early gradient: less is convergence")
     min_remaining_loss: float = limit(0.5, "1", "of a constant answer's loss or of the start")
     min_rate_kept: float = limit(0.3, "1", "of the largest learning rate: less is a schedule")
@@ -70,7 +73,11 @@ class StaleOptimizer(Rule):
     min_samples: float = limit(8, "samples", "fewer show no trend")
 
     def check(
-        self, effective_step: EffectiveStep, learning_rate: LearningRate, loss_curve: LossCurve
+        self,
+        effective_step: EffectiveStep,
+        elasticity: dict[str, float],
+        learning_rate: LearningRate,
+        loss_curve: LossCurve,
     ) -> Iterable[Finding]:
         """Judge the shrinking, then the level."""
         steps = effective_step.steps
@@ -84,14 +91,15 @@ class StaleOptimizer(Rule):
                 f"{self.min_samples:g} over {self.min_steps:g}"
             )
         far = not loss_curve.remaining < self.min_remaining_loss and loss_curve.fallen < self.min_remaining_loss
-        if not far or learning_rate.falls_to < self.min_rate_kept:
+        usable = median(np.array(list(elasticity.values())))
+        if not far or learning_rate.falls_to < self.min_rate_kept or not usable >= self.min_elasticity:
             return
         late = steps >= steps[-1] - (steps[-1] - steps[0]) / 3
         first = slice(0, 3)
         shrinkage = median(effective_step.gain[late]) / median(effective_step.gain[first])
         gradient = effective_step.update / effective_step.gain
         kept = median(gradient[late]) / median(gradient[first])
-        relative = median(effective_step.update / effective_step.learning_rate)
+        relative = median((effective_step.update / effective_step.learning_rate)[late])
         if max(shrinkage, shrinkage * kept) < self.max_shrinkage and kept > self.min_gradient_kept:
             yield _finding(
                 f"the optimizer's step per unit of gradient has shrunk to {number(shrinkage)} of what it was, "
@@ -100,7 +108,10 @@ class StaleOptimizer(Rule):
                 steps[late],
                 learning_rate,
             )
-        elif learning_rate.optimizer in _ADAPTIVE and relative < self.max_relative_step:
+        elif relative < self.max_relative_step and (
+            learning_rate.optimizer in _NEVER_FORGETS
+            or (learning_rate.optimizer in _ADAPTIVE and kept > self.min_gradient_kept)
+        ):
             yield _finding(
                 f"{learning_rate.optimizer}'s steps are {number(relative)} of its learning rate, for its denominator "
                 "is far above the gradients",
