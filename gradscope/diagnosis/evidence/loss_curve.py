@@ -19,6 +19,7 @@ _FIRST = 5
 _GROUPS = 6
 _PAIRED = 100  # a line through medians of groups beyond that: pairs grow with the square
 _LEAP = 10.0
+_NEAR = 1.3
 _MAD = 1.4826
 _MEDIAN_ERROR = 1.2533
 
@@ -84,6 +85,14 @@ class LossCurve:
     def fallen(self) -> float:
         """Share of the starting loss that is gone; negative where it has risen; NaN if unknown."""
         return 1 - self.late / self.start if self.nonnegative and self.start > 0 else float("nan")
+
+    def is_far(self, least: float) -> bool:
+        """True where ``remaining`` is above ``least`` and the loss is not on its way down from far above.
+
+        Near a constant answer's loss it does not matter where it came from: down to there nothing need be learnt.
+        """
+        near = self.knows_constant and self.remaining < _NEAR
+        return self.remaining > least and (near or self.fallen < least)
 
 
 def loss_curve(run: Run, nonfinite: Nonfinite, constant_answer: ConstantAnswer) -> LossCurve:

@@ -123,8 +123,7 @@ class LearningRateTooHigh(Rule):
             return ""
         if rise > self.max_loss_rise:
             return f"the loss has risen to {number(rise)} times its start"
-        # Where only the start is known, remaining and fallen are one; a constant answer's loss may lie far below it.
-        if curve.remaining > self.min_remaining_loss and curve.fallen < self.min_remaining_loss:
+        if curve.is_far(self.min_remaining_loss):
             level = "a constant answer" if curve.knows_constant else "the start"
             return f"the loss is no better than that of {level}"
         return ""

@@ -78,7 +78,7 @@ class LearningRateTooLow(Rule):
         self._require(loss_curve, travel)
         farthest = max(travel, key=lambda path: path.distance)
         usable = float(np.median(list(elasticity.values()))) if elasticity else float("nan")
-        far = loss_curve.remaining > self.min_remaining_loss and loss_curve.fallen < self.min_remaining_loss
+        far = loss_curve.is_far(self.min_remaining_loss)
         if not 0 < farthest.distance < self.max_distance or not far or not usable >= self.min_elasticity:
             return
         # Without a level to reach, a network that was trained before may be near its goal from the start.

@@ -53,9 +53,8 @@ class LossPlateau(Rule):
     min_remaining_loss: float = limit(
         0.95, "1", "of a constant answer's loss or of the start; batches that are sampled vary by 5 %"
     )
-    max_remaining_loss: float = limit(
-        1.1, "1", "of a constant answer's loss: within both all of the last third, it has settled there"
-    )
+    min_settled_loss: float = limit(0.98, "1", "of a constant answer's loss, all of the last third: it has settled")
+    max_settled_loss: float = limit(1.1, "1", "of a constant answer's loss, all of the last third: it has settled")
     note_remaining_loss: float = limit(
         0.6, "1", "of a constant answer's loss; below it a plateau may be the noise of the data"
     )
@@ -79,7 +78,7 @@ class LossPlateau(Rule):
         falls = -curve.trend > self.max_trend and -curve.slope > self.max_fall * curve.late
         low, high = curve.late_range
         # A huge penalty on the weights may still decay long after the answers have become one constant.
-        settled = low > self.min_remaining_loss * curve.constant and high < self.max_remaining_loss * curve.constant
+        settled = low > self.min_settled_loss * curve.constant and high < self.max_settled_loss * curve.constant
         if (falls and not settled) or nonfinite.first_broken is not None:
             return
         nothing = curve.remaining > self.min_remaining_loss and (

@@ -69,7 +69,7 @@ class PermanentClipping(Rule):
         cut = clipping.kept < self.max_kept_fraction
         share, kept = float(cut.mean()), float(np.median(clipping.kept))
         farthest = max(path.distance for path in travel)
-        stuck = farthest < self.max_distance and not loss_curve.remaining < self.min_remaining_loss
+        stuck = farthest < self.max_distance and loss_curve.is_far(self.min_remaining_loss)
         if share < self.min_clipped_fraction or not stuck:
             return
         yield Finding(

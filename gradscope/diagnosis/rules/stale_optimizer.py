@@ -90,7 +90,7 @@ class StaleOptimizer(Rule):
                 f"{len(steps)} samples over {steps[-1] - steps[0]} steps show no trend; record at least "
                 f"{self.min_samples:g} over {self.min_steps:g}"
             )
-        far = not loss_curve.remaining < self.min_remaining_loss and loss_curve.fallen < self.min_remaining_loss
+        far = loss_curve.is_far(self.min_remaining_loss)
         usable = median(np.array(list(elasticity.values())))
         if not far or learning_rate.falls_to < self.min_rate_kept or not usable >= self.min_elasticity:
             return

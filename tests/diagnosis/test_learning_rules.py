@@ -1,0 +1,227 @@
+"""What the rules on step size and loss say of hand-made runs: forms of the illness, and the healthy runs beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gradscope.diagnosis.engine import diagnose
+from gradscope.diagnosis.example import toy_run
+from gradscope.diagnosis.rules import all_rules
+from gradscope.diagnosis.verdict import Severity
+from gradscope.vocabulary import STATISTIC_NAMES
+
+BY_NAME = {rule.name: rule for rule in all_rules()}
+NAMES = ("hidden_1", "hidden_2", "output")
+SAMPLES = 30
+UNKNOWN_LOSS = {"losses": [{"name": "a loss of one's own", "from_logits": None, "output": None}]}
+
+
+def findings(name, run):
+    return list(diagnose(run, [BY_NAME[name]]).findings())
+
+
+def reason(name, run):
+    (verdict,) = diagnose(run, [BY_NAME[name]]).verdicts
+    return verdict.reason
+
+
+def updates(factor):
+    return {("update", f"{name}/kernel"): factor for name in NAMES}
+
+
+def with_learning_rate(run, rates):
+    return replace(run, step_statistics={**run.step_statistics, "learning_rate": np.asarray(rates, float)})
+
+
+def with_bias(run, rms):
+    values = run.values.copy()
+    for name in NAMES:
+        values[:, run.index["weight", f"{name}/bias"], STATISTIC_NAMES.index("rms")] = rms
+    return replace(run, values=values)
+
+
+class TestLearningRateTooLow:
+    def test_without_a_level_to_reach_only_a_new_network_is_an_error(self):
+        slow = toy_run(updates(1e-2), loss=1.0, settings=UNKNOWN_LOSS)
+        (new,) = findings("learning-rate-too-low", with_bias(slow, 0.0))
+        (trained,) = findings("learning-rate-too-low", with_bias(slow, 0.1))
+        assert (new.severity, trained.severity) == (Severity.ERROR, Severity.WARNING)
+
+    def test_a_fine_tuned_network_near_its_goal_is_left_in_peace(self):
+        assert not findings("learning-rate-too-low", toy_run(updates(1e-2), loss=0.05))
+
+    def test_a_schedule_that_decayed_after_learning_is_healthy(self):
+        rate = np.geomspace(1e-2, 1e-9, SAMPLES)
+        run = with_learning_rate(toy_run(updates(rate / 1e-2)), rate)
+        assert not findings("learning-rate-too-low", run)
+
+    def test_a_schedule_that_decayed_before_learning_is_told_to_decay_later(self):
+        rate = np.where(np.arange(SAMPLES) < 2, 1e-2, 1e-9)
+        (finding,) = findings(
+            "learning-rate-too-low", with_learning_rate(toy_run(updates(rate / 1e-2), loss=1.0), rate)
+        )
+        assert finding.severity == Severity.ERROR
+        assert "Let the learning rate decay" in {remedy.title for remedy in finding.remedies}
+
+    def test_a_vanished_gradient_is_not_the_fault_of_the_learning_rate(self):
+        scale = updates(1e-2) | {("gradient", f"{name}/kernel"): 1e-5 for name in NAMES}
+        assert not findings("learning-rate-too-low", toy_run(scale, loss=1.0))
+
+    def test_rewards_have_no_floor(self):
+        assert "negative" in reason("learning-rate-too-low", toy_run(updates(1e-2), loss=-1.0))
+
+    def test_the_first_steps_are_not_judged(self):
+        assert "only 29 steps" in reason("learning-rate-too-low", toy_run(updates(1e-2), loss=1.0, steps=range(30)))
+
+
+class TestLearningRateTooHigh:
+    def test_large_steps_under_which_the_loss_falls_are_none(self):
+        assert not findings("learning-rate-too-high", toy_run(updates(2000)))
+
+    def test_small_steps_under_which_the_loss_rises_are_none(self):
+        assert not findings("learning-rate-too-high", toy_run(loss=np.geomspace(1, 1e6, SAMPLES)))
+
+    def test_a_leap_that_leaves_a_constant_answer_is_found_after_the_updates_died(self):
+        leap = np.where(np.arange(SAMPLES) < 2, 3000.0, 1e-6)
+        (finding,) = findings("learning-rate-too-high", toy_run(updates(leap), loss=1.0))
+        assert (finding.severity, finding.first_step, finding.last_step) == (Severity.ERROR, 0, 10)
+
+    def test_large_steps_into_nan_are_its_cause(self):
+        nan = [0] * 3 + [1] * (SAMPLES - 3)
+        put = {("gradient", "output/kernel", "nan_count"): nan}
+        (cause,) = diagnose(
+            toy_run(updates(5000), put), [BY_NAME["learning-rate-too-high"], BY_NAME["nonfinite-values"]]
+        ).causes
+        assert cause.root.rule == "learning-rate-too-high"
+        assert [finding.rule for finding in cause.consequences] == ["nonfinite-values"]
+
+    def test_nan_after_sane_steps_has_another_cause(self):
+        put = {("gradient", "output/kernel", "nan_count"): [0] * 3 + [1] * (SAMPLES - 3)}
+        assert not findings("learning-rate-too-high", toy_run(put=put))
+
+    def test_a_step_of_usual_size_on_tiny_weights_is_a_sound_one(self):
+        tiny = {("weight", f"{name}/kernel"): 1e-3 for name in NAMES}
+        assert not findings("learning-rate-too-high", toy_run(tiny, loss=1.0))
+
+
+class TestDivergingLoss:
+    def test_a_spike_that_passes_is_none(self):
+        assert not findings("diverging-loss", toy_run(loss=[1.0] * 10 + [1e4] * 3 + [0.5] * 17))
+
+    def test_an_adversary_that_gets_better_is_none(self):
+        run = toy_run(loss=np.linspace(0.7, 5.0, SAMPLES), settings=UNKNOWN_LOSS)
+        assert not findings("diverging-loss", run)
+
+    def test_above_a_constant_answer_a_small_rise_suffices(self):
+        (finding,) = findings("diverging-loss", toy_run(loss=np.linspace(1.0, 5.0, SAMPLES)))
+        assert (finding.severity, finding.confidence) == (Severity.ERROR, "high")
+
+    def test_a_high_start_that_has_not_come_down_is_none(self):
+        assert not findings("diverging-loss", toy_run(loss=1e6))
+
+    def test_the_way_into_infinity_counts(self):
+        loss = [*np.geomspace(1, 1e20, 5), *[np.inf] * 25]
+        (finding,) = findings("diverging-loss", toy_run(loss=loss))
+        assert finding.severity == Severity.ERROR
+        assert "stopped being finite" in finding.sentence
+        assert "nonfinite-values" in finding.explains
+
+
+class TestLossPlateau:
+    def test_unknown_losses_are_a_warning(self):
+        (finding,) = findings("loss-plateau", toy_run(loss=1.0, settings=UNKNOWN_LOSS))
+        assert (finding.severity, finding.confidence) == (Severity.WARNING, "medium")
+
+    def test_a_noise_floor_well_below_a_constant_answer_is_none(self):
+        noise = np.random.default_rng(0).normal(1, 0.1, SAMPLES)
+        assert not findings("loss-plateau", toy_run(loss=0.4 * noise))
+
+    def test_part_of_the_way_down_it_is_a_note(self):
+        (finding,) = findings("loss-plateau", toy_run(loss=[1.0] * 3 + [0.8] * 27))
+        assert finding.severity == Severity.NOTE
+
+    def test_a_slow_but_steady_fall_is_none(self):
+        assert not findings("loss-plateau", toy_run(loss=np.linspace(1.2, 0.97, SAMPLES)))
+
+    def test_a_penalty_that_decays_onto_a_constant_answer_is_found(self):
+        loss = 1 + 1e3 * np.exp(-np.arange(SAMPLES) / 1.5)
+        (finding,) = findings("loss-plateau", toy_run(loss=loss))
+        assert finding.severity == Severity.ERROR
+
+    @pytest.mark.parametrize(("classes", "severity"), [(16, [Severity.ERROR]), (0, [])])
+    def test_guessing_among_classes_is_known_from_the_loss_function(self, classes, severity):
+        settings = {"losses": [{"name": "sparse_categorical_crossentropy", "from_logits": True, "output": None}]}
+        run = toy_run(loss=np.log(16) if classes else np.log(16) / 3, settings=settings)
+        assert [finding.severity for finding in findings("loss-plateau", run)] == severity
+
+
+class TestPermanentClipping:
+    CLIPPED = {"global_gradient_norm": 2.0, "global_clipped_gradient_norm": 1e-3}  # noqa: RUF012
+
+    def test_now_and_then_is_what_clipping_is_for(self):
+        norms = {"global_gradient_norm": [2.0, 1e-3, 1e-3] * 10, "global_clipped_gradient_norm": 1e-3}
+        assert not findings("permanent-clipping", toy_run(updates(1e-3), loss=1.0, step=norms))
+
+    def test_what_the_optimizer_makes_up_for_is_none(self):
+        assert not findings("permanent-clipping", toy_run(loss=1.0, step=self.CLIPPED))
+
+    def test_it_comes_before_the_learning_rate_and_names_a_limit(self):
+        run = toy_run(updates(1e-3), loss=1.0, step=self.CLIPPED)
+        (cause,) = diagnose(run, [BY_NAME["permanent-clipping"], BY_NAME["learning-rate-too-low"]]).causes
+        assert cause.root.rule == "permanent-clipping"
+        assert cause.remedies[0].title == "Clip at a global norm of 6 instead"
+
+
+class TestStaleOptimizer:
+    def test_updates_that_shrink_with_the_gradient_are_convergence(self):
+        falling = np.geomspace(1, 1e-4, SAMPLES)
+        gradients = {("gradient", f"{name}/kernel"): falling for name in NAMES}
+        assert not findings("stale-optimizer", toy_run(updates(falling) | gradients, loss=1.0))
+
+    def test_updates_that_shrink_with_the_learning_rate_are_a_schedule(self):
+        falling = np.geomspace(1, 1e-4, SAMPLES)
+        assert not findings("stale-optimizer", with_learning_rate(toy_run(updates(falling), loss=1.0), falling))
+
+    def test_a_solved_problem_may_go_stale(self):
+        assert not findings("stale-optimizer", toy_run(updates(np.geomspace(1, 1e-4, SAMPLES))))
+
+    @pytest.mark.parametrize(("optimizer", "found"), [("Adagrad", 1), ("Adam", 1), ("SGD", 0)])
+    def test_a_denominator_that_began_too_large(self, optimizer, found):
+        # Updates of 3.5e-4 · 0.1 at a learning rate of 0.01.
+        run = toy_run(updates(0.1), loss=1.0, settings={"optimizer": {"name": optimizer}})
+        assert len(findings("stale-optimizer", run)) == found
+
+
+class TestUnchangedWeights:
+    def still(self, share=1.0, names=NAMES, dtype="float32", **how):
+        run = toy_run(put={("update", f"{name}/kernel", "zero_fraction"): share for name in names}, **how)
+        cards = tuple(replace(card, dtype=dtype) for card in run.model.variables)
+        return replace(run, model=replace(run.model, variables=cards))
+
+    def test_a_learning_rate_of_zero_is_named(self):
+        (finding,) = findings("unchanged-weights", with_learning_rate(self.still(loss=1.0), np.zeros(SAMPLES)))
+        assert finding.severity == Severity.ERROR
+        assert finding.sentence.endswith(": the learning rate is 0")
+
+    def test_rounding_asks_for_float32_variables(self):
+        (finding,) = findings("unchanged-weights", self.still(0.95, dtype="bfloat16", loss=1.0))
+        assert "bfloat16 cannot hold" in finding.sentence
+        assert finding.remedies[0].title == "Keep the weights in float32"
+
+    def test_a_single_layer_is_a_warning_and_named(self):
+        (finding,) = findings("unchanged-weights", self.still(names=["hidden_2"]))
+        assert (finding.severity, finding.layers) == (Severity.WARNING, ("hidden_2",))
+
+    def test_a_warm_up_from_zero_and_a_schedule_that_ends_there_are_healthy(self):
+        ends = [1.0] * 5 + [0.0] * 15 + [1.0] * 10
+        assert not findings("unchanged-weights", self.still(ends))
+
+    def test_entries_without_a_gradient_rightly_stay(self):
+        put = {(kind, f"{name}/kernel", "zero_fraction"): 0.99 for name in NAMES for kind in ("update", "gradient")}
+        assert not findings("unchanged-weights", toy_run(put=put, loss=1.0))
+
+    def test_frozen_variables_are_left_out(self):
+        assert not findings("unchanged-weights", self.still(names=["hidden_1"], frozen=["hidden_1"], loss=1.0))
