@@ -25,6 +25,11 @@ ALWAYS_SMALL = {("preactivation", f"hidden_{i}", f"quantile_{q}"): 0.01 for i in
 KERNEL_UPDATES = [("update", f"{name}/kernel") for name in ("hidden_1", "hidden_2", "output")]
 ILL = {
     "badly-scaled-input": {"scale": {("input", "input"): 200.0}, "loss": 1.0},
+    "collapsed-batch-statistics": {
+        "put": {("activation", "norm", "example_std"): 1e-5},
+        "batch_norm": True,
+        "loss": 1.0,
+    },
     "collapsed-representation": {"put": {("activation", "hidden_2", "example_std"): 1e-6}, "loss": 1.0},
     "constant-output": {"scale": {("activation_gradient", "hidden_1"): 1e-6}, "loss": 1.0},
     "dead-units": {"put": {("activation", "hidden_1", "dead_unit_fraction"): 1.0}, "loss": 1.0},
@@ -35,6 +40,11 @@ ILL = {
     "exploding-gradient": {"scale": {("activation_gradient", "hidden_1"): 1e5}, "loss": 1.0},
     "gain-mismatch": {
         "scale": {("weight", "hidden_1/kernel"): 1e-2, ("activation_gradient", "hidden_1"): 1e-6},
+        "loss": 1.0,
+    },
+    "gradient-underflow": {
+        "put": {("gradient", "hidden_1/kernel", "underflow_fraction"): 0.99},
+        "settings": {"dtype_policy": "mixed_float16"},
         "loss": 1.0,
     },
     "linear-units": {"put": ALWAYS_SMALL, "activation": "tanh", "loss": 1.0},

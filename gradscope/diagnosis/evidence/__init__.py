@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from gradscope.diagnosis.evidence.batch_norms import BatchNorm, batch_norms
 from gradscope.diagnosis.evidence.clipping import Clipping, clipping
 from gradscope.diagnosis.evidence.constant_answer import ConstantAnswer, constant_answer
 from gradscope.diagnosis.evidence.disconnections import Disconnection, disconnections
@@ -37,6 +38,7 @@ from gradscope.run import Run
 
 __all__ = [
     "EVIDENCE",
+    "BatchNorm",
     "Clipping",
     "ConstantAnswer",
     "Disconnection",
@@ -82,6 +84,7 @@ _FUNCTIONS = (
     disconnections,
     example_spread,
     input_scale,
+    batch_norms,
     clipping,
     effective_step,
     elasticity,

@@ -11,6 +11,7 @@ from gradscope.diagnosis.remedies.architecture import (
     replace_activation,
     skip_connections,
 )
+from gradscope.diagnosis.remedies.batch_statistics import lower_momentum, replace_batch_norm, train_mode
 from gradscope.diagnosis.remedies.connection import freeze, judge_output, pass_gradient
 from gradscope.diagnosis.remedies.data import (
     batch_size,
@@ -54,6 +55,7 @@ __all__ = [
     "keep_float32_variables",
     "loosen_clipping",
     "lower_learning_rate",
+    "lower_momentum",
     "normalise",
     "normalise_batches",
     "normalise_layers",
@@ -61,6 +63,7 @@ __all__ = [
     "pass_gradient",
     "raise_learning_rate",
     "replace_activation",
+    "replace_batch_norm",
     "scale_input",
     "scale_input_if_off",
     "scale_loss",
@@ -69,6 +72,7 @@ __all__ = [
     "set_learning_rate",
     "skip_connections",
     "stable_loss",
+    "train_mode",
     "use_optimizer",
     "warm_up",
 ]

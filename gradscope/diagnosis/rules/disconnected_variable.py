@@ -13,6 +13,10 @@ from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among
 from gradscope.run import Run
 
+_EXPLAINS = frozenset(
+    {"collapsed-representation", "constant-output", "loss-plateau", "unchanged-weights", "vanishing-gradient"}
+)
+
 
 @dataclass(frozen=True)
 class DisconnectedVariable(Rule):
@@ -99,7 +103,5 @@ class DisconnectedVariable(Rule):
                 remedies.freeze(layers),
             ),
             variant="absent" if absent else "zero",
-            explains=frozenset({"constant-output", "collapsed-representation", "loss-plateau", "vanishing-gradient"})
-            if severity == Severity.ERROR
-            else frozenset(),
+            explains=_EXPLAINS if severity == Severity.ERROR else frozenset(),
         )

@@ -1,0 +1,86 @@
+"""What batch normalisations normalise by, and what they remember for inference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan, sqrt
+
+import numpy as np
+
+from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.nonfinite import Nonfinite
+from gradscope.diagnosis.evidence.window import Window, finite_window, median
+from gradscope.run import Run
+
+__all__ = ["BatchNorm", "batch_norms"]
+
+_MOMENTUM = 0.99  # the default of Keras
+_VECTORS = 2
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """One trainable batch normalisation, lately; NaN where not recorded."""
+
+    layer: Layer
+    signal: float
+    """How far its output varies, over the rms of gamma: about 1 where it normalises, 0 without variance."""
+    settled: float
+    """Share of the moving statistics that batches of this run make up by now, 1 - momentum^steps; the rest is still
+    their initial value."""
+    updated: bool
+    """False where the moving mean is still exactly zero and the moving variance exactly one."""
+    variance_ratio: float
+    """√(moving variance) over the standard deviation that the batches have: 1 where they agree. Known to within the
+    variation between channels and positions; the value nearest to 1 is given."""
+
+
+def batch_norms(run: Run, layers: tuple[Layer, ...], nonfinite: Nonfinite) -> tuple[BatchNorm, ...]:
+    """The batch normalisations in forward order, without frozen ones, which use the moving statistics on purpose."""
+    window = finite_window(run, nonfinite)
+    return tuple(
+        _batch_norm(run, layer, window)
+        for layer in layers
+        if layer.card and layer.card.kind == "BatchNormalization" and not layer.frozen
+    )
+
+
+def _batch_norm(run: Run, layer: Layer, window: Window) -> BatchNorm:
+    roles = {card.role: card.name for card in run.model.variables if card.layer == layer.name}
+    gamma = median(run.series("weight", roles.get("gamma", ""), "rms")[window.late])
+    mean = run.series("weight", roles.get("moving_mean", ""), "rms")[window.usable]
+    variance = run.series("weight", roles.get("moving_variance", ""), "mean")[window.usable]
+    moves = bool(np.nan_to_num(mean).any() or np.nan_to_num(variance - 1.0).any())
+    momentum = layer.card.arguments.get("momentum", _MOMENTUM) if layer.card else _MOMENTUM
+    steps = int(window.steps[window.usable][-1]) + 1 if window.usable.any() else 0
+    known = variance[np.isfinite(variance)]
+    return BatchNorm(
+        layer,
+        _signal(run, layer, window) / (gamma if gamma > 0 else 1.0),
+        settled=1.0 - float(momentum) ** steps,
+        updated=moves or not len(known),
+        variance_ratio=_variance_ratio(run, layer, window, sqrt(max(0.0, float(known[-1])))) if len(known) else nan,
+    )
+
+
+def _signal(run: Run, layer: Layer, window: Window) -> float:
+    examples = median(np.asarray(run.step_statistics.get("example_count", np.zeros(0)), np.float64))
+    vectors = layer.card is not None and len(layer.card.output_shape) == _VECTORS
+    if examples == 1 and vectors:
+        return 0.0  # one vector is its own mean
+    spread = median(run.series("activation", layer.name, "example_std")[window.late])
+    return (
+        spread if np.isfinite(spread) and vectors else median(run.series("activation", layer.name, "std")[window.late])
+    )
+
+
+def _variance_ratio(run: Run, layer: Layer, window: Window, remembered: float) -> float:
+    inbound = (layer.card.inbound if layer.card else None) or ()
+    if len(inbound) != 1:
+        return nan
+    kind = "input" if inbound[0] == "input" else "activation"
+    least = median(run.series(kind, inbound[0], "example_std")[window.late])
+    greatest = median(run.series(kind, inbound[0], "std")[window.late])
+    if not (np.isfinite([least, greatest]).all() and least > 0):
+        return nan
+    return remembered / min(max(remembered, least), max(least, greatest))

@@ -1,0 +1,48 @@
+"""Remedies at batch normalisations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradscope.diagnosis.verdict import Remedy
+from gradscope.diagnosis.wording import among
+
+__all__ = ["lower_momentum", "replace_batch_norm", "train_mode"]
+
+
+def replace_batch_norm(names: Sequence[str], because: str) -> Remedy:
+    """Layer normalisation instead, or larger batches.
+
+    Args:
+        names: of the batch normalisations.
+        because: what is wrong with the batches, a clause.
+    """
+    return Remedy(
+        f"Use larger batches, or layer normalisation instead of {among(names)}",
+        f"Batch normalisation divides by the spread over the batch, and {because}; layer normalisation takes the "
+        "spread within each example.",
+        "keras.layers.LayerNormalization()  # or: model.fit(x_train, y_train, batch_size=32)",
+        topic="normalisation",
+    )
+
+
+def train_mode() -> Remedy:
+    """Let the batch normalisation see that it is trained."""
+    return Remedy(
+        "Do not call it with training=False while training",
+        "In inference mode it divides by its moving statistics and never updates them; Keras passes the right mode by "
+        "itself. If it should be frozen, set trainable = False.",
+        "x = batch_norm(x)  # or, in a loop of your own: model(x, training=True)",
+        topic="training-mode",
+    )
+
+
+def lower_momentum(names: Sequence[str]) -> Remedy:
+    """A momentum that settles within the run."""
+    return Remedy(
+        f"Lower the momentum of {among(names)} to 0.9",
+        "Moving statistics need about 3 / (1 - momentum) steps to settle: 30 with 0.9, 300 with 0.99, 30,000 with "
+        "0.9999. Until then the model answers differently at inference.",
+        "keras.layers.BatchNormalization(momentum=0.9)",
+        topic="momentum",
+    )

@@ -1,0 +1,171 @@
+"""Rule collapsed-batch-statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import BatchNorm, LossTrend
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
+from gradscope.diagnosis.wording import among, number
+from gradscope.run import Run
+
+_EXPLAINS = frozenset(
+    {
+        "collapsed-representation",
+        "constant-output",
+        "dead-units",
+        "disconnected-variable:zero",
+        "update-ratio-out-of-range:too-small",
+        "vanishing-gradient",
+    }
+)
+
+
+@dataclass(frozen=True)
+class CollapsedBatchStatistics(Rule):
+    """Batch normalisations without variance, or whose moving statistics are not those of the data.
+
+    ## What it detects
+    A batch normalisation that wipes out its input (one example per batch, or an input that does not vary), one that
+    never updates its moving statistics, and one whose moving statistics are still mostly their initial values.
+
+    ## Why it matters
+    Without variance the layer gives beta whatever comes in, and nothing passes. Moving statistics that are off leave
+    the training loss untouched and make a different network of the model at inference.
+
+    ## Evidence
+    The variation of the layer's output over gamma, about 1 by construction; the moving mean and variance against their
+    initial 0 and 1; the share 1 - momentum^steps of them that has been learnt, and √(moving variance) against the
+    standard deviation that the batches have. Unsettled statistics are an error only with a momentum so high that
+    thousands of steps would not settle them. Frozen batch normalisations use their statistics on purpose.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run(put={("activation", "norm", "example_std"): 1e-4}, batch_norm=True, loss=1.0)
+    >>> [f.sentence for f in diagnose(ill, [CollapsedBatchStatistics()]).findings()]
+    ['norm wipes out its input: what it gives varies by 0.0001 of gamma']
+    >>> list(diagnose(toy_run(batch_norm=True), [CollapsedBatchStatistics()]).findings())
+    []
+
+    ## Remedies
+    Larger batches, or layer normalisation; momentum 0.9 in short runs; ``training=True`` while training.
+
+    ## References
+    Ioffe & Szegedy 2015, Batch Normalization; Wu & He 2018, Group Normalization (small batches).
+    """
+
+    name: ClassVar[str] = "collapsed-batch-statistics"
+    min_signal: float = limit(0.05, "1", "variation of the output over gamma; 0.7 to 1.2 in learning networks")
+    min_settled: float = limit(0.5, "1", "share of the moving statistics that batches of the run make up")
+    max_variance_factor: float = limit(2.0, "1", "how far the remembered and the true standard deviation may differ")
+    max_settling_steps: float = limit(1000, "steps", "1 / (1 - momentum); 100 with the default of Keras")
+    min_steps: float = limit(10, "steps", "statistics that are not updated at all show at once")
+
+    def check(self, run: Run, batch_norms: tuple[BatchNorm, ...], loss_trend: LossTrend) -> Iterable[Finding]:
+        """One finding per kind of collapse, for all layers that show it."""
+        if not run.model.layers:
+            raise NotJudged("the kinds of the layers are unknown; record with gradscope.Recorder for a model card")
+        still = [norm for norm in batch_norms if not norm.updated and run.steps[-1] >= self.min_steps]
+        flat = [norm for norm in batch_norms if norm.signal < self.min_signal and norm not in still]
+        off = [norm for norm in batch_norms if self._is_unsettled(norm) and norm not in still and norm not in flat]
+        if flat:
+            yield self._wiped_out(run, flat, Severity.WARNING if loss_trend.falling else Severity.ERROR)
+        if still:
+            yield self._not_updated(run, still, Severity.ERROR if loss_trend.at_rest else Severity.WARNING)
+        if off:
+            yield self._not_settled(run, off)
+
+    def _wiped_out(self, run: Run, found: list[BatchNorm], severity: Severity) -> Finding:
+        names = [norm.layer.name for norm in found]
+        wipe = "wipes out its input: what it gives varies" if len(names) == 1 else "wipe out their input: it varies"
+        one = remedies.batch_size(run) == 1
+        because = "one example has no variance" if one else "its input does not vary within a batch"
+        return _finding(
+            run,
+            found,
+            f"{among(names)} {wipe} by {number(max(norm.signal for norm in found))} of gamma",
+            severity,
+            tuple(
+                Measurement(
+                    "variation of the output over gamma", norm.signal, self.min_signal, "1", norm.layer.name, "about 1"
+                )
+                for norm in found
+            ),
+            remedies.replace_batch_norm(names, because),
+            "no-variance",
+        )
+
+    def _not_updated(self, run: Run, found: list[BatchNorm], severity: Severity) -> Finding:
+        names = [norm.layer.name for norm in found]
+        do = "never updates its" if len(names) == 1 else "never update their"
+        return _finding(
+            run,
+            found,
+            f"{among(names)} {do} moving statistics: they are still 0 and 1",
+            severity,
+            tuple(Measurement("rms of the moving mean", 0.0, 0.0, "1", name, "above 0") for name in names),
+            remedies.train_mode(),
+            "not-updated",
+        )
+
+    def _not_settled(self, run: Run, found: list[BatchNorm]) -> Finding:
+        names = [norm.layer.name for norm in found]
+        initial = 1 - min(norm.settled for norm in found)
+        return _finding(
+            run,
+            found,
+            f"the moving statistics of {among(names)} are still {100 * initial:.0f} % initial values "
+            f"(standard deviation {number(found[0].variance_ratio)} of that of the batches)",
+            Severity.ERROR if any(self._settles_slowly(norm) for norm in found) else Severity.NOTE,
+            tuple(
+                Measurement(
+                    "√(moving variance) over the standard deviation of the batches",
+                    norm.variance_ratio,
+                    self.max_variance_factor if norm.variance_ratio > 1 else 1 / self.max_variance_factor,
+                    "1",
+                    norm.layer.name,
+                    "about 1",
+                )
+                for norm in found
+            ),
+            remedies.lower_momentum(names),
+            "not-settled",
+        )
+
+    def _is_unsettled(self, norm: BatchNorm) -> bool:
+        factor = max(norm.variance_ratio, 1 / norm.variance_ratio) if norm.variance_ratio > 0 else 0.0
+        return norm.settled < self.min_settled and factor > self.max_variance_factor
+
+    def _settles_slowly(self, norm: BatchNorm) -> bool:
+        card = norm.layer.card
+        momentum = float(card.arguments.get("momentum", 0.0)) if card else 0.0
+        return momentum >= 1 - 1 / self.max_settling_steps
+
+
+def _finding(  # noqa: PLR0917  what the three kinds differ in
+    run: Run,
+    found: list[BatchNorm],
+    sentence: str,
+    severity: Severity,
+    measurements: tuple[Measurement, ...],
+    remedy: Remedy,
+    variant: str,
+) -> Finding:
+    return Finding(
+        rule=CollapsedBatchStatistics.name,
+        title="batch statistics collapsed",
+        sentence=sentence,
+        severity=severity,
+        layers=tuple(norm.layer.name for norm in found),
+        first_step=int(run.steps[0]),
+        last_step=int(run.steps[-1]),
+        measurements=measurements,
+        remedies=(remedy,),
+        variant=variant,
+        explains=_EXPLAINS if variant == "no-variance" else frozenset(),
+    )

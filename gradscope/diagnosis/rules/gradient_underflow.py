@@ -1,0 +1,118 @@
+"""Rule gradient-underflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Kernel, LossTrend, Window
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import among, shares
+from gradscope.run import Run
+
+
+@dataclass(frozen=True)
+class GradientUnderflow(Rule):
+    """Gradients too small for float16.
+
+    ## What it detects
+    Training in float16 where most entries of a gradient lie below the least normal number, or have all become zero.
+
+    ## Why it matters
+    Below 2^-14 float16 loses digits, and below 2^-24 it gives zero: such weights get no gradient, whatever the
+    learning rate.
+
+    ## Evidence
+    The share of a kernel's gradient, among its entries other than zero, that lies below 2^-14 after multiplication by
+    the loss scale; a gradient that is zero at every sampled step counts as 1. It is an error where nearly all entries
+    are concerned and the loss stands where it began, a warning where it falls little, and no finding where it falls by
+    half: the last digits of small gradients can be spared. float32 and bfloat16 are not concerned.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> put = {("gradient", "hidden_1/kernel", "underflow_fraction"): 0.98}
+    >>> ill = toy_run(put=put, loss=1.0, settings={"dtype_policy": "mixed_float16"})
+    >>> [f.sentence for f in diagnose(ill, [GradientUnderflow()]).findings()]
+    ['98 % of the gradient of hidden_1 is too small for float16']
+    >>> list(diagnose(toy_run(), [GradientUnderflow()]).findings())
+    []
+
+    ## Remedies
+    Loss scaling, which Keras does by itself unless ``auto_scale_loss=False`` or a loop of one's own leaves it out;
+    bfloat16.
+
+    ## References
+    Micikevicius et al. 2018, Mixed Precision Training (section 3.2, loss scaling).
+    """
+
+    name: ClassVar[str] = "gradient-underflow"
+    max_underflow_fraction: float = limit(
+        0.5, "1", "most entries; small healthy networks without loss scaling reach 0.3"
+    )
+    error_underflow_fraction: float = limit(0.9, "1", "nearly all entries")
+
+    def check(self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
+        """One finding for all kernels whose gradient underflows."""
+        if not run.names("gradient"):
+            raise NotJudged("no gradients were recorded; record gradients")
+        policy = str(run.settings.get("dtype_policy", ""))
+        series = {kernel.name: _underflow(run, kernel.name) for kernel in kernels}
+        if "float16" not in policy or "bfloat16" in policy:
+            return
+        if not any(np.isfinite(values).any() for values in series.values()):
+            raise NotJudged("underflow_fraction was not recorded; record with a present gradscope.Recorder")
+        levels = {kernel: window.lower(series[kernel.name]) for kernel in kernels}
+        found = [kernel for kernel, level in levels.items() if level > self.max_underflow_fraction]
+        if not found or loss_trend.falling:
+            return
+        names = list(dict.fromkeys(kernel.layer.name for kernel in found))
+        with np.errstate(invalid="ignore"):
+            ill = np.any([series[kernel.name] > self.max_underflow_fraction for kernel in found], axis=0)
+        first, last = window.span(ill)
+        grave = loss_trend.at_rest and max(levels[kernel] for kernel in found) > self.error_underflow_fraction
+        yield Finding(
+            rule=self.name,
+            title="gradients underflow",
+            sentence=f"{shares([levels[kernel] for kernel in found])} of the gradient of {among(names)} is too small "
+            "for float16",
+            severity=window.cap(Severity.ERROR) if grave else Severity.WARNING,
+            layers=tuple(names),
+            first_step=first,
+            last_step=last,
+            measurements=tuple(
+                Measurement(
+                    "underflow_fraction",
+                    levels[kernel],
+                    self.error_underflow_fraction if grave else self.max_underflow_fraction,
+                    "1",
+                    kernel.layer.name,
+                    "below 0.1",
+                )
+                for kernel in found
+            ),
+            remedies=(remedies.scale_loss(),),
+            explains=frozenset(
+                {
+                    "constant-output",
+                    "disconnected-variable:zero",
+                    "update-ratio-out-of-range:too-small",
+                    "vanishing-gradient",
+                }
+            ),
+        )
+
+
+def _underflow(run: Run, name: str) -> npt.NDArray[np.float64]:
+    fraction = run.series("gradient", name, "underflow_fraction").astype(np.float64)
+    norm = run.series("gradient", name, "norm")
+    known = np.isfinite(norm)
+    if known.any() and not norm[known].any():
+        fraction[known] = 1.0
+    return fraction

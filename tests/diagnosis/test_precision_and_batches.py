@@ -1,0 +1,106 @@
+"""What the rules on float16 and on batch normalisation say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gradscope.diagnosis.engine import diagnose
+from gradscope.diagnosis.example import toy_run
+from gradscope.diagnosis.rules import all_rules
+from gradscope.diagnosis.verdict import Severity
+
+BY_NAME = {rule.name: rule for rule in all_rules()}
+FLOAT16 = {"dtype_policy": "mixed_float16"}
+
+
+def findings(name, run):
+    return list(diagnose(run, [BY_NAME[name]]).findings())
+
+
+def reason(name, run):
+    (verdict,) = diagnose(run, [BY_NAME[name]]).verdicts
+    return verdict.reason
+
+
+class TestGradientUnderflow:
+    def lost(self, fraction):
+        return {("gradient", f"{n}/kernel", "underflow_fraction"): fraction for n in ("hidden_1", "hidden_2", "output")}
+
+    @pytest.mark.parametrize(("fraction", "severity"), [(0.98, Severity.ERROR), (0.7, Severity.WARNING)])
+    def test_severity_follows_the_share(self, fraction, severity):
+        run = toy_run(put=self.lost(fraction), settings=FLOAT16, loss=1.0)
+        (finding,) = findings("gradient-underflow", run)
+        assert (finding.severity, finding.layers) == (severity, ("hidden_1", "hidden_2", "output"))
+
+    def test_a_third_of_the_entries_is_usual(self):
+        assert not findings("gradient-underflow", toy_run(put=self.lost(0.35), settings=FLOAT16, loss=1.0))
+
+    def test_a_loss_that_falls_can_spare_them(self):
+        assert not findings("gradient-underflow", toy_run(put=self.lost(0.98), settings=FLOAT16))
+
+    @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+    def test_other_types_are_not_concerned(self, policy):
+        run = toy_run(put=self.lost(0.98), settings={"dtype_policy": policy}, loss=1.0)
+        assert not findings("gradient-underflow", run)
+
+    def test_gradients_that_are_all_zero_read_as_underflow_with_its_consequences(self):
+        names = ("hidden_1", "hidden_2", "output")
+        scale = {(kind, f"{n}/{r}"): 0.0 for n in names for r in ("kernel", "bias") for kind in ("gradient", "update")}
+        cause = diagnose(toy_run(scale, settings=FLOAT16, loss=1.0)).causes[0]
+        assert cause.root.rule == "gradient-underflow"
+        assert "disconnected-variable" in {f.rule for f in cause.consequences}
+        assert "Scale the loss" in cause.remedies[0].title
+
+    def test_a_log_without_the_share_is_not_judged(self):
+        assert "record" in reason("gradient-underflow", toy_run(settings=FLOAT16))
+
+
+class TestCollapsedBatchStatistics:
+    def with_norm(self, **card):
+        """Batches of std 0.7 with mean 0.35; changes of the model card of the normalisation."""
+        run = toy_run(batch_norm=True, loss=1.0, put=self.put)
+        layers = tuple(replace(c, **card) if c.name == "norm" else c for c in run.model.layers)
+        return replace(run, model=replace(run.model, layers=layers))
+
+    put: dict = {}  # noqa: RUF012
+
+    def test_single_vectors_have_no_variance(self):
+        put = {("activation", "norm", "example_std"): np.nan}
+        run = toy_run(put=put, batch_norm=True, loss=1.0)
+        alone = replace(run, step_statistics={**run.step_statistics, "example_count": np.ones(30)})
+        (finding,) = findings("collapsed-batch-statistics", alone)
+        assert (finding.severity, finding.variant) == (Severity.ERROR, "no-variance")
+        assert "one example has no variance" in finding.remedies[0].reason
+
+    def test_single_images_have(self):
+        self.put = {("activation", "norm", "example_std"): np.nan}
+        run = self.with_norm(output_shape=(None, 8, 8, 16))
+        alone = replace(run, step_statistics={**run.step_statistics, "example_count": np.ones(30)})
+        assert not findings("collapsed-batch-statistics", alone)
+
+    def test_statistics_that_never_move_are_found(self):
+        self.put = {("weight", "norm/moving_mean", s): 0.0 for s in ("mean", "rms")}
+        self.put |= {("weight", "norm/moving_variance", s): 1.0 for s in ("mean", "rms")}
+        (finding,) = findings("collapsed-batch-statistics", self.with_norm())
+        assert (finding.variant, finding.layers) == ("not-updated", ("norm",))
+
+    def test_frozen_statistics_are_meant_to_stand_still(self):
+        self.put = {("weight", "norm/moving_mean", s): 0.0 for s in ("mean", "rms")}
+        self.put |= {("weight", "norm/moving_variance", s): 1.0 for s in ("mean", "rms")}
+        assert not findings("collapsed-batch-statistics", self.with_norm(trainable=False))
+
+    def test_a_momentum_too_high_for_the_run_is_an_error(self):
+        self.put = {("weight", "norm/moving_variance", "mean"): 9.0}
+        (finding,) = findings("collapsed-batch-statistics", self.with_norm(arguments={"momentum": 0.9999}))
+        assert (finding.severity, finding.variant) == (Severity.ERROR, "not-settled")
+        assert finding.measurements[0].value == pytest.approx(3 / 0.7, rel=1e-3)
+
+    def test_statistics_that_agree_are_settled_whatever_the_momentum(self):
+        assert not findings("collapsed-batch-statistics", self.with_norm(arguments={"momentum": 0.9999}))
+
+    def test_the_default_momentum_settles_in_a_few_hundred_steps(self):
+        self.put = {("weight", "norm/moving_variance", "mean"): 9.0}
+        assert not findings("collapsed-batch-statistics", self.with_norm())
