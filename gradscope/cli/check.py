@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gradscope.cli.search import Search
+    from gradscope.reports.baseline import Baseline
     from gradscope.reports.checked_run import CheckedRun
 
 __all__ = ["check"]
@@ -77,11 +78,10 @@ def check(
     from gradscope.cli.progress import ProgressBar
     from gradscope.cli.search import search
     from gradscope.configuration import find_configuration
-    from gradscope.reports.baseline import read_baseline
 
     if why is not None:
         return _explain(paths, why, fail_on, output, is_plain=form == "terminal" and baseline is None)
-    known = read_baseline(baseline) if baseline else None
+    known = _baseline(baseline) if baseline else None
     rules, configuration = selected_rules(only, ignored), find_configuration()
     with ProgressBar() as bar:
         found = search(paths, rules, configuration=configuration, jobs=jobs, progress=bar)
@@ -111,6 +111,12 @@ def _explain(paths: Sequence[str], rule: str, fail_on: str, output: str | None, 
     width, color = (80, False) if output else (report_width(), None)
     write(to_terminal_inquiry(found, width=width, color=color), output)
     return _SICK if any(finding.severity >= Severity[fail_on.upper()] for finding in found.verdict.findings) else 0
+
+
+def _baseline(path: str) -> Baseline:
+    from gradscope.reports.baseline import read_baseline
+
+    return read_baseline(path)
 
 
 def _rendered(found: Search, form: str, fail_on: str, *, to_file: bool) -> str:

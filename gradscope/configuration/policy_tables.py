@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
@@ -94,6 +93,8 @@ def _no_rule(name: str, known: dict[str, Rule]) -> str:
 
 
 def _closest(name: str, names: list[str]) -> str:
+    from difflib import get_close_matches  # only where something is misspelt
+
     found = get_close_matches(name, names, 1)
     return f"did you mean {found[0]}? " if found else ""
 

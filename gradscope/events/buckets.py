@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from gradscope.events.wire import BYTES, FIXED64, WireError, fields, varint
 
-__all__ = ["COLUMNS", "of_proto", "of_rows"]
+__all__ = ["COLUMNS", "of_proto", "of_rows", "rows_of_proto"]
 
 COLUMNS = ("count", "mean", "std", "rms", "min", "max", "zero_fraction", "nan_count", "inf_count")
 """The statistics, in the order of the columns that both functions give."""
@@ -126,6 +126,25 @@ def of_proto(payload: bytes, start: int, end: int, *, zeros: bool = True) -> tup
     if zeros and share != 0:
         share = _share_of_zeros(payload, rest, end, count)
     return (count, mean, sqrt(max(square - mean * mean, 0.0)), sqrt(square), least, greatest, share, 0.0, 0.0)
+
+
+def rows_of_proto(payload: bytes, start: int, end: int) -> FloatArray:
+    """The buckets of a HistogramProto as rows (left, right, count), shape ``[k, 3]``; of zeros (0, 0, count).
+
+    Raises:
+        WireError: the bytes are no HistogramProto.
+    """
+    least, greatest, _, _, _, rest = _head(payload, start, end)
+    limits, counts = _buckets(payload, rest, end)
+    if limits[1] - limits[0] != counts[1] - counts[0] or (limits[1] - limits[0]) % 8:
+        raise WireError("buckets and their limits do not match")
+    right = np.frombuffer(payload, "<f8", (limits[1] - limits[0]) // 8, limits[0])
+    left = np.append(least, right[:-1])[: len(right)]
+    rows = np.stack([left, right, np.frombuffer(payload, "<f8", len(right), counts[0])], axis=1)
+    zeros = (rows[:, 1] > 0) & (rows[:, 1] <= _TINY)
+    rows[zeros, :2] = 0
+    rows[:, :2] = np.clip(rows[:, :2], least, greatest)
+    return rows
 
 
 def _head(payload: bytes, start: int, end: int) -> tuple[float, float, float, float, float, int]:

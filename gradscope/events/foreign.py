@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from gradscope.events.blocks import Block
-from gradscope.events.buckets import of_proto, of_rows
+from gradscope.events.buckets import of_proto, of_rows, rows_of_proto
 from gradscope.events.columns import Columns, Series
 from gradscope.events.mapping import Meaning, TagRule, meaning
 from gradscope.events.templates import Match, Templates
@@ -41,6 +41,10 @@ class ForeignLog:
     """What the tools before us logged: scalars that mean something, and statistics of every histogram."""
 
     rules: Sequence[TagRule] = ()
+    rows_at: Collection[int] = ()
+    """Steps whose histograms are to be kept whole."""
+    rows: list[tuple[int, int, int, npt.NDArray[np.float64]]] = field(default_factory=list)
+    """These: number of the tag, step, place in the files, and rows (left, right, count)."""
     tags: list[Tag] = field(default_factory=list)
     """By number; the numbers are the keys of `scalars` and `histograms`."""
     left_out: Counter[str] = field(default_factory=Counter)
@@ -110,7 +114,20 @@ class ForeignLog:
             self.estimated |= form.rows > 0
             with np.errstate(over="ignore", invalid="ignore"):
                 values = of_rows(numbers) if form.rows else numbers.astype(np.float32)
+            if form.rows and self.rows_at:
+                self._keep_rows(series, heads.steps[records], places[records], numbers)
             columns.add(series, heads.steps[records], heads.wall_times[records], values, places[records])
+
+    def _keep_rows(
+        self,
+        series: npt.NDArray[np.int64],
+        steps: npt.NDArray[np.int64],
+        places: npt.NDArray[np.int64],
+        numbers: npt.NDArray[np.generic],
+    ) -> None:
+        for record, step in enumerate(steps.tolist()):
+            if step in self.rows_at:
+                self.rows.append((int(series[record]), step, int(places[record]), numbers[record].astype(np.float64)))
 
     def _take_value(self, payload: bytes, event: Values, value: Value, place: int) -> None:
         if value.form == TEXT:
@@ -125,6 +142,9 @@ class ForeignLog:
                 known = self.tags[number].meaning
                 zeros = known is not None and known.kind in _MAY_BE_DEAD
                 statistics = of_proto(payload, value.start, value.end, zeros=zeros)
+                if event.step in self.rows_at:
+                    rows = rows_of_proto(payload, value.start, value.end)
+                    self.rows.append((number, event.step, place, rows))
             except WireError as error:
                 self.left_out[f"histograms of another make ({error})"] += 1
                 return
@@ -136,6 +156,8 @@ class ForeignLog:
         if value.form.rows:
             self.estimated = True
             (row,) = of_rows(numbers.reshape(1, -1, 3))
+            if event.step in self.rows_at:
+                self.rows.append((number, event.step, place, numbers.reshape(-1, 3).astype(np.float64)))
             self._histograms.add_one(number, event.step, event.wall_time, tuple(row.tolist()), place)
         else:
             self._scalars.add_one(number, event.step, event.wall_time, (float(numbers[0]),), place)

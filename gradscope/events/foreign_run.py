@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,9 @@ from gradscope.events.buckets import COLUMNS
 from gradscope.events.columns import Series
 from gradscope.events.foreign import ForeignLog
 from gradscope.events.foreign_card import model_card, owning_layers
+from gradscope.events.foreign_histograms import read_foreign_histograms
 from gradscope.events.mapping import Meaning, variable_name
-from gradscope.run import Damage, Run, TensorKey
+from gradscope.run import Damage, HistogramTable, Run, TensorKey
 from gradscope.vocabulary import STATISTIC_NAMES
 
 __all__ = ["foreign_run"]
@@ -31,6 +33,7 @@ _ESTIMATED = (
 class _Source:
     """One tag that fills columns of a tensor."""
 
+    tag: str
     key: TensorKey
     statistic: str
     """Empty for a histogram, which fills many columns."""
@@ -68,6 +71,7 @@ def foreign_run(path: str, log: ForeignLog, files: Sequence[str]) -> Run | None:
         damage=tuple(Damage(files[file], _superseded(count)) for file, count in superseded.items()),
         trouble=tuple(_notes(log, tensors, all_steps, steps)),
         estimated=_ESTIMATED if log.estimated else "",
+        load_histograms=_histograms(files, sources, steps),
     )
 
 
@@ -83,17 +87,27 @@ def _sources(log: ForeignLog, scalars: Mapping[int, Series], histograms: Mapping
         name = variable_name(log.tags[number].name)
         if number not in found and log.tags[number].meaning is None and name in gradients:
             found[number] = (Meaning("weight", name, "", ""), series)
-    ordered = [found[number] for number in sorted(found)]
-    layers = owning_layers([known.name for known, _ in ordered if known.kind in _PER_VARIABLE])
-    _join(layers, {known.name for known, _ in ordered if known.kind not in _PER_VARIABLE})
+    ordered = [(log.tags[number].name, *found[number]) for number in sorted(found)]
+    layers = owning_layers([known.name for _, known, _ in ordered if known.kind in _PER_VARIABLE])
+    _join(layers, {known.name for _, known, _ in ordered if known.kind not in _PER_VARIABLE})
     return [
         _Source(
+            tag,
             TensorKey(known.kind, known.name, known.layer or layers.get(known.name, known.name)),
             known.statistic,
             series,
         )
-        for known, series in ordered
+        for tag, known, series in ordered
     ]
+
+
+def _histograms(
+    files: Sequence[str], sources: Sequence[_Source], steps: npt.NDArray[np.int64]
+) -> Callable[[], HistogramTable]:
+    logged = [source for source in sources if not source.statistic]
+    tensors = {source.tag: source.key for source in logged}
+    at = np.concatenate([steps[:0], *(source.series.steps for source in logged)])
+    return partial(read_foreign_histograms, files, tensors, steps[np.isin(steps, at)])
 
 
 def _join(layers: dict[str, str], activations: set[str]) -> None:

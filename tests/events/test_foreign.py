@@ -68,6 +68,33 @@ def test_the_estimates_from_buckets_keep_their_stated_error(tmp_path, random, ma
     assert run.estimated in run.trouble
 
 
+def uneven_rows(random, array):
+    edges = np.sort(np.append(random.choice(array, 29, replace=False), [array.min(), array.max()]))
+    counts, _ = np.histogram(array, edges)
+    return np.stack([edges[:-1], edges[1:], counts], axis=1)
+
+
+def test_buckets_of_any_width_among_even_ones(tmp_path, random):
+    rows = [
+        writers.rows(random.normal(0, 1, 300)),
+        uneven_rows(random, random.normal(3, 1, 300)),
+        writers.rows(np.full(300, 1e5)),
+        uneven_rows(random, random.normal(0, 1e-6, 300)),
+    ]
+    about = writers.plugin("histograms")
+    writers.write(tmp_path, {step: [writers.array_value("weights/a", rows[step % 4], about)] for step in range(800)})
+    run = read_run(tmp_path)
+    for step in (0, 1, 2, 3, 796, 797, 798, 799):
+        left, right, counts = rows[step % 4].T
+        mean = (counts * (left + right)).sum() / 2 / counts.sum()
+        square = (counts * (left**2 + left * right + right**2)).sum() / 3 / counts.sum()
+        assert run.series("weight", "a", "count")[step] == 300
+        assert run.series("weight", "a", "mean")[step] == pytest.approx(mean, rel=1e-5, abs=1e-12)
+        assert run.series("weight", "a", "rms")[step] == pytest.approx(np.sqrt(square), rel=1e-5)
+        deviation = np.sqrt(max(square - mean**2, 0))
+        assert run.series("weight", "a", "std")[step] == pytest.approx(deviation, rel=1e-4, abs=1e-3)
+
+
 def test_a_nan_poisons_a_histogram_and_is_seen(tmp_path):
     bad = np.array([1.0, np.nan])
     writers.write(

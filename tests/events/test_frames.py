@@ -6,6 +6,7 @@ import struct
 import time
 
 import google_crc32c
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +120,21 @@ def test_a_record_across_block_borders_is_found_again(path):
     found, damage = read(path, b"x" + big + b"y" * ((1 << 20) - 5) + big + frame(b"end"))
     assert [len(payload) for payload in found] == [2 << 20, 2 << 20, 3]
     assert [d.byte_count for d in damage] == [1, (1 << 20) - 5]
+
+
+def test_of_thousands_of_records_the_damaged_ones_are_lost(path):
+    random = np.random.default_rng(0)
+    payloads = [b"%d " % number + random.bytes(int(random.integers(0, 900))) for number in range(9000)]
+    frames = [frame(payload) for payload in payloads]
+    data = bytearray(b"".join(frames))
+    assert read(path, data) == (payloads, [])
+    bounds = np.cumsum([len(whole) for whole in frames])
+    flipped = random.choice(len(data), 25, replace=False)
+    for place in flipped.tolist():
+        data[place] ^= 1 << int(random.integers(8))
+    hit = set(np.searchsorted(bounds, flipped, side="right").tolist())
+    found, _ = read(path, data)
+    assert found == [payload for number, payload in enumerate(payloads) if number not in hit]
 
 
 @st.composite
