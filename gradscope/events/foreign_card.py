@@ -66,14 +66,13 @@ def model_card(tensors: Sequence[TensorKey], values: npt.NDArray[np.float32], ke
     owners = dict.fromkeys(card.layer for card in variables.values())
     names = list(dict.fromkeys(key.layer for key in tensors if key.kind in _PER_LAYER) or owners)
     names += [name for name in owners if name not in names]
-    sizes = _sizes(tensors, values)
+    sizes: dict[tuple[str, str], list[float]] = {}
+    for name, size in _sizes(tensors, values).items():
+        sizes.setdefault((variables[name].layer, variables[name].role), []).append(size)
     known = keras_layers(keras_model, names)
     layers = []
     for depth, name in enumerate(names):
-        kernel = [
-            sizes[v.name] for v in variables.values() if v.layer == name and v.role == "kernel" and v.name in sizes
-        ]
-        bias = [sizes[v.name] for v in variables.values() if v.layer == name and v.role == "bias" and v.name in sizes]
+        kernel, bias = sizes.get((name, "kernel"), []), sizes.get((name, "bias"), [])
         fan_in = _whole(kernel, bias)
         units = int(bias[0]) if fan_in else None
         found = known.get(name)

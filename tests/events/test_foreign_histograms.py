@@ -70,9 +70,7 @@ def test_thousands_of_records_keep_a_bounded_number(tmp_path, monkeypatch, style
 
 
 def test_what_a_restart_wrote_again_counts(tmp_path):
-    writers.write(
-        tmp_path, {step: [writers.histogram_v2("weights/a", [1.0])] for step in range(9)}, name="tfevents.1"
-    )
+    writers.write(tmp_path, {step: [writers.histogram_v2("weights/a", [1.0])] for step in range(9)}, name="tfevents.1")
     writers.write(
         tmp_path,
         {step: [writers.histogram_v2("weights/a", [64.0])] for step in range(5, 9)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from math import sqrt
 
@@ -50,10 +51,10 @@ def gains(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple[
     √2 before ReLU and its kin and 1 otherwise (He et al. 2015, Glorot & Bengio 2010), 1 for SELU.
     """
     window = finite_window(run, nonfinite)
-    owned = [kernel.layer.name for kernel in kernels]
+    owned = Counter(kernel.layer.name for kernel in kernels)
     found = []
     for kernel in kernels:
-        ordinary = kernel.role == "kernel" and owned.count(kernel.layer.name) == 1
+        ordinary = kernel.role == "kernel" and owned[kernel.layer.name] == 1
         kind = kernel.layer.card.kind if kernel.layer.card else ""
         rms = kernel.weight_rms
         # Weights are measured before the step, so those of a broken step may still be sound.

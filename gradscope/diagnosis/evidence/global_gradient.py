@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import insort
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import numpy as np
 import numpy.typing as npt
@@ -36,16 +36,37 @@ def global_gradient(run: Run, window: Window) -> GlobalGradient:
     norm = _norm(run, "global_gradient_norm", "gradient")
     clipped = _norm(run, "global_clipped_gradient_norm", "clipped_gradient")
     growth = np.full(len(norm), np.nan)
-    past: list[float] = []  # ascending, so that its middle is the median
+    past = _Past()
     early = norm[window.early & np.isfinite(norm)]
     # In a run that diverges at once the early samples are already the explosion: the first three are the measure then.
     start = float(np.max(early[:_PAST])) / 10 if len(early) else float("nan")
     for sample in np.flatnonzero(window.usable & np.isfinite(norm)):
         if len(past) >= _PAST:
-            baseline = max(past[len(past) // 2], start)
+            baseline = max(past.median, start)
             growth[sample] = norm[sample] / baseline if baseline > 0 else np.nan
-        insort(past, float(norm[sample]))
+        past.add(float(norm[sample]))
     return GlobalGradient(norm, growth, np.where(np.isfinite(clipped), clipped, norm))
+
+
+class _Past:
+    """Numbers seen so far, and the upper one of their medians, at a cost that does not grow with their number."""
+
+    def __init__(self) -> None:
+        self._lower: list[float] = []  # negated, so that the greatest comes first
+        self._upper: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._lower) + len(self._upper)
+
+    @property
+    def median(self) -> float:
+        return self._upper[0]
+
+    def add(self, number: float) -> None:
+        heappush(self._lower, -number)
+        heappush(self._upper, -heappop(self._lower))
+        if len(self._upper) > len(self._lower) + 1:
+            heappush(self._lower, -heappop(self._upper))
 
 
 def _norm(run: Run, statistic: str, kind: str) -> FloatArray:
