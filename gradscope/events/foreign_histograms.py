@@ -43,6 +43,9 @@ def read_foreign_histograms(
         if log.tags[tag].name in tensors:
             counts = log_buckets(rows)
             buckets = np.flatnonzero(counts)
-            place = np.searchsorted(chosen, step), row_of[tensors[log.tags[tag].name]]
-            entries.append(np.column_stack([np.tile(place, (len(buckets), 1)), buckets, counts[buckets]]))
+            mine = np.empty((len(buckets), 4), np.int64)
+            mine[:, 0] = np.searchsorted(chosen, step)
+            mine[:, 1] = row_of[tensors[log.tags[tag].name]]
+            mine[:, 2], mine[:, 3] = buckets, counts[buckets]
+            entries.append(mine)
     return HistogramTable(chosen, tuple(row_of), np.concatenate(entries))

@@ -87,9 +87,9 @@ class Templates:
         if not self._places:
             return [], np.arange(len(block.starts))
         if len(self._table) != len(self._places):
-            known = len(self._table)
-            self._table = np.concatenate([self._table, np.array(self._places[known:], np.int64)])
-            self._rhythm.learn(self._sizes[known:], self._beginnings[known:])
+            new = slice(len(self._table), None)
+            self._table = np.concatenate([self._table, np.array(self._places[new], np.int64)])
+            self._rhythm.learn(self._sizes[new], self._beginnings[new])
         template = self._rhythm.guess(block, heads) if in_order else np.full(len(block.starts), -1, np.int64)
         self._look_up(block, heads, template)
         if in_order:

@@ -34,9 +34,6 @@ def to_terminal_inquiry(inquiry: Inquiry, *, width: int = 80, color: bool | None
         width: columns.
         color: whether to colour; None: where standard output is a terminal and ``NO_COLOR`` is not set.
         most: rows per table.
-
-    Raises:
-        MissingDependencyError: rich is not installed.
     """
     page = Page(width=width, color=color)
     outcome = inquiry.verdict.outcome
