@@ -157,6 +157,12 @@ class TestLossPlateau:
         run = toy_run(loss=np.log(16) if classes else np.log(16) / 3, settings=settings)
         assert [finding.severity for finding in findings("loss-plateau", run)] == severity
 
+    def test_a_generator_that_stands_at_log_2_is_no_classifier_among_two(self):
+        run = toy_run(loss=np.log(2), settings={"losses": []})
+        cards = (*run.model.layers[:-1], replace(run.model.layers[-1], units=2))
+        (finding,) = findings("loss-plateau", replace(run, model=replace(run.model, layers=cards)))
+        assert finding.severity == Severity.NOTE
+
 
 class TestPermanentClipping:
     CLIPPED = {"global_gradient_norm": 2.0, "global_clipped_gradient_norm": 1e-3}  # noqa: RUF012

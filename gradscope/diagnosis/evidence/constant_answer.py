@@ -33,7 +33,8 @@ def constant_answer(run: Run, layers: tuple[Layer, ...]) -> ConstantAnswer:
 
     It is a bound because the targets are taken together: columns of different means, or classes of unequal frequency,
     have a better constant answer. A run that does not name its loss (a loop of one's own) is taken for cross-entropy
-    where its one output is a softmax over K > 1 units, or linear and the first loss lies within 20 % of log K.
+    where its one output is a softmax over K > 1 units, or linear over K > 2 and the first loss lies within 20 % of
+    log K.
     """
     outputs = [layer for layer in layers if layer.is_output]
     classes = (outputs[0].card.units if len(outputs) == 1 and outputs[0].card else None) or 0
@@ -62,7 +63,8 @@ def _if_crossentropy(run: Run, output: Layer, classes: int) -> float:
     first = loss[np.isfinite(loss)][:1]
     if classes < _CLASSES or not len(first):
         return nan
-    alike = output.shape == "linear" and abs(float(first[0]) / log(classes) - 1) < _CLOSE
+    # log 2 is also what a discriminator that cannot tell costs a generator, whatever that has for an output.
+    alike = output.shape == "linear" and classes > _CLASSES and abs(float(first[0]) / log(classes) - 1) < _CLOSE
     return log(classes) if output.shape == "joint" or alike else nan
 
 

@@ -76,7 +76,9 @@ class LearningRateTooLow(Rule):
     ) -> Iterable[Finding]:
         """Judge the whole run at once."""
         self._require(loss_curve, travel)
-        farthest = max(travel, key=lambda path: path.distance)
+        # Embeddings begin far smaller than other kernels, so the same step carries them far.
+        matrices = [path for path in travel if path.kernel.role != "embeddings"] or travel
+        farthest = max(matrices, key=lambda path: path.distance)
         usable = float(np.median(list(elasticity.values()))) if elasticity else float("nan")
         far = loss_curve.is_far(self.min_remaining_loss)
         if not 0 < farthest.distance < self.max_distance or not far or not usable >= self.min_elasticity:

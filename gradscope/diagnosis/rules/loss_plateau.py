@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LearningRate, LossCurve, Nonfinite
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
+from gradscope.run import Run
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class LossPlateau(Rule):
     level against the loss of a constant answer, known from the loss function and the targets: ln C for cross-entropy
     over C classes, the entropy of the share of ones, the variance of the targets for squared errors. A plateau well
     below it may be the noise of the data itself, which no network can learn. Where that level is unknown, the start
-    stands in, and the finding is a warning.
+    stands in, and the finding is a warning; a note in a loop of one's own, whose loss may be a game between networks.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -63,7 +66,9 @@ class LossPlateau(Rule):
     min_steps: float = limit(100, "steps", "earlier it may yet begin to learn")
     min_samples: float = limit(8, "samples", "fewer show no line")
 
-    def check(self, loss_curve: LossCurve, nonfinite: Nonfinite, learning_rate: LearningRate) -> Iterable[Finding]:
+    def check(
+        self, run: Run, loss_curve: LossCurve, nonfinite: Nonfinite, learning_rate: LearningRate
+    ) -> Iterable[Finding]:
         """Judge level and slope together."""
         curve = loss_curve
         if not curve.is_known:
@@ -79,13 +84,15 @@ class LossPlateau(Rule):
         low, high = curve.late_range
         # A huge penalty on the weights may still decay long after the answers have become one constant.
         settled = low > self.min_settled_loss * curve.constant and high < self.max_settled_loss * curve.constant
-        if (falls and not settled) or nonfinite.first_broken is not None:
+        if ((falls or not np.isfinite(curve.trend)) and not settled) or nonfinite.first_broken is not None:
             return
         nothing = curve.remaining > self.min_remaining_loss and (
             curve.knows_constant or curve.fallen < 1 - self.min_remaining_loss
         )
         if nothing:
-            severity = Severity.ERROR if curve.knows_constant else Severity.WARNING
+            named = run.settings.get("losses") or run.settings.get("loss")
+            severity = Severity.WARNING if named else Severity.NOTE
+            severity = Severity.ERROR if curve.knows_constant else severity
         elif curve.knows_constant and curve.remaining > self.note_remaining_loss:
             severity = Severity.NOTE
         else:

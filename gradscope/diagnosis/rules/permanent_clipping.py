@@ -68,7 +68,7 @@ class PermanentClipping(Rule):
             raise NotJudged(f"only {loss_curve.reach} steps lie in the log; record at least {self.min_steps:g}")
         cut = clipping.kept < self.max_kept_fraction
         share, kept = float(cut.mean()), float(np.median(clipping.kept))
-        farthest = max(path.distance for path in travel)
+        farthest = max(path.distance for path in travel if path.kernel.role != "embeddings" or len(travel) == 1)
         stuck = farthest < self.max_distance and loss_curve.is_far(self.min_remaining_loss)
         if share < self.min_clipped_fraction or not stuck:
             return
