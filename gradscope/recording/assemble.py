@@ -21,6 +21,9 @@ DEAD_UNIT_WINDOW = 128
 """Entries per unit that a window of recent sampled steps must hold before a unit in it is called dead. A unit that is
 active on 5 % of the examples is silent throughout such a window in 0.14 % of cases."""
 
+_OF_AN_UPDATE = frozenset({"update", "clipped_gradient", "clipped_fraction", "expected_loss_change"})
+"""What a step does not have that only adds its gradient to those before it."""
+
 _COLUMN = {name: column for column, name in enumerate(STATISTIC_NAMES)}
 _MOMENT_COLUMNS = [_COLUMN[name] for name in MOMENTS]
 _QUANTILE_COLUMNS = [_COLUMN[f"quantile_{round(q * 100):02d}"] for q in QUANTILES]
@@ -57,15 +60,21 @@ class Assembler:
             elif statistic == "entries_per_unit":
                 if kind == "activation":
                     entries_per_unit[name] = float(value)
-            elif (kind, name) in row:
+            elif (kind, name) in row and statistic in _COLUMN:
                 values[row[kind, name], _COLUMN[statistic]] = value
 
         for name, share in self._dead_unit_fractions(measured, entries_per_unit).items():
             if ("activation", name) in row:
                 values[row["activation", name], _COLUMN["dead_unit_fraction"]] = share
         _fill_update_ratios(values, row)
+        histograms = measured.histograms
+        if not step_statistics.pop("applies", 1.0):
+            unapplied = np.array([key.kind in _OF_AN_UPDATE for key in tensors], bool)
+            values[unapplied] = np.nan
+            histograms = np.where(unapplied[:, None], 0, histograms)
+            step_statistics = {name: v for name, v in step_statistics.items() if name not in _OF_AN_UPDATE}
         step_statistics["global_gradient_norm"] = _global_norm(values, row, "gradient")
-        if any(kind == "clipped_gradient" for kind, _ in row):
+        if "clipped_fraction" in step_statistics:
             step_statistics["global_clipped_gradient_norm"] = _global_norm(values, row, "clipped_gradient")
         step_statistics["recording_seconds"] = seconds
         return Sample(
@@ -74,7 +83,7 @@ class Assembler:
             tensors=tensors,
             values=values,
             step_statistics={name: step_statistics[name] for name in STEP_STATISTIC_NAMES if name in step_statistics},
-            histograms=measured.histograms if keep_histograms else None,
+            histograms=histograms if keep_histograms else None,
         )
 
     def _dead_unit_fractions(self, measured: Measured, entries: Mapping[str, float]) -> dict[str, float]:

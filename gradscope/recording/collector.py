@@ -16,6 +16,7 @@ import numpy.typing as npt
 from gradscope.histograms import BUCKETS
 from gradscope.recording.frameworks import tf
 from gradscope.recording.replica import Replica
+from gradscope.recording.sparse import fill_in_zeros, summed_rows
 from gradscope.recording.statistics import MOMENTS, SAMPLE_ENTRIES, histogram, measure, moments_of_large, sample
 from gradscope.run import TensorKey
 
@@ -62,9 +63,14 @@ class Measured:
         """From the numbers of a buffer, float32 ``[sum(layout.sizes)]``."""
         ends = np.cumsum(layout.sizes)
         moments, histograms, scalars, silent = np.split(numbers, ends[:-1])
+        moments = moments.reshape(-1, len(MOMENTS))
         counts = histograms.reshape(-1, BUCKETS).astype(np.int32)
         counts[:, -1] = 0  # where the graph counted NaN and infinities
-        return cls(layout, moments.reshape(-1, len(MOMENTS)), counts, scalars, silent)
+        row = {(key.kind, key.name): number for number, key in enumerate(layout.tensors)}
+        for (kind, name, statistic), value in zip(layout.scalars, scalars, strict=True):
+            if statistic == "further_zeros":
+                fill_in_zeros(moments[row[kind, name]], counts[row[kind, name]], float(value))
+        return cls(layout, moments, counts, scalars, silent)
 
     def with_scalar(self, key: ScalarKey, value: float) -> Measured:
         """These numbers and one more, which the host knows."""
@@ -164,9 +170,12 @@ class Collector:
         return any(key.name == name for key in self.noted(kind))
 
     def tensor(self, key: TensorKey, value: Any) -> None:
-        """Note a tensor of any shape and real dtype; the first of its key wins."""
+        """Note a tensor of any shape and real dtype, or `tf.IndexedSlices`; the first of its key wins."""
         if key in self._tensors:
             return
+        if isinstance(value, tf.IndexedSlices) and value.dense_shape is not None:
+            value, zeros = summed_rows(value)
+            self.scalar((key.kind, key.name, "further_zeros"), zeros)
         flat = tf.reshape(tf.cast(tf.convert_to_tensor(value), tf.float32), [-1])
         size = flat.shape.num_elements()
         if size is not None and size <= _STACK_ENTRIES:

@@ -86,7 +86,12 @@ class GradientObserver:
                 else:
                     self._collector.tensor(TensorKey("gradient", item.name, item.layer), gradient)
             handed.variables, handed.gradients = named, summed
-            self._note_clipping(optimizer, named, unscaled)
+            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            if steps := getattr(inner, "gradient_accumulation_steps", None):
+                applies = tf.equal((tf.convert_to_tensor(inner._iterations) + 1) % steps, 0)  # noqa: SLF001  its only count of batches
+                self._collector.scalar(("step", "", "applies"), applies)
+                unscaled = [_averaged(inner, *pair) for pair in zip(unscaled, variables, strict=True)]
+            self._note_clipping(inner, named, unscaled)
         return handed
 
     def after(self, handed: Handed) -> None:
@@ -141,11 +146,10 @@ class GradientObserver:
         return gradients if replica is None else replica.summed(gradients)
 
     def _note_clipping(self, optimizer: Any, named: list[NamedVariable], gradients: list[Any]) -> None:
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
-        if not any(getattr(inner, name, None) for name in ("clipvalue", "clipnorm", "global_clipnorm")):
+        if not any(getattr(optimizer, name, None) for name in ("clipvalue", "clipnorm", "global_clipnorm")):
             return
         present = [(item, g) for item, g in zip(named, gradients, strict=True) if g is not None]
-        clipped = inner._clip_gradients([g for _, g in present])  # noqa: SLF001  the very function the step uses
+        clipped = optimizer._clip_gradients([g for _, g in present])  # noqa: SLF001  the very function the step uses
         changed, count = tf.constant(0.0), tf.constant(0.0)
         # Keras clips the gradients of each replica, and sums what is left.
         for (item, _), applied in zip(present, self._over_replicas(list(clipped)), strict=True):
@@ -155,6 +159,15 @@ class GradientObserver:
             changed += tf.reduce_sum(tf.cast(differs, tf.float32))
             count += tf.cast(tf.size(differs), tf.float32)
         self._collector.scalar(("step", "", "clipped_fraction"), changed / count)
+
+
+def _averaged(optimizer: Any, gradient: Any, variable: Any) -> Any:
+    """What an optimizer applies that accumulates gradients, if it applies them in this step."""
+    if gradient is None or not optimizer.built:
+        return gradient
+    place = optimizer._get_variable_index(variable)  # noqa: SLF001  the only way to what was accumulated
+    kept = optimizer._accumulated_gradients[place]  # noqa: SLF001  likewise
+    return (tf.convert_to_tensor(gradient) + _value(kept)) / optimizer.gradient_accumulation_steps
 
 
 def _value(variable: Any) -> Any:
