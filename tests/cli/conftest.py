@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -38,15 +39,16 @@ def healthy(logs):
 
 @pytest.fixture
 def warned(logs):
-    """Most units of a layer are dead, and the loss stands still."""
-    return write(logs / "warned", toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=1.0))
+    """Most units of a layer are dead, and the loss falls slowly."""
+    loss = np.linspace(1, 0.3, 30)
+    return write(logs / "warned", toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=loss))
 
 
 @pytest.fixture
 def sick(logs):
     """Its gradients and loss are NaN from step 150 on."""
     late = [0.0] * 15 + [1.0] * 15
-    loss = [1.0] * 15 + [math.nan] * 15
+    loss = [*np.linspace(1, 0.3, 15), *[math.nan] * 15]
     return write(logs / "sick", toy_run(put={("gradient", "hidden_1/kernel", "nan_count"): late}, loss=loss))
 
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -19,6 +20,7 @@ from gradscope.diagnosis.rules import all_rules
 from gradscope.errors import ConfigurationError
 from gradscope.testing import assert_healthy
 
+FALLING = np.linspace(1, 0.3, 30)
 ACCEPTED = """
 [[suppress]]
 rule = "dead-units"
@@ -60,7 +62,7 @@ def test_a_limit_is_lowered():
     configuration = gradscope.configuration.Configuration(
         policy=gradscope.diagnosis.policy.Policy(limits={"dead-units": {"error_dead_unit_fraction": 0.55}})
     )
-    run = toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=1.0)
+    run = toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=FALLING)
     assert gradscope.diagnose(run).healthy
     assert not gradscope.diagnose(run, configuration=configuration).healthy
 
