@@ -29,7 +29,7 @@ def read_file(path: str, *, values_of: frozenset[str], foreign: ForeignLog | Non
     Args:
         path: the file.
         values_of: gradscope's tags whose arrays are wanted; of the others only steps are kept.
-        foreign: takes what other tools wrote; None: that is skipped without a look.
+        foreign: takes what other tools wrote; None: a file that begins with such is left at that.
 
     Raises:
         OSError: the file cannot be opened.
@@ -41,6 +41,8 @@ def read_file(path: str, *, values_of: frozenset[str], foreign: ForeignLog | Non
             reader.gaps.append(part)
         else:
             reader.take_all(part)
+            if foreign is None and reader.is_foreign:
+                break
     return reader.finish()
 
 
@@ -55,6 +57,11 @@ class _FileReader:
         self._result = FileRecords()
         self._last: int | None = None
         self._piece = _FEW
+
+    @property
+    def is_foreign(self) -> bool:
+        """True where other tools' records were seen and none of gradscope's."""
+        return bool(self._result.foreign_tags) and not self._is_own
 
     def take_all(self, block: Block) -> None:
         first = 0

@@ -116,9 +116,12 @@ def _file_system(url: str) -> Any:
     try:
         return _system_of(scheme)
     except ImportError as error:
-        package = "gradscope[remote]" if error.name == "fsspec" else (error.name or "the package it needs")
+        # fsspec words the error, and has that of the import itself behind it.
+        name = error.name or getattr(error.__cause__, "name", None)
+        package = "gradscope[remote]" if name == "fsspec" else name
+        what = f"run `pip install {package}`" if package else "install it"
         raise MissingDependencyError(
-            f"{url}: reading {scheme}:// needs a package that is not installed ({error}); run `pip install {package}`"
+            f"{url}: reading {scheme}:// needs a package that is not installed ({error}); {what}"
         ) from error
     except ValueError as error:
         raise UnreadableRunError(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 import fsspec
 import numpy as np
 import pytest
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
 
 from gradscope.diagnosis.engine import diagnose
 from gradscope.errors import MissingDependencyError, RunNotFoundError, UnreadableRunError
 from gradscope.events import remote
 from gradscope.events.discovery import find_runs
+from gradscope.events.frames import frame
 from gradscope.events.reader import read_run
+from gradscope.events.summaries import array_value, metadata
 from gradscope.fleet import check_run
 
 
@@ -110,6 +115,43 @@ def test_a_large_file_is_read_in_pieces(memory, monkeypatch, write_log, tmp_path
     assert max(asked) <= 2 << 20
 
 
+def test_of_another_tools_file_beside_ones_own_only_the_beginning_is_read(memory, monkeypatch, three_layer):
+    (own,) = three_layer.iterdir()
+    memory.pipe(f"/both/{own.name}", own.read_bytes())
+    value = array_value("weights/kernel", np.zeros((30, 3)), metadata("histograms"))
+    record = frame(Event(wall_time=1.0, step=1, summary=Summary(value=[value])).SerializeToString())
+    memory.pipe("/both/events.out.tfevents.1.host", record * 10_000)
+    asked = []
+    original = remote.RemoteFile.read
+
+    def read(self, count):
+        asked.append(count)
+        return original(self, count)
+
+    monkeypatch.setattr(remote.RemoteFile, "read", read)
+    run = read_run("memory://both")
+    assert run.steps.tolist() == read_run(three_layer).steps.tolist()
+    assert run.damage == ()
+    assert sum(asked) < own.stat().st_size + len(record) * 10_000 / 3
+
+
+def test_every_byte_of_a_far_file_is_asked_for_once(s3, tmp_path, monkeypatch, write_log):
+    data = write_log(tmp_path, range(0, 5000, 2)).read_bytes()
+    s3.pipe("bucket/once/events.out.tfevents.1", data)
+    original, asked = type(s3)._call_s3, []
+
+    async def call(self, method, *arguments, **options):
+        if method == "get_object":
+            first, last = options["Range"].removeprefix("bytes=").split("-")
+            asked.append((int(first), int(last) + 1))
+        return await original(self, method, *arguments, **options)
+
+    monkeypatch.setattr(type(s3), "_call_s3", call)
+    assert len(read_run("s3://bucket/once").steps) == 2500
+    assert sum(end - start for start, end in asked) == len(data)
+    assert len(asked) <= 2 + len(data) // (4 << 20)
+
+
 def test_an_unknown_kind_of_url():
     with pytest.raises(UnreadableRunError, match="fsspec knows no zzz://"):
         read_run("zzz://bucket/run")
@@ -122,6 +164,12 @@ def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(remote, "_system_of", missing)
     with pytest.raises(MissingDependencyError, match="Install gcsfs"):
         read_run("gs://bucket/run")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("gcsfs") is not None, reason="gcsfs is installed")
+def test_google_storage_without_gcsfs_says_what_to_install():
+    assert "gs:// needs a package" in check_run("gs://bucket/run").error
+    assert check_run("gs://bucket/run").error.endswith("run `pip install gcsfs`")
 
 
 def test_a_connection_that_breaks_is_damage(memory, monkeypatch, three_layer):
