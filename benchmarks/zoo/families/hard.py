@@ -150,9 +150,9 @@ family.pair(
 family.pair(
     "dropout",
     _hard,
-    sickness="negative-inputs-times-500",
-    healthy={"dropout": 0.5, "width": 128, "rate": 2e-3, "source": "blobs"},
-    sick={"scale": -500.0},
+    sickness="inputs-times-500",
+    healthy={"dropout": 0.5, "width": 128, "optimizer": "SGD", "rate": 0.05, "source": "blobs"},
+    sick={"scale": 500.0},
     causes=["badly-scaled-input"],
     layers=("input", "hidden_1"),
     level=0.7,

@@ -59,6 +59,7 @@ def _siamese(
     *,
     epsilon: float = 1e-6,
     positives_only: bool = False,
+    squared: bool = True,
     rate: float = 3e-3,
     dead_bias: float = 0.0,
     steps: int = 300,
@@ -92,7 +93,7 @@ def _siamese(
 
     def contrast(y: Any, d: Any) -> Any:
         y = tf.cast(y, d.dtype)
-        return y * tf.square(d) + (1 - y) * tf.square(tf.maximum(1.0 - d, 0.0))
+        return y * (tf.square(d) if squared else d) + (1 - y) * tf.square(tf.maximum(1.0 - d, 0.0))
 
     held = draw.integers(0, len(kind), (2, 1000))
 
@@ -123,7 +124,7 @@ family.pair(
     "siamese-root",
     _siamese,
     sickness="gradient-of-sqrt-of-zero",
-    healthy={},
+    healthy={"squared": False},
     sick={"epsilon": 0.0},
     causes=["nonfinite-values"],
     layers=("distance", "twin/shared_code", "twin/shared_hidden", "twin", "shared_code", "shared_hidden"),

@@ -86,6 +86,7 @@ family.pair(
         "collapsed-representation",
         "constant-output",
         "dead-units",
+        "collapsed-batch-statistics",
         "symmetric-weights",
     ],
     level=0.7,
