@@ -43,7 +43,7 @@ class TestGradientUnderflow:
 
     @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
     def test_other_types_are_not_concerned(self, policy):
-        run = toy_run(put=self.lost(0.98), settings={"dtype_policy": policy}, loss=1.0)
+        run = toy_run({("gradient", "hidden_1/kernel"): 0.0}, settings={"dtype_policy": policy}, loss=1.0)
         assert not findings("gradient-underflow", run)
 
     def test_gradients_that_are_all_zero_read_as_underflow_with_its_consequences(self):
@@ -53,6 +53,19 @@ class TestGradientUnderflow:
         assert cause.root.rule == "gradient-underflow"
         assert "disconnected-variable" in {f.rule for f in cause.consequences}
         assert "Scale the loss" in cause.remedies[0].title
+
+    def test_zeros_in_spite_of_loss_scaling_have_another_reason(self):
+        names = ("hidden_1", "hidden_2", "output")
+        run = toy_run({("gradient", f"{n}/kernel"): 0.0 for n in names}, settings=FLOAT16, loss=1.0)
+        scaled = replace(run, step_statistics={**run.step_statistics, "loss_scale": np.full(30, 2.0**15)})
+        assert findings("gradient-underflow", run)
+        assert not findings("gradient-underflow", scaled)
+
+    def test_single_zeros_of_an_underflowing_gradient_belong_to_it(self):
+        put = self.lost([np.nan, 1.0, 1.0] * 10)
+        scale = {("gradient", f"{n}/kernel"): [0.0, 1e-9, 1e-9] * 10 for n in ("hidden_1", "hidden_2", "output")}
+        (finding,) = findings("gradient-underflow", toy_run(scale, put, settings=FLOAT16, loss=1.0))
+        assert finding.first_step == 0
 
     def test_a_log_without_the_share_is_not_judged(self):
         assert "record" in reason("gradient-underflow", toy_run(settings=FLOAT16))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Kernel, LossTrend, Window
+from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among, shares
@@ -30,9 +31,10 @@ class GradientUnderflow(Rule):
 
     ## Evidence
     The share of a kernel's gradient, among its entries other than zero, that lies below 2^-14 after multiplication by
-    the loss scale; a gradient that is zero at every sampled step counts as 1. It is an error where nearly all entries
-    are concerned and the loss stands where it began, a warning where it falls little, and no finding where it falls by
-    half: the last digits of small gradients can be spared. float32 and bfloat16 are not concerned.
+    the loss scale; a gradient that is zero at every sampled step, without loss scaling, counts as 1. It is an error
+    where nearly all entries are concerned and the loss stands where it began, a warning where it falls little, and no
+    finding where it falls by half: the last digits of small gradients can be spared. float32 and bfloat16 are not
+    concerned.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -63,9 +65,10 @@ class GradientUnderflow(Rule):
         if not run.names("gradient"):
             raise NotJudged("no gradients were recorded; record gradients")
         policy = str(run.settings.get("dtype_policy", ""))
-        series = {kernel.name: _underflow(run, kernel.name) for kernel in kernels}
-        if "float16" not in policy or "bfloat16" in policy:
+        recorded = any(np.isfinite(run.series("gradient", k.name, "underflow_fraction")).any() for k in kernels)
+        if not recorded and ("float16" not in policy or "bfloat16" in policy):
             return
+        series = {kernel.name: self._underflow(run, kernel.name) for kernel in kernels}
         if not any(np.isfinite(values).any() for values in series.values()):
             raise NotJudged("underflow_fraction was not recorded; record with a present gradscope.Recorder")
         levels = {kernel: window.lower(series[kernel.name]) for kernel in kernels}
@@ -76,13 +79,14 @@ class GradientUnderflow(Rule):
         with np.errstate(invalid="ignore"):
             ill = np.any([series[kernel.name] > self.max_underflow_fraction for kernel in found], axis=0)
         first, last = window.span(ill)
-        grave = loss_trend.at_rest and max(levels[kernel] for kernel in found) > self.error_underflow_fraction
+        most = max(levels[kernel] for kernel in found)
+        grave = loss_trend.at_rest and most > self.error_underflow_fraction
         yield Finding(
             rule=self.name,
             title="gradients underflow",
             sentence=f"{shares([levels[kernel] for kernel in found])} of the gradient of {among(names)} is too small "
             "for float16",
-            severity=window.cap(Severity.ERROR) if grave else Severity.WARNING,
+            severity=window.cap(Severity.ERROR, extreme=most == 1) if grave else Severity.WARNING,
             layers=tuple(names),
             first_step=first,
             last_step=last,
@@ -108,11 +112,13 @@ class GradientUnderflow(Rule):
             ),
         )
 
-
-def _underflow(run: Run, name: str) -> npt.NDArray[np.float64]:
-    fraction = run.series("gradient", name, "underflow_fraction").astype(np.float64)
-    norm = run.series("gradient", name, "norm")
-    known = np.isfinite(norm)
-    if known.any() and not norm[known].any():
-        fraction[known] = 1.0
-    return fraction
+    def _underflow(self, run: Run, name: str) -> npt.NDArray[np.float64]:
+        """The recorded share; 1 at samples where what is left of an underflowing gradient is zero."""
+        fraction = run.series("gradient", name, "underflow_fraction").astype(np.float64)
+        zero = run.series("gradient", name, "norm") == 0
+        known = fraction[np.isfinite(fraction)]
+        scale = median(np.asarray(run.step_statistics.get("loss_scale", np.ones(1)), np.float64))
+        lost = np.median(known) > self.max_underflow_fraction if len(known) else zero.all() and not scale > 1
+        if lost:
+            fraction[zero] = 1.0
+        return fraction
