@@ -78,6 +78,7 @@ def test_what_fits_is_silent(run):
         (run_with("categorical_crossentropy", "custom", output=(0, 1), logits=True), "squashed-twice"),
         (run_with("sparse_categorical_crossentropy", logits=False), "logits-as-probabilities"),
         (run_with("binary_crossentropy", "tanh", output=(-1, 1), logits=False), "logits-as-probabilities"),
+        (run_with("sparse_categorical_crossentropy", "relu", output=(0, 9), logits=True), "one-sided-logits"),
         (run_with("poisson", output=(-1, 5), target=(0, 30)), "logits-as-probabilities"),
         (run_with("binary_crossentropy", "softmax", output=(1, 1), units=1, logits=False), "single-unit-softmax"),
         (run_with("mse", "relu", output=(0, 2), target=(-1, 1)), "unreachable-targets"),

@@ -97,8 +97,13 @@ class TestSymmetricWeights:
         assert (finding.severity, finding.layers) == (Severity.ERROR, ("hidden_1",))
         assert finding.measurements[0].value == 0
 
-    def test_zeros_are_told_from_other_constants(self):
-        (finding,) = findings("symmetric-weights", toy_run({("weight", "hidden_1/kernel"): 0.0}, loss=1.0))
+    def test_a_loss_that_fell_forgives_constants(self):
+        (finding,) = findings("symmetric-weights", toy_run(put=self.ALIKE))
+        assert finding.severity == Severity.WARNING
+
+    def test_zeros_are_told_from_other_constants_and_never_forgiven(self):
+        (finding,) = findings("symmetric-weights", toy_run({("weight", "hidden_1/kernel"): 0.0}))
+        assert finding.severity == Severity.ERROR
         assert finding.sentence == "all weights of hidden_1 are zero, from the start"
 
     def test_what_breaks_by_itself_is_none(self):
@@ -132,11 +137,16 @@ class TestSymmetricWeights:
 
 
 class TestCollapsedRepresentation:
-    ALIKE = {("activation", "hidden_2", "example_std"): 1e-4}  # noqa: RUF012
+    ALIKE = {("activation", "hidden_2", "example_std"): 1e-3}  # noqa: RUF012
 
     def test_examples_that_look_alike_beside_a_loss_at_rest_are_an_error(self):
         (finding,) = findings("collapsed-representation", toy_run(put=self.ALIKE, loss=1.0))
         assert (finding.severity, finding.layers) == (Severity.ERROR, ("hidden_2",))
+
+    def test_a_loss_that_falls_for_another_reason_does_not_hide_an_utter_collapse(self):
+        put = {("activation", "hidden_2", "example_std"): 1e-7}
+        (finding,) = findings("collapsed-representation", toy_run(put=put))
+        assert finding.severity == Severity.ERROR
 
     def test_a_loss_that_falls_forgives(self):
         assert not findings("collapsed-representation", toy_run(put=self.ALIKE))

@@ -30,8 +30,9 @@ class CollapsedRepresentation(Rule):
     The standard deviation across the examples of a batch over the rms of the layer's output, lately. Judged are the
     hidden layers from the output backwards for as long as they are collapsed, so that a branch that is constant by
     design (positions, learned queries) is none; layers whose scale a normalisation behind them takes out are passed
-    over. It is an error where the loss stands where it began or where a constant answer stands, and no finding where
-    the loss fell by half. With one example per batch there is nothing to compare.
+    over. It is an error where the loss stands where it began or where a constant answer stands, or where nothing of
+    the example is left at all, and otherwise no finding where the loss fell by half. With one example per batch there
+    is nothing to compare.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -53,6 +54,9 @@ class CollapsedRepresentation(Rule):
     name: ClassVar[str] = "collapsed-representation"
     max_relative_spread: float = limit(
         1e-2, "1", "learning networks of ten layers show 0.1 to 1; two sigmoid layers 0.03 before training"
+    )
+    utter_relative_spread: float = limit(
+        1e-4, "1", "nothing of the example is left, whatever the loss does (a penalty on the weights may fall in it)"
     )
     min_input_spread: float = limit(0.05, "1", "inputs that are alike themselves cannot be told apart")
 
@@ -76,7 +80,8 @@ class CollapsedRepresentation(Rule):
             if level >= self.max_relative_spread:
                 break
             collapsed.insert(0, layer)
-        if not collapsed or loss_trend.falling:
+        utter = bool(collapsed) and levels[collapsed[-1].name] < self.utter_relative_spread
+        if not collapsed or (loss_trend.falling and not utter):
             return
         names = [layer.name for layer in collapsed]
         with np.errstate(invalid="ignore"):
@@ -87,7 +92,7 @@ class CollapsedRepresentation(Rule):
             title="collapsed representation",
             sentence=f"all examples look alike at {among(names)} "
             f"(they differ by {number(levels[names[-1]])} of its output)",
-            severity=window.cap(Severity.ERROR) if loss_trend.at_rest else Severity.WARNING,
+            severity=window.cap(Severity.ERROR) if loss_trend.at_rest or utter else Severity.WARNING,
             layers=tuple(names),
             first_step=first,
             last_step=last,

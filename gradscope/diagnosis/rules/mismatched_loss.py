@@ -25,6 +25,7 @@ _ERRORS_OF_VALUES = (
     "log_cosh",
     "logcosh",
 )
+_ONE_SIDED = ("relu", "relu6", "softplus", "exponential")
 _EXPLAINS = frozenset(
     {
         "collapsed-representation",
@@ -50,8 +51,8 @@ class MismatchedLoss(Rule):
     """An output activation, a loss and targets that do not fit each other.
 
     ## What it detects
-    Probabilities taken for logits, logits taken for probabilities, a softmax over a single unit, targets that the
-    output's activation cannot reach, and targets that the loss is not defined for.
+    Probabilities taken for logits, logits taken for probabilities or cut off at zero, a softmax over a single unit,
+    targets that the output's activation cannot reach, and targets that the loss is not defined for.
 
     ## Why it matters
     The loss then has no minimum where the answers are right: training runs and the figures move, but towards nothing.
@@ -156,6 +157,14 @@ class MismatchedLoss(Rule):
                 Severity.NOTE if term.from_preactivation else Severity.ERROR,
                 Measurement("greatest output", term.greatest, 1 + self.max_excess, "1", output.name, "logits exceed 1"),
                 (remedies.set_from_logits(term.name, from_logits=False),),
+            )
+        if term.from_logits and term.activation in _ONE_SIDED:
+            yield _Mismatch(
+                "one-sided-logits",
+                f"{term.name} expects logits of both signs, but {output.name} ends in {term.activation}",
+                None,
+                Measurement("least output", term.least, 0.0, "1", output.name, "logits fall below 0"),
+                (remedies.output_activation(output, None),),
             )
         if term.from_logits is False and not term.from_preactivation and not inside:
             worst, bound = (term.least, 0.0) if -term.least > term.greatest - 1 else (term.greatest, 1.0)
