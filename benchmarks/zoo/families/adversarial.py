@@ -20,7 +20,7 @@ def _gan(
     rate: float = 1e-3,
     judge_rate: float = 2e-3,
     weights: Any = "glorot_uniform",
-    detach: bool = False,
+    least: float = -100.0,
     bias: float = 0.0,
     noise_size: int = 4,
     batch_size: int = 64,
@@ -52,7 +52,7 @@ def _gan(
 
     def fooled(noise: Any) -> Any:
         made_up = generator(noise, training=True)
-        return cross(1.0, critic(tf.round(made_up * 10) / 10 if detach else made_up))
+        return cross(1.0, critic(tf.clip_by_value(made_up, least, 100.0)))
 
     def forward(noise: Any, _real: Any) -> Any:
         return fooled(noise)
@@ -120,10 +120,10 @@ def _rewards(
 family.pair(
     "gan-detached",
     _gan,
-    sickness="made-points-rounded",
+    sickness="made-points-clipped-to-the-wrong-range",
     healthy={},
-    sick={"detach": True},
-    causes=["disconnected-variable", "unchanged-weights"],
+    sick={"least": 20.0},
+    causes=["disconnected-variable", "unchanged-weights", "vanishing-gradient"],
     layers=("generator_1", "generator_2", "generated"),
 )
 family.pair(

@@ -104,10 +104,10 @@ family.pair(
     "smoothed",
     _hard,
     sickness="unit-variance-weights",
-    healthy={"smoothing": 0.1, "optimizer": "SGD", "rate": 0.05, "width": 128, "depth": 3, "activation": "tanh"},
+    healthy={"smoothing": 0.1, "optimizer": "SGD", "rate": 0.05, "width": 128, "depth": 6, "activation": "tanh"},
     sick={"weights": 1.0},
     causes=["gain-mismatch:too-large", "saturated-activation"],
-    layers=("hidden_1", "hidden_2", "hidden_3", "output"),
+    layers=(*(f"hidden_{number}" for number in range(1, 7)), "output"),
     level=0.7,
 )
 family.pair(
