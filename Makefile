@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test fuzz test-oldest lint format docs logs clean help
+.PHONY: demo examples test fuzz test-oldest lint format docs logs clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP)  ## train the three autoencoders, record them, compare and diagnose them
 	$(BIN)/python examples/autoencoder.py
+
+examples: $(STAMP)  ## the documents' experiments in their small forms
+	$(BIN)/python examples/glorot2010.py --small --log-dir logs/glorot2010_small
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest -m "not slow" -n 2

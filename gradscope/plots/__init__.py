@@ -9,6 +9,8 @@ from __future__ import annotations
 from gradscope.plots.depth import profile as profile
 from gradscope.plots.heatmap import flow as flow
 from gradscope.plots.histograms import distribution as distribution
+from gradscope.plots.panels import layer_histograms as layer_histograms
 from gradscope.plots.shares import saturation as saturation
+from gradscope.plots.trajectory import trajectory as trajectory
 
-__all__ = ["distribution", "flow", "profile", "saturation"]
+__all__ = ["distribution", "flow", "layer_histograms", "profile", "saturation", "trajectory"]

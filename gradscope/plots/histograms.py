@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gradscope.run import Run
 
-__all__ = ["distribution"]
+__all__ = ["distribution", "linear"]
 
 _BINS = 61
 _NAMES = 12
@@ -52,7 +52,7 @@ def distribution(run: Run, kind: str = "gradient", step: int | None = None) -> F
     reach = max(float(np.abs(histogram.quantiles([0.01, 0.99])).max()) for _, histogram in curves) or 1.0
     for (name, histogram), colour in zip(curves, depth_colours(len(curves)), strict=True):
         left.stairs(*_by_magnitude(histogram), color=colour, label=name)
-        right.stairs(*_linear(histogram, reach), color=colour)
+        right.stairs(*linear(histogram, reach), color=colour)
     left.set_xscale("log")
     left.set_xlabel(f"|{word}|")
     left.set_ylabel("share per octave")
@@ -77,12 +77,12 @@ def _by_magnitude(histogram: LogHistogram) -> tuple[np.ndarray, np.ndarray]:
     return octaves[low:high] / total, np.exp2(np.arange(low, high + 1) - 127.0)
 
 
-def _linear(histogram: LogHistogram, reach: float) -> tuple[np.ndarray, np.ndarray]:
+def linear(histogram: LogHistogram, reach: float) -> tuple[np.ndarray, np.ndarray]:
     """Shares per bin of [-reach, reach], each bucket spread evenly over its width; and the bins' edges."""
     edges = np.linspace(-reach, reach, _BINS + 1)
     left, right, count = histogram.ascending().T
-    width = np.maximum(right - left, np.finfo(float).tiny)
+    width = np.where(right > left, right - left, 1.0)
     # The share of a bucket below an edge; zeros, of no width, lie below every edge above 0.
-    below = np.clip((edges[:, None] - left) / width, 0.0, 1.0)
+    below = np.where(right > left, np.clip((edges[:, None] - left) / width, 0.0, 1.0), edges[:, None] > 0)
     shares = np.diff(below @ count) / max(float(count.sum()), 1.0)
     return shares, edges

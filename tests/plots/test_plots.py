@@ -97,6 +97,10 @@ REFUSED = {
     "a step before the first": lambda run: plots.profile(run, step=-1),
     "what was not recorded": lambda run: plots.distribution(toy_run()),
     "a run without a step": lambda run: plots.flow(toy_run(steps=())),
+    "a trajectory of a variable": lambda run: plots.trajectory(run, "weight"),
+    "a trajectory of what was not recorded": lambda run: plots.trajectory(run, "probe_activation"),
+    "histograms of what was not recorded": lambda run: plots.layer_histograms(run, "probe_activation"),
+    "a trajectory without a step": lambda run: plots.trajectory(toy_run(steps=())),
 }
 
 
@@ -145,3 +149,28 @@ main(["plot", {str(three_layer)!r}, "-o", "x.png"])
     assert done.returncode == 2
     assert 'pip install "gradscope[plot]"' in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_trajectory_is_the_recorded_mean_of_each_hidden_layer(run):
+    axes = plots.trajectory(run).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["hidden_1", "hidden_2", "output"]
+    recorded = run.series("activation", "hidden_2", "mean")
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), recorded)
+    np.testing.assert_array_equal(axes.lines[1].get_xdata(), run.steps)
+
+
+def test_a_centred_trajectory_is_the_spread_with_the_outer_quantile(run):
+    axes = plots.trajectory(run, centred=True).axes[0]
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), run.series("activation", "hidden_1", "std"))
+    assert set(axes.lines[1].get_ydata()) <= set(run.series("activation", "hidden_1", "quantile_98"))
+
+
+def test_several_runs_have_a_panel_each_on_one_axis(run, autoencoder_logs):
+    runs = {"ill": run, "fixed": gradscope.read_run(autoencoder_logs / "three_layer_fixed")}
+    figure = plots.layer_histograms(runs, "activation", step=0)
+    assert [axes.get_title() for axes in figure.axes] == ["ill", "fixed"]
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+    wide = plots.layer_histograms(runs, "activation", step=0, reach=100.0).axes[0].lines[0]
+    assert wide.get_xdata()[-1] > 90
+    assert wide.get_ydata().sum() == pytest.approx(1.0), "a share of the entries per bin"
+    assert len(plots.trajectory(runs).axes) == 2
