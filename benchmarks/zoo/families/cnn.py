@@ -114,11 +114,11 @@ family.pair(
 family.pair(
     "bars-tanh",
     _pictures,
-    sickness="pixels-0-to-255",
+    sickness="zero-weights",
     healthy={"optimizer": "sgd", "rate": 0.05, "activation": "tanh", "weights": "glorot_uniform"},
-    sick={"scale": 255.0},
-    causes=["badly-scaled-input"],
-    layers=("conv_1", "input"),
+    sick={"weights": "zeros"},
+    causes=["symmetric-weights", "gain-mismatch:too-small"],
+    layers=_LAYERS,
     level=0.8,
 )
 family.pair(

@@ -72,7 +72,7 @@ family.pair(
     "digits-rate",
     _residual,
     sickness="rate-too-high",
-    healthy={"blocks": 6, "optimizer": "adam", "rate": 1e-3, "norm": True},
+    healthy={"blocks": 6, "optimizer": "adam", "rate": 1e-3},
     sick={"rate": 0.5},
     causes=["learning-rate-too-high", "update-ratio-out-of-range:too-large"],
     level=0.8,
