@@ -193,7 +193,8 @@ class _Scan:
         stored = words[block.ends]
         if len(block) >= _MANY and self._checksum.verify(block.data, words[block.starts - 4], block.ends, stored):
             return len(block)
-        found = np.fromiter(map(google_crc32c.value, block.payloads()), np.uint32, len(block))
+        checksums = (google_crc32c.value(block.payload(record)) for record in range(len(block)))
+        found = np.fromiter(checksums, np.uint32, len(block))
         wrong = np.flatnonzero(found != unmasked(stored))
         return int(wrong[0]) if len(wrong) else len(block)
 
