@@ -20,6 +20,7 @@ def overall(judgements: Iterable[Judgement]) -> dict[str, Any]:
     errors, alarms = [j for j in sick if j.severity == "error"], [j for j in healthy if j.severity == "error"]
     warned = [j for j in healthy if j.severity == "warning"]
     found = [j for j in sick if j.severity in ("error", "warning")]
+    staged = [j for j in healthy if j.early_error is not None]
     placed = [j for j in found if j.right_layer is not None]
     steps = [j.first_step for j in errors if j.first_step is not None]
     return {
@@ -32,7 +33,7 @@ def overall(judgements: Iterable[Judgement]) -> dict[str, Any]:
         "precision": _share(errors, errors + alarms),
         "false_errors": _share(alarms, healthy),
         "false_warnings": _share(warned, healthy),
-        "early_false_errors": _share([j for j in healthy if j.early_error], healthy),
+        "early_false_errors": _share([j for j in staged if j.early_error], staged),
         "right_cause": _share([j for j in found if j.right_cause], found),
         "named_cause": _share([j for j in found if j.named_cause], found),
         "right_layer": _share([j for j in placed if j.right_layer], placed),

@@ -39,8 +39,9 @@ class Judgement:
     the layers it names are unacceptable; None where the sickness is of the whole network."""
     first_step: int | None
     """The earliest step after which the log so far has an error; None where there never is one."""
-    early_error: bool
-    """Whether the log of some earlier step has an error: for healthy runs, a false alarm in live use."""
+    early_error: bool | None
+    """Whether the log of some earlier step has an error: for healthy runs, a false alarm in live use; None where only
+    the whole log was judged."""
     sentence: str
     peers: dict[str, bool]
     """Whether the peer's limits raise an alarm."""
@@ -53,7 +54,7 @@ class Judgement:
         return cls(
             program.name, seed, program.sick, program.sickness, program.family,
             severity="", causes=(), layers=(), right_cause=False, named_cause=False, right_layer=False,
-            first_step=None, early_error=False, sentence="", peers={}, error=error,
+            first_step=None, early_error=None, sentence="", peers={}, error=error,
         )  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def judge(program: Program, seed: int, log_dir: Path, *, early: bool) -> Judgeme
     severe = [f for f in diagnosis.findings() if f.severity >= Severity.WARNING]
     accepted = [f for f in severe if {f.rule, f.pathology} & program.causes]
     about = lead if lead and {lead.rule, lead.pathology} & program.causes else accepted[0] if accepted else lead
-    first, before = _first_error(run, diagnosis) if early else (None, False)
+    first, before = _first_error(run, diagnosis) if early else (None, None)
     return Judgement(
         program=program.name,
         seed=seed,
