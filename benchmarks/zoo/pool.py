@@ -30,10 +30,14 @@ def run_jobs(jobs: list[dict[str, Any]], processes: int) -> Iterator[tuple[dict[
     done: queue.Queue[tuple[dict[str, Any], dict[str, Any]]] = queue.Queue()
     for job in jobs:
         waiting.put(job)
-    for _ in range(min(processes, len(jobs))):
-        threading.Thread(target=_serve, args=(waiting, done), daemon=True).start()
+    count = min(processes, len(jobs))
+    threads = [threading.Thread(target=_serve, args=(waiting, done), daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
     for _ in jobs:
         yield done.get()
+    for thread in threads:
+        thread.join()
 
 
 def _serve(waiting: queue.Queue[Any], done: queue.Queue[Any]) -> None:
@@ -81,6 +85,5 @@ def _ask(worker: subprocess.Popen[str], job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _end(worker: subprocess.Popen[str] | None) -> None:
-    if worker is not None and worker.stdin is not None:
-        worker.stdin.close()
-        worker.wait(timeout=30)
+    if worker is not None:
+        worker.communicate(timeout=30)  # closes its input, at which it ends
