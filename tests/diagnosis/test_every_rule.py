@@ -25,6 +25,7 @@ ALWAYS_SMALL = {("preactivation", f"hidden_{i}", f"quantile_{q}"): 0.01 for i in
 KERNEL_UPDATES = [("update", f"{name}/kernel") for name in ("hidden_1", "hidden_2", "output")]
 ILL = {
     "badly-scaled-input": {"scale": {("input", "input"): 200.0}, "loss": 1.0},
+    "badly-scaled-target": {"scale": {("target", "target"): 1e4}, "loss": 1e8},
     "collapsed-batch-statistics": {
         "put": {("activation", "norm", "example_std"): 1e-5},
         "batch_norm": True,

@@ -171,7 +171,7 @@ class TestExplodingGradient:
 
 class TestDeadUnits:
     def test_died_later_asks_for_a_lower_rate(self):
-        put = {("activation", "hidden_1", "dead_unit_fraction"): from_sample(12, 0.1, 0.8)}
+        put = {("activation", "hidden_1", "dead_unit_fraction"): from_sample(12, 0.1, 0.7)}
         (finding,) = findings("dead-units", toy_run(put=put, loss=SLOWLY))
         assert (finding.severity, finding.first_step) == (Severity.WARNING, 120)
         assert finding.remedies[0].title == "Lower the learning rate from 0.01 to about 0.001"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
 
@@ -34,10 +34,15 @@ class LayerGain:
     """The gain that the smaller of He and Glorot initialisation gives this layer; below 1 where fan_out is large."""
     largest_usual: float
     """The gain that the larger of both gives."""
+    recurrent: bool = False
+    """True for the kernel that takes a recurrent layer's own state: its gain acts once per step of the sequence."""
 
     def shortfall(self, gain: float) -> float:
-        """``gain`` over the smallest usual one: below 1 the weights are smaller than any common initialiser's."""
-        return gain / self.smallest_usual
+        """``gain`` over the smallest usual one: below 1 the weights are smaller than any common initialiser's.
+
+        Infinite for a recurrent kernel: gates keep a state that small weights would lose.
+        """
+        return gain / self.smallest_usual if self.smallest_usual else inf
 
     def excess(self, gain: float) -> float:
         """``gain`` over the largest usual one: above 1 the weights are larger than any common initialiser's."""
@@ -47,19 +52,24 @@ class LayerGain:
 def gains(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple[LayerGain, ...]:
     """Gains of the layers with one ordinary kernel of known fan-in, in forward order.
 
-    Left out: layers that a normalisation follows, embeddings, depthwise and recurrent kernels. Recommended gains are
-    √2 before ReLU and its kin and 1 otherwise (He et al. 2015, Glorot & Bengio 2010), 1 for SELU.
+    Left out: layers that a normalisation follows, embeddings and depthwise kernels; of a recurrent layer only the
+    kernel of its state counts, which an orthogonal matrix gives the gain 1. Recommended gains are √2 before ReLU and
+    its kin and 1 otherwise (He et al. 2015, Glorot & Bengio 2010), 1 for SELU.
     """
     window = finite_window(run, nonfinite)
     owned = Counter(kernel.layer.name for kernel in kernels)
     found = []
     for kernel in kernels:
-        ordinary = kernel.role == "kernel" and owned[kernel.layer.name] == 1
+        ordinary = kernel.role == "recurrent_kernel" or (kernel.role == "kernel" and owned[kernel.layer.name] == 1)
         kind = kernel.layer.card.kind if kernel.layer.card else ""
         rms = kernel.weight_rms
         # Weights are measured before the step, so those of a broken step may still be sound.
         first = rms[np.isfinite(rms)][:1]
         if not ordinary or kernel.layer.normalised or kind in _OTHER_KINDS or not kernel.fan_in or not len(first):
+            continue
+        if kernel.role == "recurrent_kernel":
+            gain = float(first[0]) * sqrt(kernel.fan_in)
+            found.append(LayerGain(kernel.layer, gain, gain, 0.0, 1.0, recurrent=True))
             continue
         recommended = _recommended(kernel.layer)
         scale = sqrt(kernel.fan_in) / recommended

@@ -20,6 +20,7 @@ _FALLEN = 0.1
 _FALLING = 0.5
 _FLAT = 0.9
 _LEAP = 1e3
+_FAR_ABOVE = 3.0
 _AT_CONSTANT = (0.97, 1.3)
 
 
@@ -43,14 +44,20 @@ class LossTrend:
         return low * self.constant <= self.late <= high * self.constant
 
     @property
+    def reference(self) -> float:
+        """What a fall is measured from: the start, or a constant answer's loss where the start lies far above it."""
+        far = self.early_quartile > _FAR_ABOVE * self.constant
+        return self.constant if far else self.early_quartile
+
+    @property
     def fallen(self) -> bool:
-        """True where the loss is below a tenth of its start: the network plainly learns, or has learnt."""
-        return self.late < _FALLEN * self.early_quartile and not self.at_constant_answer
+        """True where the loss is below a tenth of the reference: the network plainly learns, or has learnt."""
+        return self.late < _FALLEN * self.reference and not self.at_constant_answer
 
     @property
     def falling(self) -> bool:
-        """True where the loss is below half of its start."""
-        return self.late < _FALLING * self.early_quartile and not self.at_constant_answer
+        """True where the loss is below half of the reference."""
+        return self.late < _FALLING * self.reference and not self.at_constant_answer
 
     @property
     def at_rest(self) -> bool:

@@ -12,7 +12,7 @@ from gradscope.diagnosis.remedies.architecture import (
     skip_connections,
 )
 from gradscope.diagnosis.remedies.batch_statistics import lower_momentum, replace_batch_norm, train_mode
-from gradscope.diagnosis.remedies.connection import freeze, judge_output, pass_gradient
+from gradscope.diagnosis.remedies.connection import freeze, judge_output, pass_gradient, unfreeze_head
 from gradscope.diagnosis.remedies.data import (
     batch_size,
     check_input,
@@ -21,7 +21,7 @@ from gradscope.diagnosis.remedies.data import (
     scale_input,
     scale_input_if_off,
 )
-from gradscope.diagnosis.remedies.initial_weights import initialise
+from gradscope.diagnosis.remedies.initial_weights import initialise, initialise_recurrent
 from gradscope.diagnosis.remedies.loss import (
     fix_labels,
     output_activation,
@@ -29,6 +29,7 @@ from gradscope.diagnosis.remedies.loss import (
     scale_targets,
     set_from_logits,
     stable_loss,
+    standardise_targets,
 )
 from gradscope.diagnosis.remedies.optimizer import clip_gradients, clip_values, loosen_clipping, use_optimizer
 from gradscope.diagnosis.remedies.precision import keep_float32_variables
@@ -50,6 +51,7 @@ __all__ = [
     "fix_labels",
     "freeze",
     "initialise",
+    "initialise_recurrent",
     "input_is_off",
     "judge_output",
     "keep_float32_variables",
@@ -72,7 +74,9 @@ __all__ = [
     "set_learning_rate",
     "skip_connections",
     "stable_loss",
+    "standardise_targets",
     "train_mode",
+    "unfreeze_head",
     "use_optimizer",
     "warm_up",
 ]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
+from gradscope.model_card import LayerCard
 
-__all__ = ["freeze", "judge_output", "pass_gradient"]
+__all__ = ["freeze", "judge_output", "pass_gradient", "unfreeze_head"]
 
 
 def pass_gradient(layer: Layer) -> Remedy:
@@ -42,4 +43,16 @@ def freeze(layers: Sequence[Layer]) -> Remedy:
         "A frozen layer costs no optimizer state and is not reported.",
         "\n".join(lines),
         topic="freeze",
+    )
+
+
+def unfreeze_head(layers: Sequence[LayerCard]) -> Remedy:
+    """Let the last layers with weights of their own train; the others may stay frozen."""
+    last = next((card.name for card in reversed(layers) if card.fan_in), layers[-1].name if layers else "the head")
+    return Remedy(
+        f"Leave {last} trainable",
+        "In fine-tuning the pretrained layers stay frozen at first, but the new head has to learn; set trainable "
+        "before compile, which takes the list of trainable variables.",
+        f'model.get_layer("{last.rpartition("/")[2]}").trainable = True\nmodel.compile(...)  # again, after the change',
+        topic="freezing",
     )

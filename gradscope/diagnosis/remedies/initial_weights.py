@@ -9,7 +9,7 @@ from gradscope.diagnosis.layer_code import layer_code
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 
-__all__ = ["initialise"]
+__all__ = ["initialise", "initialise_recurrent"]
 
 _HE = ("rectifier", "leaky", "half_saturating")
 
@@ -38,6 +38,16 @@ def initialise(layers: Sequence[Layer], *, positive_bias: bool = True) -> Remedy
         "layer to layer" + ("; a positive bias starts ReLU units switched on." if bias else "."),
         "\n".join(lines),
         topic="initial-weights",
+    )
+
+
+def initialise_recurrent(layers: Sequence[Layer]) -> Remedy:
+    """Orthogonal weights for what a recurrent layer makes of its own state."""
+    return Remedy(
+        f"Initialise the recurrent weights of {among([layer.name for layer in layers])} orthogonally",
+        "An orthogonal matrix keeps the length of the state and of its gradient, however many steps the sequence has.",
+        "\n".join(layer_code(layer, {"recurrent_initializer": '"orthogonal"'}) for layer in layers),
+        topic="recurrent-weights",
     )
 
 

@@ -6,7 +6,15 @@ from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.layer_code import layer_code
 from gradscope.diagnosis.verdict import Remedy
 
-__all__ = ["fix_labels", "output_activation", "scale_loss", "scale_targets", "set_from_logits", "stable_loss"]
+__all__ = [
+    "fix_labels",
+    "output_activation",
+    "scale_loss",
+    "scale_targets",
+    "set_from_logits",
+    "stable_loss",
+    "standardise_targets",
+]
 
 _CLASSES = {
     "sparse_categorical_crossentropy": "SparseCategoricalCrossentropy",
@@ -74,6 +82,17 @@ def scale_targets() -> Remedy:
         "Or scale the targets into the range of the output's activation",
         "With targets between 0 and 1 a sigmoid can reach them all; undo the scaling when predicting.",
         "low, high = y_train.min(), y_train.max()\ny_train = (y_train - low) / (high - low)",
+        topic="targets",
+    )
+
+
+def standardise_targets() -> Remedy:
+    """Targets of zero mean and unit variance."""
+    return Remedy(
+        "Standardise the targets",
+        "An output layer starts at about unit scale, and usual learning rates assume that the errors are of that size.",
+        "mean, std = y_train.mean(axis=0), y_train.std(axis=0)\n"
+        "y_train = (y_train - mean) / std  # model.predict(x) * std + mean gives the answers",
         topic="targets",
     )
 

@@ -66,7 +66,9 @@ class DeadUnits(Rule):
     max_dead_unit_fraction: float = limit(
         0.5, "1", "half of the layer; few layers of simulated healthy networks reach it, and then as a note"
     )
-    stuck_dead_unit_fraction: float = limit(0.8, "1", "an error where the loss stands still: little passes the layer")
+    stuck_dead_unit_fraction: float = limit(
+        0.8, "1", "an error where the loss has not fallen by half: little passes the layer"
+    )
     error_dead_unit_fraction: float = limit(0.95, "1", "practically nothing passes the layer")
 
     def check(self, run: Run, layers: tuple[Layer, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
@@ -108,7 +110,7 @@ class DeadUnits(Rule):
         # The fraction is known only once its window is full.
         first = int(window.steps[window.usable][0]) if from_start else first
         severity = window.cap(Severity.ERROR) if grave else Severity.WARNING
-        if loss_trend.at_rest and min(levels) >= self.stuck_dead_unit_fraction:
+        if not loss_trend.falling and min(levels) >= self.stuck_dead_unit_fraction:
             severity = window.cap(Severity.ERROR)
         if loss_trend.fallen:
             severity = Severity.WARNING if grave else Severity.NOTE

@@ -13,7 +13,7 @@ from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Flow, LayerGain, LossTrend
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
-from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, span
 from gradscope.run import Run
 
@@ -66,7 +66,8 @@ class GainMismatch(Rule):
     the larger gives. The product over all layers counts as well. On its own it is a note where training has mended it,
     the loss falls, the gradient arrives all the same (skip connections), or only the last layer is concerned (often on
     purpose), and a warning otherwise: it is serious through its consequences. Layers that a normalisation follows,
-    embeddings, depthwise and recurrent kernels are not judged.
+    embeddings and depthwise kernels are not judged; of a recurrent layer it is the kernel of its state, whose gain acts
+    once per step of the sequence, and only for being too large.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -92,6 +93,9 @@ class GainMismatch(Rule):
         10.0, "1", "over the larger of He and Glorot; RandomNormal(0.05) passes up to fan-in 4e4"
     )
     min_gain_product: float = limit(1e-3, "1", "over all layers: three decades are lost before anything is learnt")
+    max_recurrent_gain: float = limit(
+        2.5, "1 per step", "over an orthogonal matrix; acts once per step of the sequence: 1e4 in ten steps"
+    )
     max_gain_product: float = limit(1e3, "1", "over all layers")
     min_gradient_ratio: float = limit(1e-3, "1", "a gradient that arrives within 1e-3 to 1e3 is unhurt by the mismatch")
     max_first_step: float = limit(100, "steps", "later weights are no longer the initial ones")
@@ -103,10 +107,11 @@ class GainMismatch(Rule):
         if run.steps[0] > self.max_first_step:
             raise NotJudged(f"the first sampled step is {run.steps[0]:,}; record from the start of training")
         small = [gain for gain in gains if gain.shortfall(gain.initial) < self.min_gain_ratio]
-        large = [gain for gain in gains if gain.excess(gain.initial) > self.max_gain_ratio]
+        large = [gain for gain in gains if gain.excess(gain.initial) > self._max_gain(gain)]
         if prod(min(1.0, gain.shortfall(gain.initial)) for gain in gains) < self.min_gain_product:
             small = [gain for gain in gains if gain.shortfall(gain.initial) < 1 / _NOTABLE] or small
-        if prod(max(1.0, gain.excess(gain.initial)) for gain in gains) > self.max_gain_product:
+        stack = [gain for gain in gains if not gain.recurrent]
+        if prod(max(1.0, gain.excess(gain.initial)) for gain in stack) > self.max_gain_product:
             large = [gain for gain in gains if gain.excess(gain.initial) > _NOTABLE] or large
         calm = loss_trend.falling or self._flows(flow)
         if small:
@@ -118,28 +123,35 @@ class GainMismatch(Rule):
         size = variant.removeprefix("too-")
         lasting = any(self._mismatched(gain, gain.late, variant) for gain in found)
         names = [gain.layer.name for gain in found]
-        limit_of = self.min_gain_ratio if variant == "too-small" else self.max_gain_ratio
         usual = [gain.smallest_usual if variant == "too-small" else gain.largest_usual for gain in found]
         gain_range = span([gain.initial for gain in found])
         return Finding(
             rule=self.name,
             title=f"initial weights too {size}",
             sentence=f"the initial weights are far too {size} for their fan-in ({among(names)}: gain {gain_range} per "
-            "layer, healthy is about 1)",
+            f"{'step of the sequence' if all(gain.recurrent for gain in found) else 'layer'}, healthy is about 1)",
             severity=Severity.WARNING if lasting and not calm else Severity.NOTE,
             layers=tuple(names),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1] if lasting else run.steps[0]),
             measurements=tuple(
                 Measurement(
-                    f"gain of {gain.layer.name}", gain.initial, limit_of * least, "1", gain.layer.name, "about 1"
+                    f"gain of {gain.layer.name}",
+                    gain.initial,
+                    (self.min_gain_ratio if variant == "too-small" else self._max_gain(gain)) * least,
+                    "1",
+                    gain.layer.name,
+                    "about 1",
                 )
                 for gain, least in zip(found, usual, strict=True)
             ),
-            remedies=(remedies.initialise([gain.layer for gain in found]),),
+            remedies=_remedies(found),
             variant=variant,
             explains=_EXPLAINS[variant] if lasting else frozenset(),
         )
+
+    def _max_gain(self, gain: LayerGain) -> float:
+        return self.max_recurrent_gain if gain.recurrent else self.max_gain_ratio
 
     def _flows(self, flow: Flow) -> bool:
         levels = [median(flow.gradient[:, i]) for i in flow.head]
@@ -150,3 +162,12 @@ class GainMismatch(Rule):
         if variant == "too-small":
             return gain.shortfall(value) < max(self.min_gain_ratio, gain.shortfall(gain.initial) * _NOTABLE)
         return gain.excess(value) > min(self.max_gain_ratio, gain.excess(gain.initial) / _NOTABLE)
+
+
+def _remedies(found: list[LayerGain]) -> tuple[Remedy, ...]:
+    stack = [gain.layer for gain in found if not gain.recurrent]
+    recurrent = [gain.layer for gain in found if gain.recurrent]
+    return (
+        *((remedies.initialise(stack),) if stack else ()),
+        *((remedies.initialise_recurrent(recurrent), remedies.clip_gradients()) if recurrent else ()),
+    )

@@ -13,8 +13,18 @@ from gradscope.diagnosis.evidence import Clipping, LearningRate, LossTrend, Stan
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, number, shares
+from gradscope.run import Run
 
 _HALF = ("float16", "bfloat16")
+_EXPLAINS = frozenset(
+    {
+        "constant-output",
+        "learning-rate-too-low",
+        "loss-plateau",
+        "update-ratio-out-of-range:too-small",
+        "vanishing-gradient",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,8 @@ class UnchangedWeights(Rule):
     ## Evidence
     The share of entries whose update is exactly zero among those whose gradient is not, at every sample. Frozen
     variables and such without a gradient are left out, so are unused rows of an embedding; a warm-up that begins at
-    zero and a schedule that ends there stand still for a part of the run only.
+    zero and a schedule that ends there stand still for a part of the run only. A model without any trainable variable
+    is found too.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -58,12 +69,16 @@ class UnchangedWeights(Rule):
 
     def check(
         self,
+        run: Run,
         standstill: tuple[Standstill, ...],
         learning_rate: LearningRate,
         clipping: Clipping,
         loss_trend: LossTrend,
     ) -> Iterable[Finding]:
         """Judge every variable over the whole run."""
+        if run.model.variables and not any(variable.trainable for variable in run.model.variables):
+            yield self._all_frozen(run, loss_trend)
+            return
         if not standstill:
             raise NotJudged("no variable has both its gradient and its update in the log; record both")
         judged = [one for one in standstill if len(one.steps) >= self.min_samples]
@@ -98,15 +113,26 @@ class UnchangedWeights(Rule):
                 for one, level in zip(still, levels, strict=True)
             ),
             remedies=_remedies(still, learning_rate, clipping),
-            explains=frozenset(
-                {
-                    "constant-output",
-                    "learning-rate-too-low",
-                    "loss-plateau",
-                    "update-ratio-out-of-range:too-small",
-                    "vanishing-gradient",
-                }
+            explains=_EXPLAINS,
+        )
+
+    def _all_frozen(self, run: Run, loss_trend: LossTrend) -> Finding:
+        return Finding(
+            rule=self.name,
+            title="nothing is trainable",
+            sentence="every variable of the model is frozen, so training changes nothing",
+            severity=Severity.ERROR if loss_trend.at_rest else Severity.WARNING,
+            layers=tuple(dict.fromkeys(variable.layer for variable in run.model.variables)),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=(
+                Measurement(
+                    "share of the variables that are frozen", 1.0, self.min_unmoved_fraction, "1", "", "below 1"
+                ),
             ),
+            remedies=(remedies.unfreeze_head(run.model.layers),),
+            variant="all-frozen",
+            explains=_EXPLAINS,
         )
 
     def _is_still(self, one: Standstill) -> bool:

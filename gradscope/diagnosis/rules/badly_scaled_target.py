@@ -1,0 +1,108 @@
+"""Rule badly-scaled-target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import LossTerm, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence.window import median
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import number
+from gradscope.run import Run
+
+_REGRESSION = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
+_EXPLAINS = frozenset(
+    {
+        "collapsed-representation",
+        "constant-output",
+        "dead-units",
+        "diverging-loss",
+        "exploding-gradient",
+        "learning-rate-too-high",
+        "learning-rate-too-low",
+        "loss-plateau",
+        "nonfinite-values",
+        "saturated-activation",
+        "update-ratio-out-of-range:too-large",
+        "vanishing-gradient",
+    }
+)
+
+
+@dataclass(frozen=True)
+class BadlyScaledTarget(Rule):
+    """Regression targets far from unit scale.
+
+    ## What it detects
+    Targets in the hundreds or thousands (prices, years, counts) that a linear output layer is to reach.
+
+    ## Why it matters
+    The output starts at about unit scale. The gradient of a squared error grows with the targets: the first steps
+    throw the layers below into saturation or kill their ReLUs. With Adam the steps do not grow, and the output creeps
+    towards the targets for thousands of steps.
+
+    ## Evidence
+    The standard deviation of the recorded targets, for squared, absolute and Huber errors on a linear output; an offset
+    alone is learnt by the output's bias. A note where the loss falls by half all the same, a warning where it falls
+    less, an error where it stands where it began or where a constant answer stands, or ends in NaN.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run({("target", "target"): 1e4}, loss=1e8)
+    >>> [f.sentence for f in diagnose(ill, [BadlyScaledTarget()]).findings()]
+    ['the targets are large (standard deviation 1e+04), and output has to reach them as they are']
+    >>> list(diagnose(toy_run(), [BadlyScaledTarget()]).findings())
+    []
+
+    ## Remedies
+    Standardised targets; the answers are scaled back after prediction.
+
+    ## References
+    LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, section 4.5 (choosing target values).
+    """
+
+    name: ClassVar[str] = "badly-scaled-target"
+    max_std: float = limit(30.0, "as the target", "thirty times the scale at which an output layer starts")
+
+    def check(
+        self, run: Run, loss_terms: tuple[LossTerm, ...], loss_trend: LossTrend, nonfinite: Nonfinite
+    ) -> Iterable[Finding]:
+        """Judge the one regression target."""
+        if not run.names("target"):
+            raise NotJudged("the targets were not recorded; record fit() with gradscope.Recorder")
+        if len(loss_terms) != 1 or loss_terms[0].name not in _REGRESSION or loss_terms[0].output is None:
+            return
+        (term,) = loss_terms
+        output = term.output
+        std = median(run.series("target", "target", "std").astype(np.float64))
+        if output is None or term.activation not in ("linear", "") or not std > self.max_std:
+            return
+        severity = _severity(loss_trend, broken=bool(nonfinite.broken.any()))
+        yield Finding(
+            rule=self.name,
+            title="badly scaled target",
+            sentence=f"the targets are large (standard deviation {number(std)}), and {output.name} has to reach them as "
+            "they are",
+            severity=severity,
+            layers=(output.name,),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=(
+                Measurement("standard deviation of the targets", std, self.max_std, "1", output.name, "about 1"),
+            ),
+            remedies=(remedies.standardise_targets(),),
+            explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
+        )
+
+
+def _severity(loss_trend: LossTrend, *, broken: bool) -> Severity:
+    if broken or loss_trend.at_rest:
+        return Severity.ERROR
+    return Severity.NOTE if loss_trend.falling else Severity.WARNING

@@ -1,0 +1,79 @@
+"""Targets off scale, recurrent weights, a frozen model: rules on hand-made runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gradscope.diagnosis.engine import diagnose
+from gradscope.diagnosis.evidence import Evidence
+from gradscope.diagnosis.example import toy_run
+from gradscope.diagnosis.rules import all_rules
+from gradscope.diagnosis.verdict import Severity
+from gradscope.model_card import VariableCard
+from gradscope.run import TensorKey
+from gradscope.vocabulary import STATISTIC_NAMES
+
+BY_NAME = {rule.name: rule for rule in all_rules()}
+STILL, HALVED, SLOWLY = 1e8, 1e8 * np.linspace(1.0, 0.1, 30), 1e8 * np.linspace(1.0, 0.6, 30)
+
+
+def findings(name, run):
+    return list(diagnose(run, [BY_NAME[name]]).findings())
+
+
+@pytest.mark.parametrize(
+    ("loss", "severity"), [(STILL, Severity.ERROR), (SLOWLY, Severity.WARNING), (HALVED, Severity.NOTE)]
+)
+def test_large_targets_are_judged_by_the_harm_they_do(loss, severity):
+    put = {("target", "target", "example_std"): 1e4}
+    (finding,) = findings("badly-scaled-target", toy_run({("target", "target"): 1e4}, put, loss=loss))
+    assert (finding.severity, finding.layers) == (severity, ("output",))
+    assert bool(finding.explains) == (severity > Severity.NOTE)
+
+
+def test_class_numbers_are_no_scale():
+    run = toy_run({("target", "target"): 1e4}, loss=STILL)
+    losses = [{"name": "sparse_categorical_crossentropy", "from_logits": True, "output": "output"}]
+    assert not findings("badly-scaled-target", replace(run, model=run.model.with_settings({"losses": losses})))
+
+
+def with_recurrent_kernel(rms):
+    run = toy_run(loss=1.0)
+    values = np.full((len(run.steps), 1, len(STATISTIC_NAMES)), np.nan, np.float32)
+    for name, number in {"rms": rms, "norm": 16 * rms, "count": 256, "std": rms, "mean": 0.0}.items():
+        values[:, 0, STATISTIC_NAMES.index(name)] = number
+    name = "hidden_1/recurrent_kernel"
+    card = VariableCard(name, "hidden_1", "recurrent_kernel", (16, 16))
+    return replace(
+        run,
+        tensors=(*run.tensors, TensorKey("weight", name, "hidden_1")),
+        values=np.concatenate([run.values, values], axis=1),
+        model=replace(run.model, variables=(*run.model.variables, card)),
+    )
+
+
+@pytest.mark.parametrize(("gain", "found"), [(1.0, 0), (0.05, 0), (4.0, 1)])
+def test_recurrent_weights_are_judged_for_being_too_large_only(gain, found):
+    run = with_recurrent_kernel(gain / 4)  # √16 units
+    mine = [f for f in findings("gain-mismatch", run) if "hidden_1" in f.layers]
+    assert len(mine) == found
+    for finding in mine:
+        assert f"hidden_1: gain {gain:.2g} per step of the sequence" in finding.sentence
+        assert 'recurrent_initializer="orthogonal"' in finding.remedies[0].code
+
+
+@pytest.mark.parametrize(("loss", "severity"), [(1.0, Severity.ERROR), (None, Severity.WARNING)])
+def test_a_model_without_a_trainable_variable_is_found(loss, severity):
+    run = toy_run(loss=loss, frozen=("hidden_1", "hidden_2", "output"))
+    (finding,) = findings("unchanged-weights", run)
+    assert (finding.variant, finding.severity) == ("all-frozen", severity)
+    assert "output" in finding.remedies[0].title
+
+
+def test_a_start_far_above_a_constant_answer_is_not_what_a_fall_is_measured_from():
+    trend = Evidence(toy_run(loss=np.concatenate([np.full(10, 500.0), np.full(20, 0.6)])))["loss_trend"]
+    assert trend.constant == pytest.approx(1.0, rel=0.3)
+    assert (trend.fallen, trend.falling) == (False, False)
