@@ -88,8 +88,8 @@ class BadlyScaledTarget(Rule):
         yield Finding(
             rule=self.name,
             title="badly scaled target",
-            sentence=f"the targets are large (standard deviation {number(std)}), and {output.name} has to reach them as "
-            "they are",
+            sentence=f"the targets are large (standard deviation {number(std)}), and {output.name} has to reach them "
+            "as they are",
             severity=severity,
             layers=(output.name,),
             first_step=int(run.steps[0]),
