@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,7 @@ _FIRST = 5
 _GROUPS = 6
 _PAIRED = 100  # a line through medians of groups beyond that: pairs grow with the square
 _LEAP = 10.0
+_STEADY_BATCH = 8  # the loss of fewer examples leaps by chance
 _NEAR = 1.3
 _MAD = 1.4826
 _MEDIAN_ERROR = 1.2533
@@ -37,6 +40,10 @@ class LossCurve:
     """The lowest median of a sixth of the samples."""
     late: float
     """Median over the last third of the steps."""
+    start_greatest: float
+    """The highest of the first samples; the very first if the loss leapt up at once."""
+    late_quartile: float
+    """Lower quartile over the last third: single batches of few examples vary a lot."""
     noise: float
     """Robust standard deviation of one late value about the line through the last half of the steps."""
     late_range: tuple[float, float]
@@ -103,16 +110,20 @@ def loss_curve(run: Run, nonfinite: Nonfinite, constant_answer: ConstantAnswer) 
     steps, loss = run.steps[known], loss[known].astype(np.float64)
     if not len(loss):
         nan = float("nan")
-        return LossCurve(steps, loss, nan, nan, nan, nan, (nan, nan), nan, nan, constant_answer.loss)
+        return LossCurve(steps, loss, nan, nan, nan, nan, nan, nan, (nan, nan), nan, nan, constant_answer.loss)
+    batch = median(np.asarray(run.step_statistics.get("example_count", np.zeros(0)), np.float64))
+    steady = not batch < _STEADY_BATCH
     half = steps >= steps[0] + (steps[-1] - steps[0]) / 2
     late = loss[steps >= steps[-1] - (steps[-1] - steps[0]) / 3]
     slope, noise, trend = _line(steps[half], loss[half])
     return LossCurve(
         steps,
         loss,
-        start=_start(loss),
+        start=_start(loss, median, steady=steady),
         best=min(median(group) for group in np.array_split(loss, min(_GROUPS, len(loss)))),
         late=median(late),
+        start_greatest=_start(loss, np.max, steady=steady),
+        late_quartile=float(np.quantile(late, 0.25)),
         noise=noise,
         late_range=(float(late.min()), float(late.max())),
         trend=trend,
@@ -128,9 +139,10 @@ def _series(run: Run) -> FloatArray:
     return np.where(np.isfinite(mean), mean, single)
 
 
-def _start(loss: FloatArray) -> float:
+def _start(loss: FloatArray, level: Callable[[FloatArray], Any], *, steady: bool) -> float:
     first = loss[: max(1, min(_FIRST, len(loss) // 3))]
-    return float(loss[0]) if first.max() > _LEAP * abs(loss[0]) else median(first)
+    leaps = steady and first.max() > _LEAP * abs(loss[0])
+    return float(loss[0]) if leaps else float(level(first))
 
 
 def _line(steps: npt.NDArray[np.number], loss: FloatArray) -> tuple[float, float, float]:

@@ -26,8 +26,9 @@ class DivergingLoss(Rule):
 
     ## Evidence
     Medians of the loss over the first samples and over the last third of the steps, so that single bad batches, spikes
-    and early transients do not count. Where the loss function and the targets do not tell what a constant answer
-    would cost (adversarial losses, rewards), only a rise by orders of magnitude is called divergence.
+    and early transients do not count; and three quarters of the late samples must lie above all of the first, since
+    batches of one vary more than that by chance. Where the loss function and the targets do not tell what a constant
+    answer would cost (adversarial losses, rewards), only a rise by orders of magnitude is called divergence.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -66,7 +67,8 @@ class DivergingLoss(Rule):
         reference = max(loss_curve.start, loss_curve.constant) if known else loss_curve.start
         late = float(loss_curve.loss[-1]) if broken else loss_curve.late
         least = self.max_loss_rise if known and not broken else self.max_unexplained_rise
-        if not late > least * reference > 0:
+        chance = not broken and loss_curve.late_quartile <= loss_curve.start_greatest
+        if chance or not late > least * reference > 0:
             return
         above = loss_curve.steps[loss_curve.loss > least * reference]
         grave = (known and not broken) or late > self.error_unexplained_rise * reference
