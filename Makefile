@@ -20,6 +20,8 @@ demo: $(STAMP)  ## train the three autoencoders, record them, compare and diagno
 
 examples: $(STAMP)  ## the documents' experiments in their small forms
 	$(BIN)/python examples/glorot2010.py --small --log-dir logs/glorot2010_small
+	$(BIN)/python examples/init_sweep.py --small
+	$(BIN)/python examples/remedies.py --small
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest -m "not slow" -n 2
