@@ -91,9 +91,8 @@ def accuracy(model: keras.Model, x: npt.NDArray[np.float32], y: npt.NDArray[np.i
 
 
 def verdict(diagnosis: gradscope.Diagnosis) -> str:
-    """``clear``, or the severity and title of the gravest cause, or of its gravest finding."""
-    findings = list(diagnosis.findings())
-    if not findings:
+    """``clear``, or how grave the first cause is, and what is at its root."""
+    if not diagnosis.causes:
         return "clear"
-    gravest = max(findings, key=lambda finding: finding.severity)
-    return f"{gravest.severity.label}: {gravest.title}"
+    cause = diagnosis.causes[0]
+    return f"{cause.severity.label}: {cause.root.title}"

@@ -12,6 +12,7 @@ frozen layer, a schedule or a regulariser is no illness.
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def measure(tricks: list[Trick], bench: Bench) -> list[tuple[Trick, Measured, Me
 @click.option("--log-dir", type=click.Path(path_type=Path), default=Path("logs/remedies"), show_default=True)
 def main(*, small: bool, only: tuple[str, ...], seed: int, log_dir: Path) -> None:
     quick_start()
+    warnings.filterwarnings("ignore", "Gradients do not exist")  # meant, behind stop_gradient
     console = Console(width=max(110, Console().width))
     bench = Bench(load("digits").flat(), log_dir, SMALL_STEPS if small else STEPS, seed)
     rows = measure([trick for trick in all_tricks() if not only or trick.family in only], bench)

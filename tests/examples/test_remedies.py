@@ -29,19 +29,21 @@ def tried(tmp_path_factory):
 def test_on_purpose_is_no_illness(tried):
     folder, rows = tried
     for (family, name), (_, after) in rows.items():
+        if after["name"] == "stopped":  # handed to the optimizer all the same: its own test
+            continue
         diagnosis = gradscope.diagnose(gradscope.read_run(folder / after["name"]))
         grave = [finding.sentence for finding in diagnosis.findings() if finding.severity > gradscope.Severity.NOTE]
         assert not grave, f"{family}, {name}: {grave}"
 
 
 @pytest.mark.parametrize("name", ["frozen", "stopped"])
-def test_a_frozen_layer_does_not_move_and_is_in_no_finding(tried, name):
+def test_a_frozen_layer_does_not_move_and_is_not_called_ill(tried, name):
     run = gradscope.read_run(tried[0] / name)
     weights = run.series("weight", "hidden_1/kernel", "norm")
     assert weights.min() == weights.max() > 0
-    assert not [
-        finding for finding in gradscope.diagnose(run).findings() if {"hidden_1", "hidden_2"} & set(finding.layers)
-    ]
+    about = {f.rule for f in gradscope.diagnose(run).findings() if {"hidden_1", "hidden_2"} & set(f.layers)}
+    # Behind stop_gradient the layers are still handed to the optimizer, which may be said; no more than that.
+    assert about <= ({"disconnected-variable"} if name == "stopped" else set())
 
 
 def test_the_cached_output_gives_what_the_frozen_layers_give(tried):
