@@ -127,7 +127,9 @@ def draw_map(cells: list[Cell], path: Path) -> None:
 
     depths = sorted({cell.depth for cell in cells})
     activations = list(dict.fromkeys(cell.activation for cell in cells))
-    figure, axes = plt.subplots(1, len(activations), figsize=(3.1 * len(activations) + 1.2, 2.9), squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(activations), figsize=(3.1 * len(activations) + 1.2, 2.9), squeeze=False, layout="constrained"
+    )
     for axis, activation in zip(axes[0], activations, strict=True):
         grid = np.full((len(VARIANTS), len(depths)), np.nan)
         for cell in (cell for cell in cells if cell.activation == activation):
@@ -142,7 +144,6 @@ def draw_map(cells: list[Cell], path: Path) -> None:
         axis.set_yticks(range(len(VARIANTS)), VARIANTS if axis is axes[0, 0] else [""] * len(VARIANTS))
         axis.set(title=activation, xlabel="layers")
     figure.suptitle("Test accuracy; ×: gradscope finds an error; ring: verdict and outcome differ", fontsize=10)
-    figure.tight_layout()
     figure.colorbar(image, ax=axes[0].tolist(), pad=0.02)
     figure.savefig(path, dpi=100)
     plt.close(figure)
