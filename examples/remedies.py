@@ -86,7 +86,7 @@ def measure(tricks: list[Trick], bench: Bench) -> list[tuple[Trick, Measured, Me
 def main(*, small: bool, only: tuple[str, ...], seed: int, log_dir: Path) -> None:
     quick_start()
     warnings.filterwarnings("ignore", "Gradients do not exist")  # meant, behind stop_gradient
-    console = Console(width=max(110, Console().width))
+    console = Console(width=max(132, Console().width))
     bench = Bench(load("digits").flat(), log_dir, SMALL_STEPS if small else STEPS, seed)
     rows = measure([trick for trick in all_tricks() if not only or trick.family in only], bench)
     console.print(table_of(rows))
