@@ -45,6 +45,7 @@ def toy_run(
     steps: Sequence[int] = tuple(range(0, 300, 10)),
     loss: Values | None = None,
     frozen: Sequence[str] = (),
+    omitted: Sequence[str] = (),
     card: bool = True,
     batch_norm: bool = False,
     settings: Mapping[str, Any] | None = None,
@@ -63,6 +64,7 @@ def toy_run(
         steps: the sampled steps.
         loss: the loss at each of them; by default it falls from 1 to about 0.05.
         frozen: names of layers that are not trainable.
+        omitted: names of new layers whose variables the optimizer is not handed.
         card: whether the run has a model card.
         batch_norm: put a batch normalisation ``norm`` between the last hidden layer and the output.
         settings: of the model card, besides the loss function.
@@ -74,7 +76,9 @@ def toy_run(
         0.05000000074505806
     """
     names = [*(f"hidden_{i + 1}" for i in range(hidden)), *(["norm"] if batch_norm else []), "output"]
-    tensors = tuple(_tensors(names))
+    tensors = tuple(
+        key for key in _tensors(names) if key.layer not in omitted or key.kind not in ("gradient", "update")
+    )
     values = np.full((len(steps), len(tensors), len(STATISTIC_NAMES)), np.nan, np.float32)
     for row, key in enumerate(tensors):
         _fill(values[:, row], key)
@@ -84,7 +88,7 @@ def toy_run(
     for where, factor in (scale or {}).items():
         columns = [STATISTIC_NAMES.index(name) for name in _SCALED]
         values[:, index[where], columns] *= np.broadcast_to(factor, (len(steps),))[:, None]
-    weights = [key.name for key in tensors if key.kind == "weight"]
+    weights = [key.name for key in tensors if key.kind == "weight" and ("update", key.name) in index]
     norm, ratio = STATISTIC_NAMES.index("norm"), STATISTIC_NAMES.index("update_to_weight_ratio")
     for name in weights:
         update = index.get(("update", name))
@@ -105,7 +109,7 @@ def toy_run(
             "learning_rate": np.full(len(steps), 0.01),
             **{name: np.broadcast_to(values, (len(steps),)) for name, values in (step or {}).items()},
         },
-        _card(names, activation, frozen, settings or {}) if card else ModelCard(),
+        _card(names, activation, frozen, omitted, settings or {}) if card else ModelCard(),
     )
 
 
@@ -159,9 +163,17 @@ def _fill(values: npt.NDArray[np.float32], key: TensorKey) -> None:
         known |= {"mean": mean, "rms": rms, "norm": rms * np.sqrt(count), "std": 0.0, "min": mean, "max": mean}
     for statistic, number in known.items():
         values[:, STATISTIC_NAMES.index(statistic)] = number
+    if key.kind == "weight" and role == "bias":
+        values[:1, [STATISTIC_NAMES.index(name) for name in _SCALED]] = 0.0  # a new network
 
 
-def _card(names: Sequence[str], activation: str, frozen: Sequence[str], settings: Mapping[str, Any]) -> ModelCard:
+def _card(
+    names: Sequence[str],
+    activation: str,
+    frozen: Sequence[str],
+    omitted: Sequence[str],
+    settings: Mapping[str, Any],
+) -> ModelCard:
     def layer(position: int, name: str) -> LayerCard:
         last, dense = position == len(names) - 1, _kind(name) == "Dense"
         function = "linear" if last else activation
@@ -188,7 +200,7 @@ def _card(names: Sequence[str], activation: str, frozen: Sequence[str], settings
             role,
             (_UNITS, _UNITS) if role == "kernel" else (_UNITS,),
             trainable=name not in frozen and not role.startswith("moving"),
-            optimized=name not in frozen and not role.startswith("moving"),
+            optimized=name not in {*frozen, *omitted} and not role.startswith("moving"),
         )
         for name in names
         for role in _ROLES[_kind(name)]

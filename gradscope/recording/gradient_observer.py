@@ -126,11 +126,11 @@ class GradientObserver:
             self._collector.scalar(("weight", item.name, "unit_std"), statistics.unit_std(columns))
 
     def _note_frozen(self) -> None:
-        """Note the weights of the variables that are not trained."""
+        """Note the weights of the variables that are not trained, or that no optimizer was handed."""
         if self._collector.listening:
             with scope(), self._trouble.instead_of_raising("the frozen weights are not recorded"):
                 for item in self._names.variables:
-                    if not item.variable.trainable and not self._collector.has("weight", item.name):
+                    if not self._collector.has("weight", item.name):
                         self._note_weight(item, _value(item.variable))
 
     def _note_underflow(self, named: list[NamedVariable], gradients: Sequence[Any]) -> None:

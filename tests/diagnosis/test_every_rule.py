@@ -54,10 +54,15 @@ ILL = {
     "learning-rate-too-high": {"scale": dict.fromkeys(KERNEL_UPDATES, 2000), "loss": [1.0] * 5 + [9.0] * 25},
     "learning-rate-too-low": {"scale": dict.fromkeys(KERNEL_UPDATES, 1e-2), "loss": 1.0},
     "loss-plateau": {"loss": 1.0},
+    "omitted-variable": {"omitted": ("hidden_1",), "loss": 1.0},
     "permanent-clipping": {
         "scale": dict.fromkeys(KERNEL_UPDATES, 1e-3),
         "loss": 1.0,
         "step": {"global_gradient_norm": 1.0, "global_clipped_gradient_norm": 1e-3},
+    },
+    "shrunken-weights": {
+        "scale": {("weight", name): 0.7 ** np.arange(30) for _, name in KERNEL_UPDATES},
+        "loss": 1.0,
     },
     "stale-optimizer": {"scale": dict.fromkeys(KERNEL_UPDATES, np.geomspace(1, 1e-4, 30)), "loss": 1.0},
     "unchanged-weights": {"put": {(*key, "zero_fraction"): 1.0 for key in KERNEL_UPDATES}, "loss": 1.0},

@@ -45,11 +45,13 @@ class TestNonfiniteValues:
         assert (finding.layers, finding.variant) == (("hidden_2",), "backward")
         assert "infinite" in finding.sentence
 
-    def test_an_infinite_loss_is_found(self):
-        run = toy_run(loss=from_sample(3, 1.0, np.inf))
+    @pytest.mark.parametrize(("loss", "word"), [("binary_crossentropy", "logits"), ("mean_squared_error", "roots")])
+    def test_an_infinite_loss_is_found(self, loss, word):
+        losses = [{"name": loss, "from_logits": None, "output": "output"}]
+        run = toy_run(loss=from_sample(3, 1.0, np.inf), settings={"losses": losses})
         (finding,) = findings("nonfinite-values", run)
         assert (finding.variant, finding.first_step) == ("loss", 30)
-        assert "logits" in finding.remedies[0].title
+        assert word in finding.remedies[0].title
 
     def test_a_loss_that_was_not_recorded_at_some_steps_is_no_nan(self):
         assert not findings("nonfinite-values", toy_run(loss=[1.0, np.nan] * 15))

@@ -77,3 +77,31 @@ def test_a_start_far_above_a_constant_answer_is_not_what_a_fall_is_measured_from
     trend = Evidence(toy_run(loss=np.concatenate([np.full(10, 500.0), np.full(20, 0.6)])))["loss_trend"]
     assert trend.constant == pytest.approx(1.0, rel=0.3)
     assert (trend.fallen, trend.falling) == (False, False)
+
+
+@pytest.mark.parametrize(("loss", "severity"), [(1.0, Severity.ERROR), (None, Severity.WARNING)])
+def test_new_layers_that_no_optimizer_is_handed_are_found(loss, severity):
+    (finding,) = findings("omitted-variable", toy_run(omitted=("hidden_1", "hidden_2"), loss=loss))
+    assert (finding.severity, finding.layers) == (severity, ("hidden_1", "hidden_2"))
+
+
+def test_trained_layers_that_are_left_out_are_noted():
+    run = toy_run(omitted=("hidden_1",), loss=1.0)
+    row = run.index["weight", "hidden_1/bias"]
+    run.values[:, row, STATISTIC_NAMES.index("rms")] = 0.1
+    (finding,) = findings("omitted-variable", run)
+    assert finding.severity == Severity.NOTE
+
+
+def test_a_layer_that_another_sampled_step_trains_is_not_left_out():
+    run = toy_run()
+    variables = tuple(replace(v, optimized=v.layer != "hidden_1") for v in run.model.variables)
+    assert not findings("omitted-variable", replace(run, model=replace(run.model, variables=variables)))
+
+
+@pytest.mark.parametrize(("share", "loss", "severity"), [(0.01, 1.0, 3), (0.01, None, 1), (0.5, 1.0, None)])
+def test_shrunken_weights_matter_where_the_loss_stands_still(share, loss, severity):
+    scale = {("weight", f"{name}/kernel"): np.geomspace(1.0, share, 30) for name in ("hidden_1", "hidden_2", "output")}
+    assert [int(f.severity) for f in findings("shrunken-weights", toy_run(scale, loss=loss))] == (
+        [severity] if severity else []
+    )

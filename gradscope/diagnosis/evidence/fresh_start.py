@@ -1,4 +1,4 @@
-"""Whether the network was new when recording began."""
+"""Whether the network, or one layer of it, was new when recording began."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from gradscope.run import Run
 
-__all__ = ["fresh_start"]
+__all__ = ["fresh_start", "is_fresh"]
 
 
 def fresh_start(run: Run) -> bool | None:
@@ -15,12 +15,20 @@ def fresh_start(run: Run) -> bool | None:
     One that is not zero was trained before, or set on purpose. Biases of recurrent layers are left out: those of a
     forget gate begin at one.
     """
-    owners = {variable.name: variable for variable in run.model.variables}
+    return _are_zero(run, {variable.layer for variable in run.model.variables})
+
+
+def is_fresh(run: Run, layer: str) -> bool | None:
+    """The same of one layer."""
+    return _are_zero(run, {layer})
+
+
+def _are_zero(run: Run, layers: set[str]) -> bool | None:
     recurrent = {variable.layer for variable in run.model.variables if variable.role == "recurrent_kernel"}
     biases = [
-        run.series("weight", name, "rms")
-        for name in run.names("weight")
-        if name in owners and owners[name].role == "bias" and owners[name].layer not in recurrent
+        run.series("weight", variable.name, "rms")
+        for variable in run.model.variables
+        if variable.role == "bias" and variable.layer in layers - recurrent
     ]
     first = [bias[np.isfinite(bias)][:1] for bias in biases]
     known = [float(value[0]) for value in first if len(value)]

@@ -21,7 +21,7 @@ _FALLING = 0.5
 _FLAT = 0.9
 _LEAP = 1e3
 _FAR_ABOVE = 3.0
-_AT_CONSTANT = (0.97, 1.3)
+_AT_CONSTANT = (0.97, 1.1)
 
 
 @dataclass(frozen=True)

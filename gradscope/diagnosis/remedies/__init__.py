@@ -12,7 +12,13 @@ from gradscope.diagnosis.remedies.architecture import (
     skip_connections,
 )
 from gradscope.diagnosis.remedies.batch_statistics import lower_momentum, replace_batch_norm, train_mode
-from gradscope.diagnosis.remedies.connection import freeze, judge_output, pass_gradient, unfreeze_head
+from gradscope.diagnosis.remedies.connection import (
+    freeze,
+    judge_output,
+    pass_gradient,
+    train_all_variables,
+    unfreeze_head,
+)
 from gradscope.diagnosis.remedies.data import (
     batch_size,
     check_input,
@@ -24,6 +30,7 @@ from gradscope.diagnosis.remedies.data import (
 from gradscope.diagnosis.remedies.initial_weights import initialise, initialise_recurrent
 from gradscope.diagnosis.remedies.loss import (
     fix_labels,
+    guard_operations,
     output_activation,
     scale_loss,
     scale_targets,
@@ -31,7 +38,13 @@ from gradscope.diagnosis.remedies.loss import (
     stable_loss,
     standardise_targets,
 )
-from gradscope.diagnosis.remedies.optimizer import clip_gradients, clip_values, loosen_clipping, use_optimizer
+from gradscope.diagnosis.remedies.optimizer import (
+    clip_gradients,
+    clip_values,
+    loosen_clipping,
+    use_optimizer,
+    weaken_penalty,
+)
 from gradscope.diagnosis.remedies.precision import keep_float32_variables
 from gradscope.diagnosis.remedies.step_size import (
     decay_learning_rate,
@@ -50,6 +63,7 @@ __all__ = [
     "decay_learning_rate",
     "fix_labels",
     "freeze",
+    "guard_operations",
     "initialise",
     "initialise_recurrent",
     "input_is_off",
@@ -75,8 +89,10 @@ __all__ = [
     "skip_connections",
     "stable_loss",
     "standardise_targets",
+    "train_all_variables",
     "train_mode",
     "unfreeze_head",
     "use_optimizer",
     "warm_up",
+    "weaken_penalty",
 ]

@@ -9,7 +9,7 @@ from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 from gradscope.model_card import LayerCard
 
-__all__ = ["freeze", "judge_output", "pass_gradient", "unfreeze_head"]
+__all__ = ["freeze", "judge_output", "pass_gradient", "train_all_variables", "unfreeze_head"]
 
 
 def pass_gradient(layer: Layer) -> Remedy:
@@ -55,4 +55,16 @@ def unfreeze_head(layers: Sequence[LayerCard]) -> Remedy:
         "before compile, which takes the list of trainable variables.",
         f'model.get_layer("{last.rpartition("/")[2]}").trainable = True\nmodel.compile(...)  # again, after the change',
         topic="freezing",
+    )
+
+
+def train_all_variables() -> Remedy:
+    """Gradients of every trainable variable of the model."""
+    return Remedy(
+        "Train all of the model's variables",
+        "The optimizer changes only what it is handed. Dropping variables whose gradient is None hides that they are "
+        "cut off from the loss: see where, instead.",
+        "variables = model.trainable_variables\n"
+        "optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))",
+        topic="variables",
     )

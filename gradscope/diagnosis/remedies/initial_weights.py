@@ -27,6 +27,9 @@ def initialise(layers: Sequence[Layer], *, positive_bias: bool = True) -> Remedy
     kinds = list(dict.fromkeys(title for title, _ in chosen.values()))
     lines = []
     for layer in layers:
+        if layer.card is not None and layer.card.kind == "Embedding":
+            lines.append(layer_code(layer, {"embeddings_initializer": f'"{chosen[layer.name][1]}"'}))
+            continue
         changes = {"kernel_initializer": f'"{chosen[layer.name][1]}"'}
         if positive_bias and layer.shape in ("rectifier", "") and not layer.is_output:
             changes["bias_initializer"] = "keras.initializers.Constant(0.1)"
@@ -52,6 +55,8 @@ def initialise_recurrent(layers: Sequence[Layer]) -> Remedy:
 
 
 def _initialiser(layer: Layer) -> tuple[str, str]:
+    if layer.card is not None and layer.card.kind == "Embedding":
+        return "uniform numbers", "uniform"
     name = layer.card.activation.name if layer.card and layer.card.activation else ""
     if name == "selu":
         return "LeCun normal", "lecun_normal"

@@ -8,6 +8,7 @@ from gradscope.diagnosis.verdict import Remedy
 
 __all__ = [
     "fix_labels",
+    "guard_operations",
     "output_activation",
     "scale_loss",
     "scale_targets",
@@ -33,6 +34,17 @@ def stable_loss() -> Remedy:
         "logarithms, divisions and square roots with a small epsilon.",
         "# linear output layer, and:\nloss = keras.losses.CategoricalCrossentropy(from_logits=True)",
         topic="loss",
+    )
+
+
+def guard_operations() -> Remedy:
+    """An epsilon where the derivative of an operation is infinite."""
+    return Remedy(
+        "Guard square roots, norms, logarithms and divisions",
+        "The derivative of sqrt and of a norm is infinite at 0, and 0 times infinity is NaN in the backward pass, "
+        "however finite the loss; clipping does not mend that.",
+        "distance = keras.ops.sqrt(keras.ops.sum(keras.ops.square(a - b), axis=-1) + 1e-12)",
+        topic="guards",
     )
 
 

@@ -7,7 +7,7 @@ from math import isfinite
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import number
 
-__all__ = ["clip_gradients", "clip_values", "loosen_clipping", "use_optimizer"]
+__all__ = ["clip_gradients", "clip_values", "loosen_clipping", "use_optimizer", "weaken_penalty"]
 
 _OPTIMIZERS = {
     "Adam": "Adam divides each weight's step by the size of its own gradient, so weak and strong ones move alike.",
@@ -76,4 +76,15 @@ def use_optimizer(name: str, learning_rate: float | None = None) -> Remedy:
         f"{_OPTIMIZERS[name]} Do not carry the old learning rate over: each optimizer has its own scale.",
         f"optimizer = keras.optimizers.{name}({arguments})",
         topic="optimizer",
+    )
+
+
+def weaken_penalty() -> Remedy:
+    """A hundredth of the penalty, weight decay or constraint there is."""
+    return Remedy(
+        "Weaken the penalty on the weights",
+        "Usual strengths are 1e-5 to 1e-3 for an l2 penalty, 1e-4 to 1e-2 for AdamW's weight decay, and 1 to 4 for a "
+        "max-norm constraint.",
+        "kernel_regularizer = keras.regularizers.L2(1e-4)  # or weight_decay=4e-3 of the optimizer, MaxNorm(3.0)",
+        topic="penalty",
     )

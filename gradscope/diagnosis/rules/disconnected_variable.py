@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Disconnection, LossTrend, Window
+from gradscope.diagnosis.evidence.fresh_start import is_fresh
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among
@@ -32,8 +33,9 @@ class DisconnectedVariable(Rule):
     The optimizer was handed None as the gradient of all variables of the layer, or their gradients have norm 0 at every
     sampled step; a small gradient is not zero, and a layer of which one variable gets a gradient is connected. It is an
     error where the layer stands first behind the input, is an output, or leads to one, and a warning for a side branch
-    that nothing uses. Exact zeros may follow from something else (dead units, zero weights, float16 underflow); what
-    explains them is reported as the cause. Frozen layers are meant to stand still and are not judged.
+    that nothing uses. A layer that comes with biases other than zero was trained before: where the loss falls it is cut
+    off on purpose, and noted. Exact zeros may follow from something else (dead units, zero weights, float16 underflow);
+    what explains them is reported as the cause. Frozen layers are meant to stand still and are not judged.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -65,11 +67,13 @@ class DisconnectedVariable(Rule):
         groups: dict[tuple[bool, Severity], list[Disconnection]] = {}
         for found in disconnections:
             if found.absent or samples >= self.min_samples:
-                groups.setdefault((found.absent, self._severity(found, loss_trend)), []).append(found)
+                groups.setdefault((found.absent, self._severity(found, run, loss_trend)), []).append(found)
         for (absent, severity), members in groups.items():
             yield self._finding(members, window, severity, absent=absent)
 
-    def _severity(self, found: Disconnection, loss_trend: LossTrend) -> Severity:
+    def _severity(self, found: Disconnection, run: Run, loss_trend: LossTrend) -> Severity:
+        if loss_trend.falling and is_fresh(run, found.layer.name) is False:
+            return Severity.NOTE  # trained before, and cut off on purpose
         if not found.matters or (not found.absent and loss_trend.fallen):
             return Severity.WARNING
         return Severity.ERROR

@@ -15,6 +15,8 @@ from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
 from gradscope.run import Run
 
+_FAR = 0.5
+
 
 @dataclass(frozen=True)
 class LossPlateau(Rule):
@@ -87,7 +89,9 @@ class LossPlateau(Rule):
         if ((falls or not np.isfinite(curve.trend)) and not settled) or nonfinite.first_broken is not None:
             return
         nothing = curve.remaining > self.min_remaining_loss and (
-            curve.knows_constant or curve.fallen < 1 - self.min_remaining_loss
+            # Class weights or a penalty put the loss above that of a constant answer, and it may yet have fallen far.
+            (curve.knows_constant and (curve.remaining < self.max_settled_loss or curve.fallen < _FAR))
+            or curve.fallen < 1 - self.min_remaining_loss
         )
         if nothing:
             named = run.settings.get("losses") or run.settings.get("loss")
@@ -110,8 +114,6 @@ class LossPlateau(Rule):
             measurements=(
                 Measurement("remaining loss", curve.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
             ),
-            remedies=(remedies.check_targets(), remedies.set_learning_rate(learning_rate.late, 1e-3))
-            if nothing
-            else (remedies.decay_learning_rate(learning_rate.largest),),
+            remedies=(remedies.check_targets(),) if nothing else (remedies.decay_learning_rate(learning_rate.largest),),
             confidence="high" if curve.knows_constant else "medium",
         )

@@ -107,6 +107,16 @@ def _remedies(first: Occurrence, run: Run) -> tuple[Remedy, ...]:
     known = float(rate[0]) if rate is not None and len(rate) else float("nan")
     if first.phase == "input":
         return (remedies.check_input(),)
+    loss = (remedies.stable_loss(),) if _may_be_crossentropy(run) else (remedies.guard_operations(),)
     if first.phase == "loss":
-        return (remedies.stable_loss(), remedies.clip_gradients())
-    return (remedies.clip_gradients(), remedies.warm_up(known), remedies.stable_loss())
+        return (*loss, remedies.clip_gradients())
+    if first.phase == "backward":
+        # The loss was finite: something in it has no finite derivative, and clipping keeps NaN as it is.
+        return (remedies.guard_operations(), remedies.clip_gradients(), remedies.warm_up(known))
+    return (remedies.clip_gradients(), remedies.warm_up(known), *loss)
+
+
+def _may_be_crossentropy(run: Run) -> bool:
+    losses = run.settings.get("losses") or []
+    names = [str(entry.get("name")) for entry in losses if isinstance(entry, dict)]
+    return not names or any(name.endswith("crossentropy") for name in names)

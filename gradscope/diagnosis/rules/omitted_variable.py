@@ -1,0 +1,90 @@
+"""Rule omitted-variable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Layer, LossTrend
+from gradscope.diagnosis.evidence.fresh_start import is_fresh
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import among
+from gradscope.run import Run
+
+
+@dataclass(frozen=True)
+class OmittedVariable(Rule):
+    """Trainable layers whose variables no optimizer is ever handed.
+
+    ## What it detects
+    A loop of one's own that computes the gradients of some of the model's variables only: the head's but not the
+    encoder's, or what was left after variables without a gradient were dropped.
+
+    ## Why it matters
+    The layers left out keep their initial weights, and nothing says so: the loss may even fall, as what is trained
+    makes the best of random features.
+
+    ## Evidence
+    The model's list of trainable variables against those that any optimizer was handed in a sampled step. Leaving
+    layers out is also a way to freeze them: one whose biases are not zero was trained before, and is noted at most. An
+    untrained one that is left out is an error where the loss has not fallen by half, and a warning else.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run(omitted=("hidden_1",), loss=1.0)
+    >>> [f.sentence for f in diagnose(ill, [OmittedVariable()]).findings()]
+    ['hidden_1 is trainable, but no optimizer is handed its variables']
+    >>> list(diagnose(toy_run(), [OmittedVariable()]).findings())
+    []
+
+    ## Remedies
+    Hand the optimizer the gradients of all of ``model.trainable_variables``; say so where a layer is to stay as it is.
+
+    ## References
+    Yosinski et al. 2014, How transferable are features in deep neural networks? (random lower layers against trained).
+    """
+
+    name: ClassVar[str] = "omitted-variable"
+    max_omitted_count: float = limit(0, "variables", "what is trainable is there to be trained")
+
+    def check(self, run: Run, layers: tuple[Layer, ...], loss_trend: LossTrend) -> Iterable[Finding]:
+        """One finding for the untrained layers, one for those that were trained before."""
+        handed = set(run.names("gradient"))
+        trainable = [variable for variable in run.model.variables if variable.trainable]
+        if not any(variable.optimized for variable in trainable):
+            raise NotJudged("which variables are trained is unknown; record with gradscope.Recorder for a model card")
+        omitted = {v.layer for v in trainable if not v.optimized and v.name not in handed}
+        kept = {v.layer for v in trainable if v.optimized or v.name in handed}
+        left_out = [layer for layer in layers if layer.name in omitted - kept]
+        fresh = [layer for layer in left_out if is_fresh(run, layer.name) is not False]
+        known = [layer for layer in left_out if layer not in fresh]
+        if len(fresh) > self.max_omitted_count:
+            yield self._finding(fresh, run, Severity.WARNING if loss_trend.falling else Severity.ERROR)
+        if len(known) > self.max_omitted_count:
+            yield self._finding(known, run, Severity.NOTE)
+
+    def _finding(self, found: list[Layer], run: Run, severity: Severity) -> Finding:
+        names = [layer.name for layer in found]
+        is_are, its = ("is", "its") if len(names) == 1 else ("are", "their")
+        return Finding(
+            rule=self.name,
+            title="variables left out",
+            sentence=f"{among(names)} {is_are} trainable, but no optimizer is handed {its} variables",
+            severity=severity,
+            layers=tuple(names),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=tuple(
+                Measurement("trainable variables left out", count, self.max_omitted_count, "variables", name, "none")
+                for name in names
+                for count in [sum(v.layer == name and v.trainable for v in run.model.variables)]
+            ),
+            remedies=(remedies.train_all_variables(), remedies.freeze(found)),
+            explains=frozenset({"collapsed-representation", "constant-output", "loss-plateau", "vanishing-gradient"})
+            if severity > Severity.NOTE
+            else frozenset(),
+        )

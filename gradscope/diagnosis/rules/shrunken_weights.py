@@ -1,0 +1,112 @@
+"""Rule shrunken-weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Kernel, LossTrend, Window
+from gradscope.diagnosis.evidence.window import median
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import among, span
+from gradscope.run import Run
+
+
+@dataclass(frozen=True)
+class ShrunkenWeights(Rule):
+    """Weights that a penalty, weight decay or a constraint has shrunk to nearly nothing.
+
+    ## What it detects
+    Networks most of whose kernels end at a small share of the size at which they began.
+
+    ## Why it matters
+    Gradients of the data rarely make all kernels small; ℓ1 or ℓ2 penalties, weight decay and max-norm do, when they
+    are too strong. What is left of the weights passes neither signal nor gradient.
+
+    ## Evidence
+    The rms of each kernel over the late samples, over that at the first. It is an error where the loss stands where
+    it began or where a constant answer stands, a note where it falls by half: some solutions are small.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> shrinking = [0.7**n for n in range(30)]
+    >>> names = ("hidden_1", "hidden_2", "output")
+    >>> ill = toy_run({("weight", f"{name}/kernel"): shrinking for name in names}, loss=1.0)
+    >>> [f.sentence for f in diagnose(ill, [ShrunkenWeights()]).findings()]
+    ['the weights of hidden_1, hidden_2 and output have shrunk to 0.00016 of what they were']
+    >>> list(diagnose(toy_run(), [ShrunkenWeights()]).findings())
+    []
+
+    ## Remedies
+    A weaker penalty, decay or constraint.
+
+    ## References
+    Krogh & Hertz 1991, A simple weight decay can improve generalization; Loshchilov & Hutter 2019 (AdamW).
+    """
+
+    name: ClassVar[str] = "shrunken-weights"
+    max_remaining_ratio: float = limit(0.1, "1", "late rms over the first; ordinary decay leaves more than half")
+    min_kernel_fraction: float = limit(0.5, "1", "of the kernels; a penalty acts on all that bear it")
+
+    def check(self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
+        """Judge the kernels together."""
+        ratios = {kernel.name: _remaining(kernel, window) for kernel in kernels}
+        known = {name: ratio for name, ratio in ratios.items() if np.isfinite(ratio)}
+        if not known:
+            raise NotJudged("no kernel's size was recorded at the start and later; record weights")
+        small = [kernel for kernel in kernels if known.get(kernel.name, 1.0) < self.max_remaining_ratio]
+        if len(small) <= self.min_kernel_fraction * len(known):
+            return
+        severity = Severity.ERROR if loss_trend.at_rest else Severity.WARNING
+        severity = Severity.NOTE if loss_trend.falling else severity
+        names = list(dict.fromkeys(kernel.layer.name for kernel in small))
+        yield Finding(
+            rule=self.name,
+            title="shrunken weights",
+            sentence=f"the weights of {among(names)} have shrunk to {span([known[k.name] for k in small])} of what "
+            "they were",
+            severity=severity,
+            layers=tuple(names),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=tuple(
+                Measurement(
+                    f"late rms of {kernel.name} over the first",
+                    known[kernel.name],
+                    self.max_remaining_ratio,
+                    "1",
+                    kernel.layer.name,
+                    "above 0.5",
+                )
+                for kernel in small
+            ),
+            remedies=(remedies.weaken_penalty(),),
+            explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
+        )
+
+
+_EXPLAINS = frozenset(
+    {
+        "collapsed-representation",
+        "constant-output",
+        "dead-units",
+        "disconnected-variable:zero",
+        "learning-rate-too-high",
+        "linear-units",
+        "loss-plateau",
+        "update-ratio-out-of-range:too-large",
+        "vanishing-gradient",
+    }
+)
+
+
+def _remaining(kernel: Kernel, window: Window) -> float:
+    first = kernel.weight_rms[window.usable & np.isfinite(kernel.weight_rms)][:1]
+    late = median(kernel.weight_rms[window.late])
+    return late / float(first[0]) if len(first) and first[0] > 0 else float("nan")
