@@ -219,7 +219,7 @@ family.pair(
     sickness="l2-of-10",
     healthy={"source": "blobs", "optimizer": "adam", "rate": 3e-3, "depth": 3, "width": 48, "decay": 1e-5},
     sick={"decay": 10.0},
-    causes=["constant-output", "collapsed-representation", "vanishing-gradient", "gain-mismatch:too-small"],
+    causes=["shrunken-weights", "constant-output", "collapsed-representation", "vanishing-gradient"],
     level=0.8,
 )
 family.pair(

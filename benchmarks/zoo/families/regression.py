@@ -96,6 +96,7 @@ family.pair(
     healthy={"optimizer": "sgd", "rate": 0.02, "activation": "tanh"},
     sick={"factor": 1e4},
     causes=[
+        "badly-scaled-target",
         "mismatched-loss",
         "badly-scaled-input",
         "learning-rate-too-high",
