@@ -13,7 +13,8 @@ _MAGNITUDES = bucket_edges()
 _EDGES = np.concatenate([-_MAGNITUDES[:0:-1], _MAGNITUDES])
 _FINITE = len(_MAGNITUDES) - 1
 _CODES = np.concatenate([1024 + np.arange(_FINITE)[::-1], np.arange(_FINITE)])
-_LARGEST = np.finfo(np.float32).max
+_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST_COUNT = 2.0**53
 
 
 def log_buckets(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -27,6 +28,8 @@ def log_buckets(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
             is left out.
     """
     rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 2] > 0) & (rows[:, 0] <= rows[:, 1])]
+    # What float32 cannot hold, and counts that are no whole numbers in float64 any more, come from damage.
+    rows = np.column_stack([np.clip(rows[:, :2], -_LARGEST, _LARGEST), np.minimum(rows[:, 2], _LARGEST_COUNT)])
     result = np.zeros(BUCKETS, np.int64)
     points = rows[rows[:, 0] == rows[:, 1]]
     np.add.at(result, _codes(points[:, 0]), np.rint(points[:, 2]).astype(np.int64))

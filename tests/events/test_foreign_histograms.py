@@ -92,3 +92,10 @@ def test_rows_that_are_no_buckets_are_left_out():
     assert counts.sum() == 14
     assert counts[ZERO_BUCKET] == 4
     assert LogHistogram(counts).ascending()[-1, 1] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("rows", "total"), [([[-1e308, 1e308, 5.0]], 5), ([[1e300, 1e301, 4.0]], 4), ([[0.0, 1.0, 1e19]], 2**53)]
+)
+def test_damaged_rows_beyond_float32_and_whole_numbers_are_bounded(rows, total):
+    assert log_buckets(np.array(rows)).sum() == total
