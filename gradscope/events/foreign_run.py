@@ -146,7 +146,8 @@ def _values(
             continue
         filled = values[row, places]
         filled[:, columns] = source.series.numbers[records]
-        filled[:, norm] = filled[:, rms] * np.sqrt(filled[:, count])
+        with np.errstate(invalid="ignore"):  # no entries of infinite size, in a damaged log
+            filled[:, norm] = filled[:, rms] * np.sqrt(filled[:, count])
         values[row, places] = filled
     return values.transpose(1, 0, 2)
 
