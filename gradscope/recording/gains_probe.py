@@ -21,6 +21,7 @@ from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.gain_profile import GainProfile, LayerGains
 from gradscope.recording.jacobian import EXACT_ENTRIES, Function, SingularValues, singular_values
 from gradscope.recording.layer_gains import backward_gain, effective_gain, forward_gain
+from gradscope.recording.losses import loss_in_inference
 from gradscope.recording.model_card import build_model_card
 from gradscope.recording.naming import Names
 from gradscope.recording.outlook import outlook
@@ -165,7 +166,7 @@ def _target(model: Any, y: Any, loss: Any, seed: int) -> _Target:
     if loss is not None:
         function = keras.losses.get(loss)
         return lambda _, outputs: tf.reduce_mean(function(target, outputs))
-    return lambda _, outputs: model.compute_loss(y=target, y_pred=outputs, training=False)
+    return lambda _, outputs: loss_in_inference(model, y=target, y_pred=outputs)
 
 
 def _raw_outputs(witness: Witness, outputs: Any) -> list[Any]:

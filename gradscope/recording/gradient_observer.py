@@ -88,7 +88,9 @@ class GradientObserver:
             handed.variables, handed.gradients = named, summed
             inner = getattr(optimizer, "inner_optimizer", optimizer)
             if steps := getattr(inner, "gradient_accumulation_steps", None):
-                applies = tf.equal((tf.convert_to_tensor(inner._iterations) + 1) % steps, 0)  # noqa: SLF001  its only count of batches
+                # The only count of batches; Keras 3.3 has but the public one.
+                batches = tf.convert_to_tensor(getattr(inner, "_iterations", inner.iterations))
+                applies = tf.equal((batches + 1) % steps, 0)
                 self._collector.scalar(("step", "", "applies"), applies)
                 unscaled = [_averaged(inner, *pair) for pair in zip(unscaled, variables, strict=True)]
             self._note_clipping(inner, named, unscaled)

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradscope.recording.frameworks import keras
 
-__all__ = ["describe_losses"]
+__all__ = ["describe_losses", "loss_in_inference"]
 
 
 def describe_losses(model: Any, outputs: Mapping[int | str, str | None]) -> list[dict[str, Any]]:
@@ -76,3 +76,10 @@ def _takes_logits(resolved: Any, function: Any, given: Mapping[str, Any]) -> boo
     except (KeyError, TypeError, ValueError):
         return None
     return default if isinstance(default, bool) else None
+
+
+def loss_in_inference(model: Any, *, y: Any, y_pred: Any, x: Any = None) -> Any:
+    """The compiled model's loss; ``compute_loss`` of Keras 3.3, and many a user's own, knows no ``training``."""
+    knows = inspect.signature(model.compute_loss).parameters
+    mode = {"training": False} if "training" in knows else {}
+    return model.compute_loss(x=x, y=y, y_pred=y_pred, **mode)

@@ -8,6 +8,7 @@ from typing import Any
 from gradscope.errors import RecordingError
 from gradscope.recording.collector import Measured
 from gradscope.recording.frameworks import keras, tf
+from gradscope.recording.losses import loss_in_inference
 from gradscope.recording.sampled_step import SampledStep
 from gradscope.recording.trouble import Trouble
 
@@ -71,4 +72,4 @@ class Probe:
     def _loss(self, model: Any, outputs: Any) -> Any:
         if self._y is None or not isinstance(model, keras.Model) or not model.compiled:
             return None
-        return model.compute_loss(x=self._x, y=self._y, y_pred=outputs, training=False)
+        return loss_in_inference(model, x=self._x, y=self._y, y_pred=outputs)
