@@ -311,4 +311,5 @@ def dot(gradient: Any, update: Any) -> Any:
     """
     if isinstance(gradient, tf.IndexedSlices):
         update = tf.gather(update, gradient.indices)
-    return tf.tensordot(flattened(gradient), flattened(update), 1)
+    # Twice as fast as tf.tensordot, which takes long vectors for thin matrices.
+    return tf.reduce_sum(flattened(gradient) * flattened(update))
