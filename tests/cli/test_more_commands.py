@@ -124,16 +124,33 @@ def test_watching_a_run_that_ended(command, sick, healthy):
     assert command("watch", healthy, "--idle", "0.3", "--every", "0.1").exit_code == 0
 
 
-def test_a_run_is_followed_from_before_its_beginning(sick, tmp_path):
-    (source,) = Path(sick).iterdir()
-    data = source.read_bytes()
+_WATCH = """
+import signal, sys
+from gradscope.cli import main
+# A shell that runs the tests in the background has them, and so us, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main(["watch", *sys.argv[1:]])
+"""
+
+
+@pytest.fixture
+def watching(tmp_path):
     place = tmp_path / "new"
     process = subprocess.Popen(
-        [sys.executable, "-m", "gradscope.cli", "watch", str(place), "--every", "0.1", "--rules", "nonfinite-values"],
+        [sys.executable, "-c", _WATCH, str(place), "--every", "0.1", "--rules", "nonfinite-values"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    with process:
+        yield place, process
+        process.kill()
+
+
+def test_a_run_is_followed_from_before_its_beginning(sick, watching):
+    (source,) = Path(sick).iterdir()
+    data = source.read_bytes()
+    place, process = watching
     assert "watching" in process.stdout.readline()
     assert "waiting for the first sampled step" in process.stdout.readline()
     place.mkdir()
