@@ -15,7 +15,9 @@ from gradscope.recording.activations import derivative
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import tf
 from gradscope.recording.gradient_observer import GradientObserver
+from gradscope.recording.loop_arguments import targets_among
 from gradscope.recording.naming import Names
+from gradscope.recording.reported_loss import ReportedLoss
 from gradscope.recording.scope import scope
 from gradscope.recording.trouble import Trouble
 from gradscope.run import TensorKey
@@ -23,6 +25,7 @@ from gradscope.vocabulary import SATURATION_BOUND
 
 __all__ = ["Observer", "Sighting"]
 
+_LOSS = ("step", "", "loss")
 _MOST_UNITS = 8192  # beyond it (a vocabulary) single units are not watched
 
 
@@ -58,6 +61,7 @@ class Observer:
     def __post_init__(self) -> None:
         """Make the part that watches the optimizers."""
         self.optimizers = GradientObserver(self.collector, self.trouble, self.names)
+        self.reported_loss = ReportedLoss(lambda: self.collector.listening)
 
     def begin(self) -> None:
         """A step starts."""
@@ -88,18 +92,35 @@ class Observer:
             self.trouble.report(f"layer {path} runs in a loop or branch of the graph: its output is not recorded")
         self._forget()
 
-    def end_loop_step(self, outputs: Any) -> None:
-        """A step of a loop of one's own is over; a scalar it returns, alone or as ``"loss"``, is the loss."""
-        loss: Any = outputs.get("loss") if isinstance(outputs, dict) else outputs
-        if tf.is_tensor(loss) and loss.dtype.is_floating and loss.shape.rank == 0:
-            self.loss_computed(loss)
+    def end_step(self, outputs: Any, *, trust: bool) -> None:
+        """A step of one's own is over, and returned ``outputs``: see `ReportedLoss` for which loss they tell.
+
+        ``trust`` says that a loss returned as it is tells more than what the model's ``compute_loss`` did.
+        """
+        if self.collector.listening:
+            with scope(), self.trouble.instead_of_raising("the loss that the step returns is not recorded"):
+                loss, followed = self.reported_loss.of(outputs)
+                if loss is not None and (trust or followed or not self.collector.has_scalar(_LOSS)):
+                    self.loss_computed(loss)
         self.end()
+
+    def metric_updated(self, metric: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A metric of the model is about to be updated."""
+        if self.collector.active:
+            with scope(), self.trouble.instead_of_raising("what a metric was given is not recorded"):
+                self.reported_loss.metric_updated(metric, args, kwargs)
+
+    def metric_read(self, metric: Any, result: Any) -> None:
+        """A metric of the model gave its result."""
+        if self.collector.active:
+            self.reported_loss.metric_read(metric, result)
 
     def _forget(self) -> None:
         self._calls.clear()
         self._origin.clear()
         self._alive.clear()
         self.optimizers.forget()
+        self.reported_loss.forget()
         self._elsewhere.clear()
 
     # -- the model ---------------------------------------------------------------------------------------------------
@@ -131,11 +152,16 @@ class Observer:
             if sighting is not None:
                 sighting.is_output = True
 
+    def loop_called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A step of a loop of one's own was called: note the targets, if it is plain which they are."""
+        with scope(), self.trouble.instead_of_raising("the targets are not recorded"):
+            self.targets_given(targets_among(function, args, kwargs))
+
     def loss_computed(self, loss: Any) -> None:
         """The loss that will be differentiated."""
         if self.collector.listening:
             with scope(), self.trouble.instead_of_raising("the loss is not recorded"):
-                self.collector.scalar(("step", "", "loss"), tf.reduce_sum(loss))
+                self.collector.scalar(_LOSS, tf.reduce_sum(loss))
 
     def targets_given(self, targets: Any) -> None:
         """What the loss compares the outputs with."""

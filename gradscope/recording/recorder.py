@@ -196,7 +196,8 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
         Returns:
             A function to call in its place. Call `close` when training is over, or use the recorder in a ``with``
-            block. A scalar that ``train_step`` returns, or the entry ``"loss"`` of a dict, is recorded as the loss.
+            block. A scalar that ``train_step`` returns, the only one of a tuple, or the entry ``"loss"`` of a dict, is
+            recorded as the loss; an argument behind the first called ``y``, ``labels`` or ``targets`` as the targets.
 
         Raises:
             RecordingError: ``train_step`` is not callable, or ``model`` no Keras layer.

@@ -94,6 +94,11 @@ class SampledStep:
         self.failed = True
         self._trouble.report(f"recording stops, training goes on: a sampled step failed: {describe_error(error)}")
 
+    @property
+    def loss_metric(self) -> Any:
+        """The metric that keeps a running mean of the loss, where a ``train_step`` of one's own reports it; or None."""
+        return self._observers.first.reported_loss.metric
+
     def sibling(self, make: Callable[[Observer], _Step]) -> SampledStep:
         """Something else that measures the same model."""
         return SampledStep(self.model, lambda: None, make, self._trouble)
@@ -139,11 +144,18 @@ def loop_step(own: Any) -> Callable[[Observer], _Step]:
     def make(observer: Observer) -> _Step:
         compiled = isinstance(own, tf.types.experimental.PolymorphicFunction)
         function = own.python_function if compiled else own
-        begin = tf.autograph.experimental.do_not_convert(observer.begin)
-        end = tf.autograph.experimental.do_not_convert(observer.end_loop_step)
+
+        @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            observer.begin()
+            observer.loop_called(function, args, kwargs)
+
+        @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+        def end(outputs: Any) -> None:
+            observer.end_step(outputs, trust=True)
 
         def sampled(*args: Any, **kwargs: Any) -> Any:
-            begin()
+            begin(args, kwargs)
             outputs = function(*args, **kwargs)
             end(outputs)
             return outputs

@@ -92,8 +92,10 @@ class Session:
         with self.guarded():
             if self.probe is not None and (seen := self.probe(sampled)) is not None:
                 measured = measured.joined(seen)
-            if self.interval_loss is not None and (loss := self.interval_loss.read(sampled.model)) is not None:
-                measured = measured.with_scalar(("step", "", "interval_loss"), loss)
+            if self.interval_loss is not None:
+                loss = self.interval_loss.read(sampled.model, sampled.loss_metric)
+                if loss is not None:
+                    measured = measured.with_scalar(("step", "", "interval_loss"), loss)
             self.schedule.sampled(step)
             clock = self.schedule.clock
             before = clock.recording_seconds

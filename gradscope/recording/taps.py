@@ -73,6 +73,9 @@ class Taps:
         }
         for named in observers.names.layers:
             self._plan_layer(named)
+        for metric in _metrics(model):
+            self._taps.append((metric, "update_state", partial(self._tap_metric_update, metric)))
+            self._taps.append((metric, "result", partial(self._tap_metric_result, metric)))
         for optimizer in _optimizers(model, optimizers):
             self._taps.append((optimizer, "apply", partial(self._tap_apply, optimizer)))
 
@@ -123,7 +126,7 @@ class Taps:
         def tapped(*args: Any, **kwargs: Any) -> Any:
             self._observer.begin()
             outputs = train_step(*args, **kwargs)
-            self._observer.end()
+            self._observer.end_step(outputs, trust=False)
             return outputs
 
         return tapped
@@ -143,6 +146,21 @@ class Taps:
             self._observer.loss_computed(loss)
             self._observer.targets_given(kwargs.get("y", args[1] if len(args) > 1 else None))
             return loss
+
+        return tapped
+
+    def _tap_metric_update(self, metric: Any, update_state: Callable[..., Any]) -> Callable[..., Any]:
+        def tapped(*args: Any, **kwargs: Any) -> Any:
+            self._observer.metric_updated(metric, args, kwargs)
+            return update_state(*args, **kwargs)
+
+        return tapped
+
+    def _tap_metric_result(self, metric: Any, result: Callable[..., Any]) -> Callable[..., Any]:
+        def tapped(*args: Any, **kwargs: Any) -> Any:
+            value = result(*args, **kwargs)
+            self._observer.metric_read(metric, value)
+            return value
 
         return tapped
 
@@ -199,6 +217,12 @@ def is_leaf(layer: Any) -> bool:
         isinstance(part, keras.layers.Layer)
         for part in layer._flatten_layers(include_self=False, recursive=False)  # noqa: SLF001
     )
+
+
+def _metrics(model: Any) -> list[Any]:
+    """The metrics by which a ``train_step`` of one's own may report its loss; Keras' own step needs none."""
+    own = isinstance(model, keras.Model) and type(model).train_step is not keras.Model.train_step
+    return [m for m in model.metrics if isinstance(m, keras.metrics.Metric)] if own else []
 
 
 def _optimizers(model: Any, others: Iterable[Any]) -> list[Any]:
