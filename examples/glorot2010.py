@@ -5,7 +5,7 @@ ten: sigmoid, tanh and softsign, each with the standard initialisation U(±1/√
 U(±√6/√(n + m)). Each is probed before training and recorded while it trains, on the same 300 images throughout; figures
 2, 3, 4, 6, 7 and 8 of the paper are drawn from the logs and from nothing else.
 
-    python examples/glorot2010.py          # 1,000 units per layer, as in the paper: about ten minutes on two cores
+    python examples/glorot2010.py          # 1,000 units per layer, as in the paper: half an hour
     python examples/glorot2010.py --small  # 200 units per layer: about a minute
 """
 
@@ -49,14 +49,14 @@ class Plan:
 
     width: int = 1000
     depth: int = 4
-    steps: int = 2000
+    steps: int = 20_000
     learning_rate: float | None = None
-    samples: int = 40
+    samples: int = 100
     tested: int = 5000
     seed: int = 1
 
 
-SMALL = Plan(width=200, steps=2000, samples=25, tested=2000)
+SMALL = Plan(width=200, steps=2_000, samples=25, tested=2000)
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def show(results: Sequence[Result], log_dir: Path, console: Console) -> None:
 
 
 @click.command(help=__doc__.replace("\n\n    ", "\n\n\b\n    "))
-@click.option("--small", is_flag=True, help="200 units per layer and 3,000 steps; what other options say goes first.")
+@click.option("--small", is_flag=True, help="200 units per layer and 2,000 steps; what other options say goes first.")
 @click.option("--width", type=click.IntRange(2), help=f"Units per hidden layer.  [default: {Plan.width}]")
 @click.option("--depth", type=click.IntRange(2, 8), help=f"Hidden layers.  [default: {Plan.depth}]")
 @click.option("--steps", type=click.IntRange(1), help=f"Steps of {BATCH} images.  [default: {Plan.steps}]")

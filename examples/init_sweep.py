@@ -48,7 +48,7 @@ class Plan:
 PLANS = {
     "mnist": Plan(10_000, 3, 1e-4, (2, 3, 5, 10, 20, 30), tuple(ACTIVATIONS), 1_200),
     # A tenth of the tutorial's batches with ten times its learning rate.
-    "digits": Plan(1_000, 3, 1e-3, (2, 3, 5, 10, 20, 30), tuple(ACTIVATIONS), 300),
+    "digits": Plan(1_000, 3, 1e-3, (2, 3, 5, 10, 20, 30), tuple(ACTIVATIONS), 1_000),
     "small": Plan(200, 1, 1e-3, (2, 8), ("relu", "logistic"), 150),
 }
 

@@ -5,8 +5,11 @@ scikit-learn is needed for the digits: pip install scikit-learn
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import click
 import numpy as np
 import numpy.typing as npt
 
@@ -42,7 +45,11 @@ class Images:
 
 
 def load(name: str) -> Images:
-    """``digits``: 1,400 training and 397 test images of 8 x 8. ``mnist``: 60,000 and 10,000 of 28 x 28, downloaded."""
+    """``digits``: 1,400 training and 397 test images of 8 x 8. ``mnist``: 60,000 and 10,000 of 28 x 28, downloaded.
+
+    Raises:
+        click.ClickException: MNIST is not at hand and cannot be downloaded.
+    """
     return _mnist() if name == "mnist" else _digits()
 
 
@@ -58,6 +65,12 @@ def _digits() -> Images:
 def _mnist() -> Images:
     import keras
 
-    (x, y), (test_x, test_y) = keras.datasets.mnist.load_data()
+    try:
+        (x, y), (test_x, test_y) = keras.datasets.mnist.load_data()
+    except Exception as error:  # Keras raises a bare Exception where it cannot download
+        folder = Path(os.environ.get("KERAS_HOME", "~/.keras"), "datasets")
+        raise click.ClickException(
+            f"MNIST cannot be had ({error}): put mnist.npz into {folder}, or use --data digits"
+        ) from error
     scaled, test_scaled = ((part[..., None] / 255.0).astype(np.float32) for part in (x, test_x))
     return Images(scaled, y.astype(np.int64), test_scaled, test_y.astype(np.int64))

@@ -91,7 +91,7 @@ def probe(
     with _unchanged(model):
         witness = Witness(Collector(), trouble, Names(model))
         taps = Taps(model, Observers(trouble, witness.names, witness))
-        tape, gradients = _pass(model, inputs, witness, taps, _target(model, y, loss, seed))
+        tape, gradients = _pass(model, inputs, witness, taps, _target(model, y, loss, seed), is_loss=y is not None)
         measured = witness.collector.read_replicas()
         card = build_model_card(model, witness, taps.activations, {"dead_unit_window": DEAD_UNIT_WINDOW})
         batch = int(tf.nest.flatten(inputs)[0].shape[0])
@@ -176,7 +176,9 @@ def _raw_outputs(witness: Witness, outputs: Any) -> list[Any]:
     return [arguments.get(id(tensor), tensor) for tensor in tensors]
 
 
-def _pass(model: Any, inputs: Any, witness: Witness, taps: Taps, target: _Target) -> tuple[Any, list[tuple[Any, Any]]]:
+def _pass(
+    model: Any, inputs: Any, witness: Witness, taps: Taps, target: _Target, *, is_loss: bool
+) -> tuple[Any, list[tuple[Any, Any]]]:
     """Forward and back once; returns the tape and each call's ∂loss/∂output and ∂loss/∂z, None where there is none."""
     variables = list(model.trainable_variables)
     with taps.installed():
@@ -185,7 +187,8 @@ def _pass(model: Any, inputs: Any, witness: Witness, taps: Taps, target: _Target
             tape.watch([tensor for tensor in tf.nest.flatten(inputs) if tensor.dtype.is_floating])
             outputs = model(inputs, training=False)
             loss = target(witness, outputs)
-        witness.loss_computed(loss)
+        if is_loss:  # else a random projection of the outputs: its size and sign mean nothing to the rules
+            witness.loss_computed(loss)
         at_output, at_argument, at_variable = tape.gradient(
             loss,
             (

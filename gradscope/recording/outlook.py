@@ -16,7 +16,7 @@ from gradscope.run import Run
 
 __all__ = ["Outlook", "outlook"]
 
-_DOUBT = 10.0  # within this factor of the rules' limits training may still go either way
+_DOUBT = 10.0  # within this factor of the limit of exploding-gradient training may still go either way
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Outlook:
     """``will vanish``, ``may vanish``, ``will arrive``, ``may explode``, ``will explode`` or ``unknown``."""
     gradient_ratio: float
     """‖∂loss/∂a‖ of the first layer over that of the output; of several first layers the best connected. NaN: unknown.
-    The limits are those of the rules: below 1e-3 it will vanish, beyond 1e3 explode; within a factor of 10 it may."""
+    The limits are those of the rules: below 1e-3, where vanishing-gradient fires whatever the loss does, it will vanish;
+    below 1e-2, where it fires if the loss stands still, it may. Beyond 1e3 it will explode, beyond 100 it may."""
     depth: int
     """Layers with a kernel behind that first layer, the output included."""
     reason: str = ""
@@ -65,11 +66,11 @@ def outlook(run: Run) -> Outlook:
 
 
 def _word(ratio: float) -> str:
-    low, high = VanishingGradient().min_gradient_ratio, ExplodingGradient().max_gradient_ratio
-    if ratio < low:
+    vanishing, high = VanishingGradient(), ExplodingGradient().max_gradient_ratio
+    if ratio < vanishing.min_gradient_ratio:
         return "will vanish"
     if ratio > high:
         return "will explode"
-    if ratio < low * _DOUBT:
+    if ratio < vanishing.min_gradient_ratio_at_rest:
         return "may vanish"
     return "may explode" if ratio > high / _DOUBT else "will arrive"

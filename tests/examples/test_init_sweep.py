@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,22 @@ def test_batch_norm_carries_the_logistic_network(cells):
     cell = cells["logistic", "+ batch norm"]
     assert cell["accuracy"] > 0.5
     assert cell["healthy"]
+
+
+def test_without_mnist_it_ends_with_one_clear_line(tmp_path):
+    unreachable = {
+        "KERAS_HOME": str(tmp_path),
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+    }
+    command = [sys.executable, str(EXAMPLE), "--data", "mnist", "--log-dir", str(tmp_path / "logs")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=300, env={**os.environ, **unreachable}
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("Error: MNIST cannot be had")
+    assert str(tmp_path / "datasets") in last
+    assert "--data digits" in last
+    assert not (tmp_path / "logs").exists(), "nothing was begun"

@@ -163,6 +163,20 @@ def test_the_sentence_says_what_will_become_of_the_gradient():
     assert gradscope.probe(strong, x).outlook.word == "will explode"
 
 
+@pytest.mark.parametrize(
+    ("layers_behind", "word"), [(1, "will arrive"), (5, "may vanish"), (11, "will vanish")], ids=str
+)
+def test_the_sentence_draws_its_lines_where_the_rule_does(layers_behind, word):
+    x = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
+    third = keras.initializers.Identity(gain=1 / 3)
+    net = dense_net(*[8] * (layers_behind + 2), activation=None, initializer=third)
+    found = gradscope.probe(net, x, examples=0)
+    assert found.outlook.gradient_ratio == pytest.approx(3.0**-layers_behind, rel=1e-4)
+    assert found.outlook.word == word
+    fired = bool([finding for finding in found.diagnosis.findings() if finding.rule == "vanishing-gradient"])
+    assert fired == (word == "will vanish"), "without y there is no loss that could stand still"
+
+
 class Noisy(layers.Layer):
     """Draws random numbers in inference mode too, and counts its calls."""
 
