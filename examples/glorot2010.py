@@ -5,7 +5,7 @@ ten: sigmoid, tanh and softsign, each with the standard initialisation U(±1/√
 U(±√6/√(n + m)). Each is probed before training and recorded while it trains, on the same 300 images throughout; figures
 2, 3, 4, 6, 7 and 8 of the paper are drawn from the logs and from nothing else.
 
-    python examples/glorot2010.py          # 1,000 units per layer, as in the paper: half an hour
+    python examples/glorot2010.py          # 1,000 units per layer, as in the paper: a quarter of an hour
     python examples/glorot2010.py --small  # 200 units per layer: about a minute
 """
 
@@ -49,9 +49,9 @@ class Plan:
 
     width: int = 1000
     depth: int = 4
-    steps: int = 20_000
+    steps: int = 10_000
     learning_rate: float | None = None
-    samples: int = 100
+    samples: int = 50
     tested: int = 5000
     seed: int = 1
 

@@ -27,7 +27,7 @@ class Outlook:
     """``will vanish``, ``may vanish``, ``will arrive``, ``may explode``, ``will explode`` or ``unknown``."""
     gradient_ratio: float
     """‖∂loss/∂a‖ of the first layer over that of the output; of several first layers the best connected. NaN: unknown.
-    The limits are those of the rules: below 1e-3, where vanishing-gradient fires whatever the loss does, it will vanish;
+    The limits are those of the rules: below 1e-3, where vanishing-gradient fires whatever the loss, it will vanish;
     below 1e-2, where it fires if the loss stands still, it may. Beyond 1e3 it will explode, beyond 100 it may."""
     depth: int
     """Layers with a kernel behind that first layer, the output included."""
