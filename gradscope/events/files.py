@@ -84,14 +84,12 @@ class _FileReader:
         self._result.event_count += len(block)
         unknown = self._unknown(block, head)
         for position in unknown:
-            payload = block.payload(position)
-            try:
-                self._take_event(payload, int(head.bodies[position] - block.starts[position]), head, position)
-            except WireError:
+            if not self._take_event(block, head, position):
                 self._result.event_count -= 1
                 before = head.steps[:position][head.summaries[:position]]
                 after = head.steps[position + 1 :][head.summaries[position + 1 :]]
-                gap = Damage(self._path, f"a record of {len(payload)} bytes is intact but holds no event", len(payload))
+                size = int(block.ends[position] - block.starts[position])
+                gap = Damage(self._path, f"a record of {size} bytes is intact but holds no event", size)
                 if len(after):
                     self._result.damage.append(_with_steps(gap, _end(before, -1), _end(after, 0)))
                 else:
@@ -107,11 +105,21 @@ class _FileReader:
         positions: list[int] = self._foreign.take_block(block, head).tolist()
         return positions
 
-    def _take_event(self, payload: bytes, body: int, head: Heads, position: int) -> None:
-        if _OWN in payload[:_BEGINNING]:
-            self._is_own = True
-            self._own.add(payload, body, int(head.steps[position]), float(head.wall_times[position]))
-            return
+    def _take_event(self, block: Block, head: Heads, position: int) -> bool:
+        """Take one record; False if it holds no event."""
+        start, end = int(block.starts[position]), int(block.ends[position])
+        try:
+            if block.data.find(_OWN, start, min(start + _BEGINNING, end)) < 0:
+                self._take_other(block.payload(position), head, position, int(head.bodies[position]) - start)
+            else:
+                self._is_own = True
+                step, wall_time = int(head.steps[position]), float(head.wall_times[position])
+                self._own.add(block.data, int(head.bodies[position]), end, step, wall_time)
+        except WireError:
+            return False
+        return True
+
+    def _take_other(self, payload: bytes, head: Heads, position: int, body: int) -> None:
         if not head.summaries[position]:
             # The file's version, a graph or a session's end, or something that is no event at all.
             decode(payload)

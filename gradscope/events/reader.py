@@ -147,30 +147,49 @@ def _statistics(samples: list[tuple[int, dict[str, Record]]]) -> tuple[tuple[Ten
         if layout
     }
     complete = list(range(len(tensors))), list(range(len(STATISTIC_NAMES)))
+    is_complete = {identity: (rows, to) == complete and of == to for identity, (rows, of, to) in places.items()}
+    whole = _as_they_lie([records.get(Tag.STATISTICS) for _, records in samples])
+    if whole is not None and all(is_complete.values()):
+        return tensors, whole
     values = np.empty((len(samples), len(tensors), len(STATISTIC_NAMES)), np.float32)
     for position, (_, records) in enumerate(samples):
         record = records.get(Tag.STATISTICS)
-        rows, source, target = places[id(record.layout)] if record else ([], [], [])
-        if record is not None and record.array is not None and (rows, target) == complete and source == target:
-            values[position] = record.array
+        array = None if record is None else record.array
+        if record is not None and array is not None and is_complete[id(record.layout)]:
+            values[position] = array
             continue
         values[position] = np.nan
-        if record is not None and record.array is not None:
-            values[position][np.ix_(rows, target)] = record.array[:, source]
+        if record is not None and array is not None:
+            rows, source, target = places[id(record.layout)]
+            values[position][np.ix_(rows, target)] = array[:, source]
     return tensors, values
+
+
+def _as_they_lie(records: Sequence[Record | None]) -> npt.NDArray[np.float32] | None:
+    """The arrays of all records if a file holds these and no other, as it nearly always does; spares a copy of them."""
+    arrays = records[0].arrays if records[0] else None
+    if arrays is None or len(arrays) != len(records):
+        return None
+    in_order = all(r is not None and r.arrays is arrays and r.place == place for place, r in enumerate(records))
+    return arrays if in_order else None
 
 
 def _step_statistics(samples: list[tuple[int, dict[str, Record]]]) -> dict[str, npt.NDArray[np.float32]]:
     """Columns of those that were recorded at one step at least."""
-    columns: dict[str, npt.NDArray[np.float32]] = {}
+    alike: dict[int, list[int]] = {}
     for position, (_, records) in enumerate(samples):
-        record = records.get(Tag.STEP)
-        if record is None or record.array is None or record.layout is None:
+        if Tag.STEP in records:
+            alike.setdefault(id(records[Tag.STEP].arrays), []).append(position)
+    columns: dict[str, npt.NDArray[np.float32]] = {}
+    for positions in alike.values():
+        found = [samples[position][1][Tag.STEP] for position in positions]
+        arrays, layout = found[0].arrays, found[0].layout
+        if arrays is None or layout is None:
             continue
-        for name, number in zip(record.layout.statistics, record.array, strict=True):
+        for name, numbers in zip(layout.statistics, arrays[[record.place for record in found]].T, strict=True):
             if name not in columns:
                 columns[name] = np.full(len(samples), np.nan, np.float32)
-            columns[name][position] = number
+            columns[name][positions] = numbers
     return {name: columns[name] for name in STEP_STATISTIC_NAMES if name in columns}
 
 

@@ -39,8 +39,7 @@ class Layout:
     statistics: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Record:
+class Record(NamedTuple):
     """One value of one of gradscope's tags."""
 
     tag: str
@@ -49,9 +48,16 @@ class Record:
     wall_time: float
     layout: Layout | None
     """None for text."""
-    array: npt.NDArray[Any] | None = None
-    """As `gradscope.vocabulary.Tag` describes it; None for text, and where its values were not asked for."""
+    arrays: npt.NDArray[Any] | None = None
+    """Those of all records of its tag and shape in the file; None for text, and where they were not asked for."""
+    place: int = 0
+    """Which of these is its own."""
     text: str = ""
+
+    @property
+    def array(self) -> npt.NDArray[Any] | None:
+        """As `gradscope.vocabulary.Tag` describes it."""
+        return None if self.arrays is None else self.arrays[self.place]
 
 
 @dataclass
@@ -74,6 +80,9 @@ class FileRecords:
         return self.first_wall_time < other.last_wall_time and other.first_wall_time < self.last_wall_time
 
 
+_Kind = tuple[str, int, tuple[int, ...], int]
+
+
 class _Tensor(NamedTuple):
     """A value before the names of its tag are known: ``payload[start:end]`` are its numbers, or its text."""
 
@@ -84,14 +93,27 @@ class _Tensor(NamedTuple):
     start: int
     end: int
 
+    @property
+    def kind(self) -> _Kind:
+        """What makes its content as long as another's."""
+        return self.numbered_tag, self.dtype, self.shape, self.end - self.start
+
+
+class _Series:
+    """The contents of tensors of one tag, type and shape, end to end."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.data = bytearray()
+
 
 class _Raw(NamedTuple):
-    """The same, by itself."""
+    """A tensor apart from its event: the content is one of its series, by position."""
 
     tensor: _Tensor
     step: int
     wall_time: float
-    content: bytes
+    place: int
 
 
 class OwnRecords:
@@ -107,24 +129,30 @@ class OwnRecords:
         self._path = path
         self._values_of = values_of | _TEXTS
         self._raw: list[_Raw] = []
+        self._series: dict[_Kind, _Series] = {}
         self._contents: dict[str, bytes] = {}
-        self._alike: dict[int, tuple[list[bytes], list[_Tensor]]] = {}  # by size of the summary
+        self._alike: dict[int, tuple[list[tuple[int, bytes]], list[_Tensor]]] = {}  # by size of the summary
 
-    def add(self, payload: bytes, body: int, step: int, wall_time: float) -> None:
-        """Take one event, whose summary begins at ``body``.
+    def add(self, data: bytes, body: int, end: int, step: int, wall_time: float) -> None:
+        """Take one event, whose summary is ``data[body:end]``.
 
         Raises:
             WireError: it is no event.
         """
-        summary = payload[body:]
-        around, tensors = self._alike.get(len(summary), ((), []))
-        if not around or around != _around(summary, tensors):
+        around, tensors = self._alike.get(end - body, ([], []))
+        if not around or not all(data.startswith(piece, body + place) for place, piece in around):
+            summary = data[body:end]
             tensors = self._tensors(summary)
             if 0 < len(tensors) <= _MOST_TENSORS:
                 self._alike[len(summary)] = _around(summary, tensors), tensors
         for tensor in tensors:
-            content = summary[tensor.start : tensor.end] if tensor.tag in self._values_of else b""
-            self._raw.append(_Raw(tensor, step, wall_time, content))
+            place = 0
+            if tensor.tag in self._values_of:
+                series = self._series.setdefault(tensor.kind, _Series())
+                place = series.count
+                series.data += memoryview(data)[body + tensor.start : body + tensor.end]
+                series.count += 1
+            self._raw.append(_Raw(tensor, step, wall_time, place))
 
     def _tensors(self, summary: bytes) -> list[_Tensor]:
         found = []
@@ -148,22 +176,33 @@ class OwnRecords:
         unusable: Counter[str] = Counter()
         layouts = {tag: _layout(self._path, tag, content, unusable) for tag, content in self._contents.items()}
         flaws: dict[int, str] = {}
-        for tensor, step, wall_time, content in self._raw:
+        arrays: dict[_Kind, npt.NDArray[Any] | None] = {}
+        for tensor, step, wall_time, place in self._raw:
             layout = layouts.get(tensor.numbered_tag)
             if id(tensor) not in flaws:
-                flaws[id(tensor)] = _flaw(tensor, layout, self._values_of)
+                flaws[id(tensor)] = flaw = _flaw(tensor, layout, self._values_of)
+                if not flaw and tensor.kind not in arrays:
+                    arrays[tensor.kind] = self._arrays(tensor)
             if flaws[id(tensor)]:
                 unusable[f"{tensor.numbered_tag}: {flaws[id(tensor)]}"] += 1
             elif tensor.tag in _TEXTS:
-                text = content.decode("utf-8", "replace")
+                text = self._text(tensor, place)
                 result.records.append(Record(tensor.tag, step, wall_time, None, text=text))
             else:
-                array = None
-                if tensor.tag in self._values_of:
-                    array = np.frombuffer(content, _TYPES[tensor.tag][1]).reshape(tensor.shape)
-                result.records.append(Record(tensor.tag, step, wall_time, layout, array))
+                result.records.append(Record(tensor.tag, step, wall_time, layout, arrays[tensor.kind], place))
         for what, count in unusable.items():
             result.damage.append(Damage(self._path, f"{what} ({count} records)" if count > 1 else what))
+
+    def _arrays(self, tensor: _Tensor) -> npt.NDArray[Any] | None:
+        """Of all tensors like that one; None of text, or of what was not asked for."""
+        series = self._series.get(tensor.kind)
+        if series is None or tensor.tag in _TEXTS:
+            return None
+        return np.frombuffer(series.data, _TYPES[tensor.tag][1]).reshape(series.count, *tensor.shape)
+
+    def _text(self, tensor: _Tensor, place: int) -> str:
+        size = tensor.end - tensor.start
+        return self._series[tensor.kind].data[place * size : (place + 1) * size].decode("utf-8", "replace")
 
 
 def own_tag(tag: str) -> str | None:
@@ -172,10 +211,10 @@ def own_tag(tag: str) -> str | None:
     return base if base in _TYPES and (number.isdecimal() or base == tag) else None
 
 
-def _around(summary: bytes, tensors: list[_Tensor]) -> list[bytes]:
-    """The bytes that are not the content of a tensor."""
+def _around(summary: bytes, tensors: list[_Tensor]) -> list[tuple[int, bytes]]:
+    """The bytes that are not the content of a tensor, and where they begin."""
     places = [0, *(place for tensor in tensors for place in (tensor.start, tensor.end)), len(summary)]
-    return [summary[places[i] : places[i + 1]] for i in range(0, len(places), 2)]
+    return [(places[i], summary[places[i] : places[i + 1]]) for i in range(0, len(places), 2)]
 
 
 def _tensor(data: bytes, start: int, end: int) -> tuple[_Tensor | None, bytes]:
