@@ -45,17 +45,16 @@ def registered() -> tuple[Program, ...]:
 
 
 class Family:
-    """A family of networks. Its pairs go to the two halves in turn.
+    """A family of networks, all of one half: whoever thinks out a rule has seen none of the families to test on.
 
     Args:
         name: the family.
-        first: the half of the first pair; families alternate, so that the halves are of equal size.
+        half: ``think``, or ``test`` until a verdict on one of its programs has been looked at.
     """
 
-    def __init__(self, name: str, first: str) -> None:
+    def __init__(self, name: str, half: str) -> None:
         self.name = name
-        self._halves = ("think", "test") if first == "think" else ("test", "think")
-        self._count = 0
+        self.half = half
 
     def pair(
         self,
@@ -71,8 +70,6 @@ class Family:
         every: int | None = None,
     ) -> None:
         """Register ``build(seed, **healthy)`` and its sick twin ``build(seed, **healthy, **sick)``."""
-        half = self._halves[self._count % 2]
-        self._count += 1
         well = dict(healthy or {})
         names = {False: f"{self.name}/{name}/healthy", True: f"{self.name}/{name}/{sickness}"}
         for ill in (False, True):
@@ -87,7 +84,7 @@ class Family:
                 twin=names[not ill],
                 causes=frozenset(causes) if ill else frozenset(),
                 layers=frozenset(layers) if ill else frozenset(),
-                half=half,
+                half=self.half,
                 level=level,
                 every=every,
                 make=lambda seed, arguments=arguments: build(seed, **arguments),

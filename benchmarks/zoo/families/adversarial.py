@@ -11,7 +11,7 @@ from zoo.nets import normal
 from zoo.program import Family
 from zoo.task import Loop
 
-family = Family("adversarial", first="test")
+family = Family("adversarial", half="think")
 
 
 def _gan(

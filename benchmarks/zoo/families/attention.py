@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy, normal
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("attention", first="test")
+family = Family("attention", half="think")
 
 
 def _transformer(

@@ -12,7 +12,7 @@ from zoo.nets import normal
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("autoencoder", first="think")
+family = Family("autoencoder", half="think")
 
 _LAYERS = ("encoder", "code", "decoder", "output")
 

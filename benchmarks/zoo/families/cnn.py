@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy, normal
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("cnn", first="test")
+family = Family("cnn", half="think")
 
 _LAYERS = ("conv_1", "conv_2", "hidden", "output")
 

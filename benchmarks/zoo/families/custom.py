@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy, normal
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("custom", first="think")
+family = Family("custom", half="think")
 
 
 def _activations() -> dict[str, Any]:

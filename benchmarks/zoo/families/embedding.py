@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy, normal
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("embedding", first="think")
+family = Family("embedding", half="think")
 
 
 def _bag(

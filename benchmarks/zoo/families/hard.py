@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy, dense_stack, normal
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("hard", first="think")
+family = Family("hard", half="think")
 
 
 def _hard(

@@ -12,7 +12,7 @@ from zoo.nets import dense_stack
 from zoo.program import Family
 from zoo.task import Loop
 
-family = Family("loops", first="test")
+family = Family("loops", half="think")
 
 
 def _loop(

@@ -13,7 +13,7 @@ from zoo.nets import cross_entropy, dense_stack, normal
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("mlp", first="think")
+family = Family("mlp", half="think")
 
 
 def _hidden(depth: int, *others: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("multi", first="test")
+family = Family("multi", half="think")
 
 
 def _two_inputs(

@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("normalised", first="think")
+family = Family("normalised", half="think")
 
 
 def _normalised(

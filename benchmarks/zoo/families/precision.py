@@ -8,7 +8,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("precision", first="test")
+family = Family("precision", half="think")
 
 
 def _low(

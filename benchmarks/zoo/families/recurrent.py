@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy, normal
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("recurrent", first="think")
+family = Family("recurrent", half="think")
 
 
 def _sequence(

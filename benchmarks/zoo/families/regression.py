@@ -10,7 +10,7 @@ from zoo.nets import dense_stack, normal
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("regression", first="think")
+family = Family("regression", half="think")
 
 
 def _regress(

@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy, normal
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("residual", first="test")
+family = Family("residual", half="think")
 
 
 def _blocks(count: int, *others: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("transfer", first="think")
+family = Family("transfer", half="think")
 
 
 def _fine_tune(
