@@ -32,6 +32,7 @@ _DOUBLE = struct.Struct("<d")
 _HEAD = struct.Struct("<BdBdBdBdBd")
 _HEAD_KEYS = tuple(number << 3 | FIXED64 for number in range(1, 6))
 _LIMITS, _COUNTS = 6, 7
+_OF_ONE_THREAD = 1 << 18  # multiplications, up to which OpenBLAS takes one thread
 _NONE = (float("nan"),) * 6
 
 
@@ -46,7 +47,7 @@ def of_rows(histograms: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     flat = np.ascontiguousarray(histograms, np.float64).reshape(len(histograms), -1)
     counts, least, greatest = flat[:, 2::3], flat[:, 0], flat[:, -2]
     with np.errstate(all="ignore"):
-        total, first, second, lefts, rights = (flat @ _weights(size)).T
+        total, first, second, lefts, rights = _sums(flat, _weights(size)).T
         # Most buckets are of equal width; then three weighted sums of the counts give all moments.
         width, offset = (greatest - least) / size, first / total
         mean = (least + greatest) / 2 + width * offset
@@ -79,6 +80,14 @@ def _moments(histograms: FloatArray) -> tuple[FloatArray, ...]:
     thrice = np.einsum("ij,ij,ij->i", counts, both, both) - np.einsum("ij,ij,ij->i", counts, left, right)
     square = np.maximum(thrice, 0) / (3 * total)
     return total, mean, np.maximum(square - mean * mean, 0), square
+
+
+def _sums(flat: FloatArray, weights: FloatArray) -> FloatArray:
+    """Their product, in pieces so small that BLAS takes one thread for each: its other threads only wait, busily."""
+    sums = np.empty((len(flat), weights.shape[1]))
+    for first in range(0, len(flat), rows := max(_OF_ONE_THREAD // weights.size, 1)):
+        np.matmul(flat[first : first + rows], weights, out=sums[first : first + rows])
+    return sums
 
 
 @cache

@@ -133,23 +133,22 @@ def _progress(log: ForeignLog, scalars: Mapping[int, Series]) -> dict[str, Serie
 def _values(
     steps: npt.NDArray[np.int64], tensors: tuple[TensorKey, ...], sources: Sequence[_Source]
 ) -> npt.NDArray[np.float32]:
-    # Filled tensor by tensor, so that is how it lies in memory.
-    values = np.full((len(tensors), len(steps), len(STATISTIC_NAMES)), np.nan, np.float32)
+    # Series are written and judged one by one, so that is how they lie in memory.
+    values = np.full((len(tensors), len(STATISTIC_NAMES), len(steps)), np.nan, np.float32)
     row_of = {key: row for row, key in enumerate(tensors)}
     columns = [STATISTIC_NAMES.index(name) for name in COLUMNS]
     count, rms, norm = (STATISTIC_NAMES.index(name) for name in ("count", "rms", "norm"))
     for source in sources:
-        row = row_of[source.key]
+        mine = values[row_of[source.key]]
         places, records = rows_of(source.series, steps)
         if source.statistic:
-            values[row, places, STATISTIC_NAMES.index(source.statistic)] = source.series.numbers[records, 0]
+            mine[STATISTIC_NAMES.index(source.statistic), places] = source.series.numbers[records, 0]
             continue
-        filled = values[row, places]
-        filled[:, columns] = source.series.numbers[records]
+        for column, numbers in zip(columns, source.series.numbers[records].T, strict=True):
+            mine[column, places] = numbers
         with np.errstate(invalid="ignore"):  # no entries of infinite size, in a damaged log
-            filled[:, norm] = filled[:, rms] * np.sqrt(filled[:, count])
-        values[row, places] = filled
-    return values.transpose(1, 0, 2)
+            mine[norm, places] = mine[rms, places] * np.sqrt(mine[count, places])
+    return values.transpose(2, 0, 1)
 
 
 def _flaws(sources: Sequence[_Source], progress: Mapping[str, Series], steps: npt.NDArray[np.int64]) -> list[int]:
