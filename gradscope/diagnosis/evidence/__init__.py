@@ -25,9 +25,8 @@ from gradscope.diagnosis.evidence.input_scale import InputScale, input_scale
 from gradscope.diagnosis.evidence.kernels import Kernel, kernels
 from gradscope.diagnosis.evidence.layers import Layer, layers
 from gradscope.diagnosis.evidence.learning_rate import LearningRate, learning_rate
-from gradscope.diagnosis.evidence.loss import LossTrend, loss_trend
-from gradscope.diagnosis.evidence.loss_curve import LossCurve, loss_curve
 from gradscope.diagnosis.evidence.loss_terms import LossTerm, loss_terms
+from gradscope.diagnosis.evidence.loss_trend import LossTrend, loss_trend
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite, Occurrence, nonfinite
 from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread
 from gradscope.diagnosis.evidence.standstill import Standstill, standstill
@@ -52,7 +51,6 @@ __all__ = [
     "Layer",
     "LayerGain",
     "LearningRate",
-    "LossCurve",
     "LossTerm",
     "LossTrend",
     "Nonfinite",
@@ -90,7 +88,6 @@ _FUNCTIONS = (
     elasticity,
     fresh_start,
     learning_rate,
-    loss_curve,
     standstill,
     travel,
 )

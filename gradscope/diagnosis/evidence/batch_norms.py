@@ -7,6 +7,7 @@ from math import nan, sqrt
 
 import numpy as np
 
+from gradscope.diagnosis.evidence.example_count import example_count
 from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite
 from gradscope.diagnosis.evidence.window import Window, finite_window, median
@@ -64,9 +65,8 @@ def _batch_norm(run: Run, layer: Layer, window: Window) -> BatchNorm:
 
 
 def _signal(run: Run, layer: Layer, window: Window) -> float:
-    examples = median(np.asarray(run.step_statistics.get("example_count", np.zeros(0)), np.float64))
     vectors = layer.card is not None and len(layer.card.output_shape) == _VECTORS
-    if examples == 1 and vectors:
+    if example_count(run) == 1 and vectors:
         return 0.0  # one vector is its own mean
     spread = median(run.series("activation", layer.name, "example_std")[window.late])
     return (

@@ -8,14 +8,15 @@ from math import isfinite, log, nan
 import numpy as np
 
 from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.loss_terms import LossTerm, full_name
 from gradscope.run import Run
 
 __all__ = ["ConstantAnswer", "constant_answer"]
 
 _CLASSES = 2
 _CLOSE = 0.2
-_SQUARED = ("mean_squared_error", "mse")
-_BINARY = ("binary_crossentropy",)
+_SQUARED = "mean_squared_error"
+_BINARY = "binary_crossentropy"
 _CATEGORICAL = ("categorical_crossentropy", "sparse_categorical_crossentropy")
 
 
@@ -26,46 +27,72 @@ class ConstantAnswer:
     loss: float
     """An upper bound of it: Var y for squared errors, the entropy of the mean label for binary cross-entropy, log K
     for K classes. NaN where the loss function or the targets are unknown, or the losses of several outputs add up."""
+    penalised: bool = False
+    """True where penalties on weights or activations add to the recorded loss."""
 
 
-def constant_answer(run: Run, layers: tuple[Layer, ...]) -> ConstantAnswer:
+def constant_answer(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossTerm, ...]) -> ConstantAnswer:
     """From the loss function of the model card and the recorded targets.
 
     It is a bound because the targets are taken together: columns of different means, or classes of unequal frequency,
     have a better constant answer. A run that does not name its loss (a loop of one's own) is taken for cross-entropy
     where its one output is a softmax over K > 1 units, or linear over K > 2 and the first loss lies within 20 % of
-    log K.
+    log K; for a squared error where its one output is a number and the first loss is what the recorded targets and
+    answers give.
     """
+    return ConstantAnswer(_loss(run, layers, loss_terms), penalised=run.settings.get("penalised") is True)
+
+
+def _loss(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossTerm, ...]) -> float:
     outputs = [layer for layer in layers if layer.is_output]
     classes = (outputs[0].card.units if len(outputs) == 1 and outputs[0].card else None) or 0
-    name = _loss_name(run)
+    name = _only_name(run, loss_terms)
     if name is None:
-        return ConstantAnswer(_if_crossentropy(run, outputs[0], classes) if classes else nan)
+        return _unnamed(run, outputs[0], classes) if classes else nan
     if name in _CATEGORICAL:
-        return ConstantAnswer(log(classes) if classes > 1 else nan)
-    if name in _SQUARED or name in _BINARY:
+        return log(classes) if classes > 1 else nan
+    if name in (_SQUARED, _BINARY):
         mean, variance = _target_moments(run)
-        return ConstantAnswer(variance if name in _SQUARED else _entropy(mean))
-    return ConstantAnswer(nan)
+        return variance if name == _SQUARED else _entropy(mean)
+    return nan
 
 
-def _loss_name(run: Run) -> str | None:
+def _only_name(run: Run, loss_terms: tuple[LossTerm, ...]) -> str | None:
     """The name of the only loss, empty if there are several, None where the log names none."""
-    losses = run.settings.get("losses")
-    if isinstance(losses, list) and losses:
-        return str(losses[0].get("name")) if len(losses) == 1 and isinstance(losses[0], dict) else ""
+    if loss_terms:
+        return loss_terms[0].name if len(loss_terms) == 1 else ""
     name = run.settings.get("loss")
-    return name if isinstance(name, str) and name else None
+    return full_name(name) if isinstance(name, str) and name else None
 
 
-def _if_crossentropy(run: Run, output: Layer, classes: int) -> float:
-    loss = np.asarray(run.step_statistics.get("loss", np.zeros(0)))
+def _unnamed(run: Run, output: Layer, classes: int) -> float:
+    loss = np.asarray(run.step_statistics.get("loss", np.zeros(0)), np.float64)
     first = loss[np.isfinite(loss)][:1]
-    if classes < _CLASSES or not len(first):
+    if not len(first):
         return nan
+    if classes < _CLASSES:
+        return _if_squared(run, output, float(first[0]))
+    return _if_crossentropy(output, classes, float(first[0]))
+
+
+def _if_crossentropy(output: Layer, classes: int, first: float) -> float:
     # log 2 is also what a discriminator that cannot tell costs a generator, whatever that has for an output.
-    alike = output.shape == "linear" and classes > _CLASSES and abs(float(first[0]) / log(classes) - 1) < _CLOSE
+    alike = output.shape == "linear" and classes > _CLASSES and abs(first / log(classes) - 1) < _CLOSE
     return log(classes) if output.shape == "joint" or alike else nan
+
+
+def _if_squared(run: Run, output: Layer, first: float) -> float:
+    asked, given = (
+        [run.series(kind, name, statistic)[:1] for statistic in ("mean", "rms")]
+        for kind, name in (("target", "target"), ("activation", output.name))
+    )
+    if not all(np.isfinite(value).all() and len(value) for value in (*asked, *given)):
+        return nan
+    # Before anything is learnt answers and targets are unrelated.
+    expected = float(asked[1][0]) ** 2 + float(given[1][0]) ** 2 - 2 * float(asked[0][0]) * float(given[0][0])
+    if not abs(first - expected) < _CLOSE * expected:
+        return nan
+    return _target_moments(run)[1]
 
 
 def _target_moments(run: Run) -> tuple[float, float]:

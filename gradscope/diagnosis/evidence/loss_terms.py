@@ -12,7 +12,7 @@ from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.evidence.reach import TargetRange, target_range
 from gradscope.run import Run
 
-__all__ = ["LossTerm", "loss_terms"]
+__all__ = ["LossTerm", "full_name", "loss_terms"]
 
 _SHORT = {
     "mse": "mean_squared_error",
@@ -79,19 +79,24 @@ def loss_terms(run: Run, layers: tuple[Layer, ...]) -> tuple[LossTerm, ...]:
     )
 
 
+def full_name(name: str) -> str:
+    """The name of a loss as Keras calls it in full."""
+    return _SHORT.get(name.lower(), name.lower())
+
+
 def _judged_output(outputs: list[Layer], entry: dict[str, Any], *, alone: bool) -> Layer | None:
     named = [layer for layer in outputs if layer.name == entry.get("output")]
     return named[0] if named else outputs[0] if alone and len(outputs) == 1 else None
 
 
 def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str) -> LossTerm:
-    name, logits = str(entry["name"]).lower(), entry.get("from_logits")
+    logits = entry.get("from_logits")
     bypass = output is not None and np.isfinite(run.series("preactivation_gradient", output.name, "count")).any()
     low = run.series("activation", output.name if output else "", "min")
     high = run.series("activation", output.name if output else "", "max")
     known = np.isfinite(low) & np.isfinite(high)
     return LossTerm(
-        _SHORT.get(name, name),
+        full_name(str(entry["name"])),
         logits if isinstance(logits, bool) else None,
         output,
         least=float(low[known].min()) if known.any() else nan,

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.loss_terms import LossTerm
+from gradscope.diagnosis.evidence.window import median
 from gradscope.run import Run
 
 __all__ = ["OutputSpread", "output_spread"]
@@ -27,32 +29,27 @@ class OutputSpread:
     """The output layer; empty where there are several."""
 
 
-def output_spread(run: Run, layers: tuple[Layer, ...]) -> OutputSpread:
+def output_spread(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossTerm, ...]) -> OutputSpread:
     """``example_std`` of the output over the standard deviation of what it should be.
 
     That is the recorded targets' for regression; √(p (1 - p)) for the probabilities of one class among K, p = 1/K, and
     of a yes or no, p the share of yes; and 1 for logits.
     """
     outputs = [layer for layer in layers if layer.is_output]
-    losses = run.settings.get("losses")
-    if len(outputs) != 1 or not isinstance(losses, list) or len(losses) != 1 or not isinstance(losses[0], dict):
+    if len(outputs) != 1 or len(loss_terms) != 1:
         return OutputSpread(np.full(len(run.steps), nan), "")
-    output = outputs[0]
-    spread = run.series("activation", output.name, "example_std").astype(np.float64)
-    right = _right_spread(run, output, str(losses[0].get("name")))
-    return OutputSpread(spread / right if right > 0 else np.full(len(run.steps), nan), output.name)
+    name, right = outputs[0].name, _right_spread(run, loss_terms[0])
+    spread = run.series("activation", name, "example_std").astype(np.float64)
+    return OutputSpread(spread / right if right > 0 else np.full(len(run.steps), nan), name)
 
 
-def _right_spread(run: Run, output: Layer, loss: str) -> float:
-    classes = output.card.units if output.card else None
-    activation = output.card.activation.name if output.card and output.card.activation else ""
-    if loss.endswith("crossentropy"):
-        if activation not in ("softmax", "sigmoid"):
+def _right_spread(run: Run, term: LossTerm) -> float:
+    if term.name.endswith("crossentropy"):
+        if term.activation not in ("softmax", "sigmoid"):
             return 1.0
-        share = 1 / classes if activation == "softmax" and classes else _mean(run)
+        share = 1 / term.units if term.activation == "softmax" and term.units else _mean(run)
         return sqrt(max(0.0, share * (1 - share)))
-    spread = run.series("target", "target", "std")
-    return float(np.nanmedian(spread)) if np.isfinite(spread).any() else nan
+    return median(run.series("target", "target", "std"))
 
 
 def _mean(run: Run) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradscope.diagnosis.evidence.example_count import example_count
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.run import Run
@@ -30,8 +31,8 @@ def input_is_off(run: Run) -> bool | None:
 
 def batch_size(run: Run) -> int | None:
     """Examples in a batch, the median over the sampled steps; None if not recorded."""
-    count = median(np.asarray(run.step_statistics.get("example_count", np.zeros(0)), np.float64))
-    return round(count) if np.isfinite(count) and count >= 1 else None
+    count = example_count(run)
+    return round(count) if count >= 1 else None
 
 
 def scale_input() -> Remedy:

@@ -63,8 +63,18 @@ class ConstantOutput(Rule):
     ) -> Iterable[Finding]:
         """Judge the answers where their targets are known, else the best connected of the first layers."""
         spread = window.upper(output_spread.ratio)
-        if loss_trend.at_constant_answer and spread < self.min_output_spread:
-            yield self._of_answers(spread, output_spread, flow, window, run)
+        if loss_trend.answers_constantly and spread < self.min_output_spread:
+            with np.errstate(invalid="ignore"):
+                where = window.span(output_spread.ratio < self.min_output_spread)
+            measured = Measurement(
+                "spread of the answers over that of the right ones",
+                spread,
+                self.min_output_spread,
+                "1",
+                output_spread.layer,
+                "about 1",
+            )
+            yield self._finding(run, flow, where, measured, window.cap(Severity.ERROR))
             return
         flow.require()
         if flow.input_reaches_output:
@@ -80,52 +90,26 @@ class ConstantOutput(Rule):
         weak = flow.level(flow.gradient[:, column], window) < self.min_gradient_ratio
         if not weak and not loss_trend.flat:
             return
-        layer = flow.layers[column]
+        name = flow.layers[column].name
         judged = np.nan_to_num(share[:, list(known)], nan=0.0).max(axis=1)
-        first, last = window.span(judged < self.min_output_share)
-        yield Finding(
-            rule=self.name,
-            title="constant output",
-            sentence="the output does not depend on the input",
-            severity=window.cap(Severity.ERROR, extreme=value < self.min_output_share / 100),
-            layers=flow.outputs,
-            first_step=first,
-            last_step=last,
-            measurements=(
-                Measurement(
-                    f"share of the output that {layer.name} can move",
-                    value,
-                    self.min_output_share,
-                    "1",
-                    layer.name,
-                    "1 to 40",
-                ),
-            ),
-            remedies=(remedies.initialise(flow.layers), *remedies.scale_input_if_off(run)),
-            explains=frozenset({"loss-plateau"}),
+        measured = Measurement(
+            f"share of the output that {name} can move", value, self.min_output_share, "1", name, "1 to 40"
         )
+        severity = window.cap(Severity.ERROR, extreme=value < self.min_output_share / 100)
+        yield self._finding(run, flow, window.span(judged < self.min_output_share), measured, severity)
 
-    def _of_answers(self, value: float, output_spread: OutputSpread, flow: Flow, window: Window, run: Run) -> Finding:
-        with np.errstate(invalid="ignore"):
-            first, last = window.span(output_spread.ratio < self.min_output_spread)
+    def _finding(
+        self, run: Run, flow: Flow, where: tuple[int, int], measured: Measurement, severity: Severity
+    ) -> Finding:
         return Finding(
             rule=self.name,
             title="constant output",
             sentence="the output does not depend on the input",
-            severity=window.cap(Severity.ERROR),
-            layers=(output_spread.layer,),
-            first_step=first,
-            last_step=last,
-            measurements=(
-                Measurement(
-                    "spread of the answers over that of the right ones",
-                    value,
-                    self.min_output_spread,
-                    "1",
-                    output_spread.layer,
-                    "about 1",
-                ),
-            ),
+            severity=severity,
+            layers=flow.outputs or (measured.layer,),
+            first_step=where[0],
+            last_step=where[1],
+            measurements=(measured,),
             remedies=(*((remedies.initialise(flow.layers),) if flow.layers else ()), *remedies.scale_input_if_off(run)),
             explains=frozenset({"loss-plateau"}),
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LearningRate, LossCurve, Nonfinite
+from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
@@ -54,28 +54,28 @@ class DivergingLoss(Rule):
     error_unexplained_rise: float = limit(100.0, "1", "times the start, where a constant answer's loss is unknown")
     min_samples: float = limit(6, "samples", "fewer show no level")
 
-    def check(self, loss_curve: LossCurve, nonfinite: Nonfinite, learning_rate: LearningRate) -> Iterable[Finding]:
+    def check(self, loss_trend: LossTrend, nonfinite: Nonfinite, learning_rate: LearningRate) -> Iterable[Finding]:
         """Judge the late level and the way into NaN."""
-        if not loss_curve.is_known:
+        if not loss_trend.is_known:
             raise NotJudged("fewer than 3 finite losses were recorded; record the loss at more steps")
-        if not loss_curve.nonnegative:
+        if not loss_trend.nonnegative:
             raise NotJudged("the loss is negative at times, so its level says nothing")
         broken = nonfinite.first_broken is not None
-        if len(loss_curve.loss) < self.min_samples and not broken:
-            raise NotJudged(f"{len(loss_curve.loss)} samples show no level; record at least {self.min_samples:g}")
-        known = loss_curve.knows_constant
-        reference = max(loss_curve.start, loss_curve.constant) if known else loss_curve.start
-        late = float(loss_curve.loss[-1]) if broken else loss_curve.late
+        if len(loss_trend.loss) < self.min_samples and not broken:
+            raise NotJudged(f"{len(loss_trend.loss)} samples show no level; record at least {self.min_samples:g}")
+        known = loss_trend.knows_constant
+        reference = max(loss_trend.start, loss_trend.constant) if known else loss_trend.start
+        late = float(loss_trend.loss[-1]) if broken else loss_trend.late
         least = self.max_loss_rise if known and not broken else self.max_unexplained_rise
-        chance = not broken and loss_curve.late_quartile <= loss_curve.start_greatest
+        chance = not broken and loss_trend.late_quartile <= loss_trend.start_greatest
         if chance or not late > least * reference > 0:
             return
-        above = loss_curve.steps[loss_curve.loss > least * reference]
+        above = loss_trend.steps[loss_trend.loss > least * reference]
         grave = (known and not broken) or late > self.error_unexplained_rise * reference
         yield Finding(
             rule=self.name,
             title="diverging loss",
-            sentence=f"the loss has risen from {number(loss_curve.start)} to {number(late)}"
+            sentence=f"the loss has risen from {number(loss_trend.start)} to {number(late)}"
             + (", and then stopped being finite" if broken else ""),
             severity=Severity.ERROR if grave else Severity.WARNING,
             layers=(),

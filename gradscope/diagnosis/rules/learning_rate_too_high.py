@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LearningRate, LossCurve, Nonfinite, Travel
+from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite, Travel
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
@@ -60,17 +60,17 @@ class LearningRateTooHigh(Rule):
     def check(
         self,
         travel: tuple[Travel, ...],
-        loss_curve: LossCurve,
+        loss_trend: LossTrend,
         nonfinite: Nonfinite,
         learning_rate: LearningRate,
     ) -> Iterable[Finding]:
         """Judge step size and harm together."""
         if not travel:
             raise NotJudged("no update of a kernel was recorded; record updates and weights")
-        if not loss_curve.steps.size:
+        if not loss_trend.steps.size:
             raise NotJudged("no finite loss was recorded; record the loss")
         step = float(np.median([path.largest for path in travel]))
-        harm = self._harm(loss_curve, nonfinite)
+        harm = self._harm(loss_trend, nonfinite)
         if not step > self.max_step or not harm:
             return
         grave = step > self.error_step
@@ -115,15 +115,14 @@ class LearningRateTooHigh(Rule):
             ),
         )
 
-    def _harm(self, curve: LossCurve, nonfinite: Nonfinite) -> str:
-        rise = curve.late / curve.start if curve.nonnegative and curve.start > 0 else float("nan")
+    def _harm(self, trend: LossTrend, nonfinite: Nonfinite) -> str:
         if nonfinite.first_broken is not None:
             return "the run ends in values that are not finite"
-        if len(curve.loss) < self.min_samples:
+        if len(trend.loss) < self.min_samples:
             return ""
-        if rise > self.max_loss_rise:
-            return f"the loss has risen to {number(rise)} times its start"
-        if curve.is_far(self.min_remaining_loss):
-            level = "a constant answer" if curve.knows_constant else "the start"
+        if trend.change > self.max_loss_rise:
+            return f"the loss has risen to {number(trend.change)} times its start"
+        if trend.is_far(self.min_remaining_loss):
+            level = "a constant answer" if trend.knows_constant else "the start"
             return f"the loss is no better than that of {level}"
         return ""

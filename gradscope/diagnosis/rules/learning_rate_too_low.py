@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LearningRate, LossCurve, Travel
+from gradscope.diagnosis.evidence import LearningRate, LossTrend, Travel
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number
@@ -68,36 +68,36 @@ class LearningRateTooLow(Rule):
 
     def check(
         self,
-        loss_curve: LossCurve,
+        loss_trend: LossTrend,
         travel: tuple[Travel, ...],
         elasticity: dict[str, float],
         learning_rate: LearningRate,
         fresh_start: bool | None,  # noqa: FBT001
     ) -> Iterable[Finding]:
         """Judge the whole run at once."""
-        self._require(loss_curve, travel)
+        self._require(loss_trend, travel)
         # Embeddings begin far smaller than other kernels, so the same step carries them far.
         matrices = [path for path in travel if path.kernel.role != "embeddings"] or travel
         farthest = max(matrices, key=lambda path: path.distance)
         usable = float(np.median(list(elasticity.values()))) if elasticity else float("nan")
-        far = loss_curve.is_far(self.min_remaining_loss)
+        far = loss_trend.is_far(self.min_remaining_loss)
         if not 0 < farthest.distance < self.max_distance or not far or not usable >= self.min_elasticity:
             return
         # Without a level to reach, a network that was trained before may be near its goal from the start.
         grave = (
-            loss_curve.remaining > self.error_remaining_loss
-            and loss_curve.reach >= self.error_steps
-            and bool(loss_curve.knows_constant or fresh_start)
+            loss_trend.remaining > self.error_remaining_loss
+            and loss_trend.reach >= self.error_steps
+            and bool(loss_trend.knows_constant or fresh_start)
         )
         yield Finding(
             rule=self.name,
             title="learning rate too low",
-            sentence=f"{loss_curve.reach:,} steps together moved no kernel by more than "
-            f"{number(100 * farthest.distance)} % of its size; the loss is at {self._place(loss_curve)}",
+            sentence=f"{loss_trend.reach:,} steps together moved no kernel by more than "
+            f"{number(100 * farthest.distance)} % of its size; the loss is at {self._place(loss_trend)}",
             severity=Severity.ERROR if grave else Severity.WARNING,
             layers=(),
-            first_step=int(loss_curve.steps[0]),
-            last_step=int(loss_curve.steps[-1]),
+            first_step=int(loss_trend.steps[0]),
+            last_step=int(loss_trend.steps[-1]),
             measurements=(
                 Measurement(
                     f"distance travelled by {farthest.kernel.name}, the farthest",
@@ -107,27 +107,27 @@ class LearningRateTooLow(Rule):
                     farthest.kernel.layer.name,
                     "above 0.3",
                 ),
-                Measurement("remaining loss", loss_curve.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
+                Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
                 Measurement("elasticity of the loss", usable, self.min_elasticity, "1", "", "0.4 to 160"),
             ),
-            remedies=_remedies(learning_rate, farthest.distance / loss_curve.reach),
-            confidence="high" if loss_curve.knows_constant or fresh_start else "medium",
+            remedies=_remedies(learning_rate, farthest.distance / loss_trend.reach),
+            confidence="high" if loss_trend.knows_constant or fresh_start else "medium",
             explains=frozenset({"update-ratio-out-of-range:too-small", "loss-plateau"}),
         )
 
-    def _require(self, curve: LossCurve, travel: tuple[Travel, ...]) -> None:
+    def _require(self, trend: LossTrend, travel: tuple[Travel, ...]) -> None:
         if not travel:
             raise NotJudged("no update of a kernel was recorded; record updates and weights")
-        if not curve.is_known:
+        if not trend.is_known:
             raise NotJudged("the loss was not recorded; record it to see how far it has to fall")
-        if not curve.nonnegative:
+        if not trend.nonnegative:
             raise NotJudged("the loss is negative at times, so it does not tell how much is still to be learnt")
-        if curve.reach < self.min_steps:
-            raise NotJudged(f"only {curve.reach} steps lie in the log; record at least {self.min_steps:g}")
+        if trend.reach < self.min_steps:
+            raise NotJudged(f"only {trend.reach} steps lie in the log; record at least {self.min_steps:g}")
 
-    def _place(self, curve: LossCurve) -> str:
-        whole = "a constant answer's" if curve.knows_constant else "its start"
-        return f"{100 * curve.remaining:.0f} % of {whole}"
+    def _place(self, trend: LossTrend) -> str:
+        whole = "a constant answer's" if trend.knows_constant else "its start"
+        return f"{100 * trend.remaining:.0f} % of {whole}"
 
 
 def _remedies(rate: LearningRate, ratio: float) -> tuple[Remedy, ...]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LearningRate, LossCurve, Nonfinite
+from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
@@ -69,51 +69,54 @@ class LossPlateau(Rule):
     min_samples: float = limit(8, "samples", "fewer show no line")
 
     def check(
-        self, run: Run, loss_curve: LossCurve, nonfinite: Nonfinite, learning_rate: LearningRate
+        self, run: Run, loss_trend: LossTrend, nonfinite: Nonfinite, learning_rate: LearningRate
     ) -> Iterable[Finding]:
         """Judge level and slope together."""
-        curve = loss_curve
-        if not curve.is_known:
+        if not loss_trend.is_known:
             raise NotJudged("fewer than 3 finite losses were recorded; record the loss at more steps")
-        if not curve.nonnegative:
+        if not loss_trend.nonnegative:
             raise NotJudged("the loss is negative at times, so its level says nothing")
-        if curve.reach < self.min_steps or len(curve.loss) < self.min_samples:
+        if loss_trend.reach < self.min_steps or len(loss_trend.loss) < self.min_samples:
             raise NotJudged(
-                f"{len(curve.loss)} samples over {curve.reach} steps show no plateau; record at least "
+                f"{len(loss_trend.loss)} samples over {loss_trend.reach} steps show no plateau; record at least "
                 f"{self.min_samples:g} over {self.min_steps:g}"
             )
-        falls = -curve.trend > self.max_trend and -curve.slope > self.max_fall * curve.late
-        low, high = curve.late_range
+        falls = -loss_trend.significance > self.max_trend and -loss_trend.slope > self.max_fall * loss_trend.late
+        low, high = loss_trend.late_range
         # A huge penalty on the weights may still decay long after the answers have become one constant.
-        settled = low > self.min_settled_loss * curve.constant and high < self.max_settled_loss * curve.constant
-        if ((falls or not np.isfinite(curve.trend)) and not settled) or nonfinite.first_broken is not None:
+        settled = (
+            low > self.min_settled_loss * loss_trend.constant and high < self.max_settled_loss * loss_trend.constant
+        )
+        if ((falls or not np.isfinite(loss_trend.significance)) and not settled) or nonfinite.first_broken is not None:
             return
-        nothing = curve.remaining > self.min_remaining_loss and (
+        nothing = loss_trend.remaining > self.min_remaining_loss and (
             # Class weights or a penalty put the loss above that of a constant answer, and it may yet have fallen far.
-            (curve.knows_constant and (curve.remaining < self.max_settled_loss or curve.fallen < _FAR))
-            or curve.fallen < 1 - self.min_remaining_loss
+            (loss_trend.knows_constant and (loss_trend.remaining < self.max_settled_loss or loss_trend.change > _FAR))
+            or loss_trend.change > self.min_remaining_loss
         )
         if nothing:
             named = run.settings.get("losses") or run.settings.get("loss")
             severity = Severity.WARNING if named else Severity.NOTE
-            severity = Severity.ERROR if curve.knows_constant else severity
-        elif curve.knows_constant and curve.remaining > self.note_remaining_loss:
+            severity = Severity.ERROR if loss_trend.knows_constant else severity
+        elif loss_trend.knows_constant and loss_trend.remaining > self.note_remaining_loss:
             severity = Severity.NOTE
         else:
             return
-        share = f"{100 * curve.remaining:.0f} %"
-        place = f"{share} of what a constant answer has" if curve.knows_constant else f"{share} of where it started"
+        share = f"{100 * loss_trend.remaining:.0f} %"
+        place = (
+            f"{share} of what a constant answer has" if loss_trend.knows_constant else f"{share} of where it started"
+        )
         yield Finding(
             rule=self.name,
             title="loss plateau",
-            sentence=f"the loss stands still at {number(curve.late)}, {place}",
+            sentence=f"the loss stands still at {number(loss_trend.late)}, {place}",
             severity=severity,
             layers=(),
-            first_step=int(curve.steps[0] + curve.reach // 2),
-            last_step=int(curve.steps[-1]),
+            first_step=int(loss_trend.steps[0] + loss_trend.reach // 2),
+            last_step=int(loss_trend.steps[-1]),
             measurements=(
-                Measurement("remaining loss", curve.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
+                Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
             ),
             remedies=(remedies.check_targets(),) if nothing else (remedies.decay_learning_rate(learning_rate.largest),),
-            confidence="high" if curve.knows_constant else "medium",
+            confidence="high" if loss_trend.knows_constant else "medium",
         )

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Clipping, LossCurve, Travel
+from gradscope.diagnosis.evidence import Clipping, LossTrend, Travel
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
@@ -58,18 +58,18 @@ class PermanentClipping(Rule):
     min_remaining_loss: float = limit(0.5, "1", "of a constant answer's loss or of the start")
     min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
 
-    def check(self, clipping: Clipping, travel: tuple[Travel, ...], loss_curve: LossCurve) -> Iterable[Finding]:
+    def check(self, clipping: Clipping, travel: tuple[Travel, ...], loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge clipping together with what came of it."""
         if not len(clipping.steps):
             raise NotJudged("no gradient norm was recorded; record gradients")
-        if not travel or not loss_curve.is_known:
+        if not travel or not loss_trend.is_known:
             raise NotJudged("updates of kernels or the loss were not recorded; record both")
-        if loss_curve.reach < self.min_steps:
-            raise NotJudged(f"only {loss_curve.reach} steps lie in the log; record at least {self.min_steps:g}")
+        if loss_trend.reach < self.min_steps:
+            raise NotJudged(f"only {loss_trend.reach} steps lie in the log; record at least {self.min_steps:g}")
         cut = clipping.kept < self.max_kept_fraction
         share, kept = float(cut.mean()), float(np.median(clipping.kept))
         farthest = max(path.distance for path in travel if path.kernel.role != "embeddings" or len(travel) == 1)
-        stuck = farthest < self.max_distance and loss_curve.is_far(self.min_remaining_loss)
+        stuck = farthest < self.max_distance and loss_trend.is_far(self.min_remaining_loss)
         if share < self.min_clipped_fraction or not stuck:
             return
         yield Finding(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import EffectiveStep, LearningRate, LossCurve
+from gradscope.diagnosis.evidence import EffectiveStep, LearningRate, LossTrend
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -77,20 +77,20 @@ class StaleOptimizer(Rule):
         effective_step: EffectiveStep,
         elasticity: dict[str, float],
         learning_rate: LearningRate,
-        loss_curve: LossCurve,
+        loss_trend: LossTrend,
     ) -> Iterable[Finding]:
         """Judge the shrinking, then the level."""
         steps = effective_step.steps
         if not len(steps):
             raise NotJudged("no kernel has both its gradient and its update in the log; record both")
-        if not loss_curve.is_known:
+        if not loss_trend.is_known:
             raise NotJudged("the loss was not recorded; record it to see how far it has to fall")
         if len(steps) < self.min_samples or steps[-1] - steps[0] < self.min_steps:
             raise NotJudged(
                 f"{len(steps)} samples over {steps[-1] - steps[0]} steps show no trend; record at least "
                 f"{self.min_samples:g} over {self.min_steps:g}"
             )
-        far = loss_curve.is_far(self.min_remaining_loss)
+        far = loss_trend.is_far(self.min_remaining_loss)
         usable = median(np.array(list(elasticity.values())))
         if not far or learning_rate.falls_to < self.min_rate_kept or not usable >= self.min_elasticity:
             return

@@ -1,0 +1,180 @@
+"""How the loss moved: where it came from, where it is, and how that compares with a constant answer's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, nan
+
+import numpy as np
+import numpy.typing as npt
+
+from gradscope.diagnosis.evidence.constant_answer import ConstantAnswer
+from gradscope.diagnosis.evidence.example_count import example_count
+from gradscope.diagnosis.evidence.median_line import median_line
+from gradscope.diagnosis.evidence.nonfinite import Nonfinite
+from gradscope.diagnosis.evidence.window import finite_window, median
+from gradscope.run import Run
+
+__all__ = ["LossTrend", "loss_trend"]
+
+FloatArray = npt.NDArray[np.floating]
+_FIRST = 5
+_VERY_FIRST = 3
+_LEAP = 10.0
+_STEADY_BATCH = 8  # the loss of fewer examples leaps by chance
+_FALLEN = 0.1
+_FALLING = 0.5
+_FLAT = 0.9
+_FAR_ABOVE = 3.0
+_NEAR = 1.3
+_AT_CONSTANT = (0.97, 1.1)
+
+
+@dataclass(frozen=True, eq=False)
+class LossTrend:
+    """The loss at the samples where it is known and finite; levels are NaN where there is none."""
+
+    steps: npt.NDArray[np.int64]
+    loss: FloatArray
+    """``[samples]``: the mean over the interval since the sample before where Keras keeps it, else of the one batch."""
+    start: float = nan
+    """Median of the first samples; the very first if the loss leapt up at once."""
+    start_quartile: float = nan
+    """Lower quartile there: with batches of one example single losses say little, so a fall is measured from here."""
+    start_greatest: float = nan
+    """The highest of the first samples; the very first if the loss leapt up at once."""
+    late: float = nan
+    """Over the last third of the steps: mean of all steps where Keras keeps it, else median of the samples."""
+    late_quartile: float = nan
+    """Lower quartile of the samples there."""
+    late_range: tuple[float, float] = (nan, nan)
+    """The lowest and the highest of the samples there."""
+    slope: float = nan
+    """How far the median line goes over the last half of the steps, in units of the loss; negative: falling."""
+    significance: float = nan
+    """The same in standard errors of that line."""
+    constant: float = nan
+    """What the best constant answer has at most; NaN if unknown."""
+    bounded: bool = True
+    """False where penalties on the weights add to the loss: then it may lie above a constant answer's and yet learn."""
+
+    @property
+    def knows_constant(self) -> bool:
+        """True where the loss of a constant answer is known."""
+        return bool(np.isfinite(self.constant)) and self.constant > 0
+
+    @property
+    def is_known(self) -> bool:
+        """True where the loss was recorded at three samples or more."""
+        return len(self.loss) >= 3
+
+    @property
+    def nonnegative(self) -> bool:
+        """True where no value was negative, so that zero may be taken for the floor."""
+        return bool(len(self.loss)) and bool(self.loss.min() >= 0)
+
+    @property
+    def reach(self) -> int:
+        """Steps from the first sample to the last."""
+        return int(self.steps[-1] - self.steps[0]) if len(self.steps) else 0
+
+    @property
+    def level(self) -> float:
+        """What the loss is to get below: that of a constant answer where it is known, else the start."""
+        return self.constant if self.knows_constant else self.start
+
+    @property
+    def remaining(self) -> float:
+        """The late loss over `level`: 1 or more where nothing was learnt, about 0 where it is solved; NaN if unknown.
+
+        Unknown too where the loss is negative at times (rewards, critics): it has no floor to measure from then.
+        """
+        return self.late / self.level if self.nonnegative and self.level > 0 else nan
+
+    @property
+    def change(self) -> float:
+        """The late loss over the start; NaN if unknown or negative at times."""
+        return self.late / self.start if self.nonnegative and self.start > 0 else nan
+
+    @property
+    def reference(self) -> float:
+        """What a fall is measured from: the start, or a constant answer's loss where the start lies far above it."""
+        return self.constant if self.start_quartile > _FAR_ABOVE * self.constant else self.start_quartile
+
+    @property
+    def answers_constantly(self) -> bool:
+        """True where the loss is no lower than a constant answer's: whatever it fell from, it uses no input."""
+        low, high = _AT_CONSTANT
+        return low * self.constant <= self.late <= (inf if self.bounded else high * self.constant)
+
+    @property
+    def fallen(self) -> bool:
+        """True where the loss is below a tenth of the reference: the network plainly learns, or has learnt."""
+        return self.late < _FALLEN * self.reference and not self.answers_constantly
+
+    @property
+    def falling(self) -> bool:
+        """True where the loss is below half of the reference."""
+        return self.late < _FALLING * self.reference and not self.answers_constantly
+
+    @property
+    def at_rest(self) -> bool:
+        """True where the loss is known and stands where it began, or no lower than a constant answer's."""
+        return 0 < _FLAT * self.start <= self.late or self.answers_constantly
+
+    @property
+    def flat(self) -> bool:
+        """True where it is at rest, unknown or not positive."""
+        return not 0 <= self.late < _FLAT * self.start or self.answers_constantly
+
+    def is_far(self, least: float) -> bool:
+        """True where ``remaining`` is above ``least`` and the loss is not on its way down from far above.
+
+        Near a constant answer's loss it does not matter where it came from: down to there nothing need be learnt.
+        """
+        near = self.knows_constant and self.remaining < _NEAR
+        return self.remaining > least and (near or 1 - self.change < least)
+
+
+def loss_trend(run: Run, nonfinite: Nonfinite, constant_answer: ConstantAnswer) -> LossTrend:
+    """The loss over the samples before the first that is not finite."""
+    known = finite_window(run, nonfinite).usable & np.isfinite(series := _series(run))
+    steps, loss = run.steps[known], series[known].astype(np.float64)
+    constant, bounded = constant_answer.loss, not constant_answer.penalised
+    if not len(loss):
+        return LossTrend(steps, loss, constant=constant, bounded=bounded)
+    first = loss[: max(1, min(_FIRST, len(loss) // 3))]
+    if not example_count(run) < _STEADY_BATCH and first.max() > _LEAP * abs(loss[0]):
+        first = first[:1]  # coming down again from a leap is no learning
+    half = steps >= steps[0] + (steps[-1] - steps[0]) / 2
+    late = steps >= steps[-1] - (steps[-1] - steps[0]) / 3
+    slope, significance = median_line(steps[half], loss[half])
+    return LossTrend(
+        steps,
+        loss,
+        # A quick learner is done within these samples; the very first ones show where it came from.
+        start=max(median(first[:_VERY_FIRST]), median(first)),
+        start_quartile=max(float(np.quantile(part, 0.25)) for part in (first[:_VERY_FIRST], first)),
+        start_greatest=float(first.max()),
+        late=_late(run, steps, loss, late),
+        late_quartile=float(np.quantile(loss[late], 0.25)),
+        late_range=(float(loss[late].min()), float(loss[late].max())),
+        slope=slope,
+        significance=significance,
+        constant=constant,
+        bounded=bounded,
+    )
+
+
+def _series(run: Run) -> FloatArray:
+    nothing = np.full(len(run.steps), nan)
+    single = np.asarray(run.step_statistics.get("loss", nothing), dtype=np.float64)
+    mean = np.asarray(run.step_statistics.get("interval_loss", nothing), dtype=np.float64)
+    return np.where(np.isfinite(mean), mean, single)
+
+
+def _late(run: Run, steps: npt.NDArray[np.int64], loss: FloatArray, late: npt.NDArray[np.bool_]) -> float:
+    if "interval_loss" not in run.step_statistics:
+        return median(loss[late])
+    length = np.diff(steps, prepend=steps[:1] - 1)
+    return float(np.average(loss[late], weights=length[late]))
