@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-__all__ = ["ActivationCard", "LayerCard", "ModelCard", "VariableCard"]
+__all__ = ["HALF_FORMATS", "ActivationCard", "LayerCard", "ModelCard", "VariableCard"]
+
+HALF_FORMATS = ("float16", "bfloat16")
+"""The number formats of 16 bits, which round small steps away."""
 
 
 @dataclass(frozen=True)

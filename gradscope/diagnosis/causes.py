@@ -17,7 +17,8 @@ _OUTCOMES = ("collapsed-representation", "constant-output", "loss-plateau")
 def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
     """Group findings under their root causes, gravest first.
 
-    A finding may explain another that it names in ``explains`` and that was not seen before it. What a network does in
+    A finding may explain another that it names in ``explains`` and that was not seen before it; the update of a step
+    comes too late for what its forward pass shows. What a network does in
     the end (one answer to everything, a loss that stands still) is explained by whatever else is wrong and no less
     grave, since that says why. Chains are flattened:
     all that follows from a root stands under it, however many links lie between. Where several roots explain a finding
@@ -26,8 +27,9 @@ def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
     reach = {i: _reachable(i, findings, _explains) for i in range(len(findings))}
     named = {i: _reachable(i, findings, _names) for i in range(len(findings))}
 
-    def strength(i: int) -> tuple[int, int, int, int]:
-        return int(findings[i].severity), len(reach[i]), -findings[i].first_step, -i
+    def strength(i: int) -> tuple[int, int, int, bool, int]:
+        found = findings[i]
+        return int(found.severity), len(reach[i]), -found.first_step, found.phase == "forward", -i
 
     def precedes(a: int, b: int) -> bool:
         # In a circle of explanations the strongest finding is taken for the cause.
@@ -57,7 +59,12 @@ def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
 
 
 def _names(a: Finding, b: Finding) -> bool:
-    return a is not b and a.first_step <= b.first_step and bool({b.rule, b.pathology} & a.explains)
+    return a is not b and _in_time(a, b) and bool({b.rule, b.pathology} & a.explains)
+
+
+def _in_time(a: Finding, b: Finding) -> bool:
+    too_late = a.phase == "update" and b.phase == "forward"
+    return a.first_step < b.first_step if too_late else a.first_step <= b.first_step
 
 
 def _explains(a: Finding, b: Finding) -> bool:
@@ -67,7 +74,7 @@ def _explains(a: Finding, b: Finding) -> bool:
 def _ends_in(a: Finding, b: Finding) -> bool:
     if b.rule not in _OUTCOMES[_stage(a) :] or a.severity == Severity.NOTE:
         return False
-    return a.severity >= b.severity and a.first_step <= b.first_step
+    return a.severity >= b.severity and _in_time(a, b)
 
 
 def _stage(finding: Finding) -> int:

@@ -97,6 +97,11 @@ def toy_run(
         with np.errstate(divide="ignore", invalid="ignore"):
             values[:, update, ratio] = values[:, update, norm] / values[:, index["weight", name], norm]
     for (kind, name, statistic), number in (put or {}).items():
+        if statistic == "dead_unit_fraction":  # dead units are zeros
+            known = np.nan_to_num(np.broadcast_to(number, len(values)))
+            dead = np.where(np.isfinite(number), known, known.max())
+            zeros = values[:, index[kind, name], STATISTIC_NAMES.index("zero_fraction")]
+            np.maximum(zeros, dead, out=zeros)
         values[:, index[kind, name], STATISTIC_NAMES.index(statistic)] = number
     falling = 0.05 + 0.95 * np.exp(-5 * np.linspace(0, 1, len(steps)))
     return Run(

@@ -94,6 +94,9 @@ class Finding:
     """``high``, ``medium`` or ``low``."""
     explains: frozenset[str] = field(default_factory=frozenset)
     """Rules, as ``rule`` or ``rule:variant``, whose findings this one may be the cause of."""
+    phase: str = ""
+    """Where within a step it shows: ``forward`` or ``update``, the latter too late for what the former shows of the
+    same step; empty where that does not matter."""
 
     @property
     def pathology(self) -> str:

@@ -59,6 +59,7 @@ def test_the_two_layer_autoencoder_starts_weak_and_is_only_noted(trained):
         ("rate far too large", "learning-rate-too-high", {"diverging-loss", "exploding-gradient:over-time"}),
         ("rate too large", "learning-rate-too-high", {"diverging-loss", "nonfinite-values:forward"}),
         ("adam rate far too large", "learning-rate-too-high", {"dead-units", "constant-output"}),
+        ("tanh huge weights", "gain-mismatch:too-large", {"saturated-activation"}),
         ("dead from the start", "dead-units", {"vanishing-gradient", "constant-output"}),
     ],
 )
@@ -69,17 +70,10 @@ def test_a_sick_network_is_one_error_with_its_root(trained, name, root, conseque
     assert consequences <= pathologies(cause)
 
 
-@pytest.mark.parametrize(
-    ("name", "pathology"),
-    [
-        ("sigmoid deep sgd short", "vanishing-gradient"),
-        ("tanh huge weights", "saturated-activation"),
-    ],
-)
-def test_a_doubtful_network_is_a_warning(trained, name, pathology):
-    diagnosis = diagnose(trained(name))
+def test_a_doubtful_network_is_a_warning(trained):
+    diagnosis = diagnose(trained("sigmoid deep sgd short"))
     assert diagnosis.severity == Severity.WARNING
-    assert pathology in {finding.pathology for finding in diagnosis.findings()}
+    assert "vanishing-gradient" in {finding.pathology for finding in diagnosis.findings()}
 
 
 def test_a_tanh_layer_fed_with_huge_input_is_saturated_from_the_start(trained):

@@ -195,10 +195,19 @@ class TestDeadUnits:
 
 
 class TestSaturatedActivation:
-    def test_alone_it_is_a_warning(self):
-        put = {("activation", "hidden_1", "saturation_fraction"): 0.97, ("activation", "hidden_1", "mean"): -0.95}
-        (finding,) = findings("saturated-activation", toy_run(put=put, activation="tanh", loss=SLOWLY))
-        assert finding.severity == Severity.WARNING
+    @pytest.mark.parametrize(
+        ("share", "loss", "severity"),
+        [
+            (0.97, SLOWLY, Severity.ERROR),
+            (0.6, SLOWLY, Severity.WARNING),
+            (0.97, np.linspace(1.0, 0.3, SAMPLES), Severity.NOTE),
+            (0.97, None, Severity.NOTE),
+        ],
+    )
+    def test_it_is_as_grave_as_learning_is_slow(self, share, loss, severity):
+        put = {("activation", "hidden_1", "saturation_fraction"): share, ("activation", "hidden_1", "mean"): -0.95}
+        (finding,) = findings("saturated-activation", toy_run(put=put, activation="tanh", loss=loss))
+        assert finding.severity == severity
         assert finding.sentence.endswith("on the lower side")
 
     def test_the_output_may_saturate(self):

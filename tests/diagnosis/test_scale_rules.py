@@ -33,10 +33,16 @@ class TestBadlyScaledInput:
     MIDDLING = np.linspace(1.0, 0.8, 30)
 
     @pytest.mark.parametrize(
-        ("loss", "severity"), [(1.0, Severity.ERROR), (MIDDLING, Severity.WARNING), (None, Severity.NOTE)]
+        ("loss", "scale", "severity"),
+        [
+            (1.0, 50.0, Severity.ERROR),
+            (MIDDLING, 120.0, Severity.ERROR),
+            (MIDDLING, 50.0, Severity.WARNING),
+            (None, 120.0, Severity.NOTE),
+        ],
     )
-    def test_severity_follows_the_harm(self, loss, severity):
-        (finding,) = findings("badly-scaled-input", toy_run(self.PIXELS, loss=loss))
+    def test_severity_follows_the_harm(self, loss, scale, severity):
+        (finding,) = findings("badly-scaled-input", toy_run({("input", "input"): scale}, loss=loss))
         assert (finding.severity, finding.variant, finding.layers) == (severity, "too-large", ("hidden_1",))
 
     def test_values_that_stop_being_finite_are_harm(self):

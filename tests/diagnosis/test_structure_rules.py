@@ -74,9 +74,11 @@ class TestDisconnectedVariable:
     def test_a_layer_of_which_one_variable_gets_a_gradient_is_connected(self):
         assert not findings("disconnected-variable", toy_run({("gradient", "hidden_1/bias"): 0.0}, loss=1.0))
 
-    def test_zeros_beside_a_loss_that_fell_are_a_warning(self):
-        (finding,) = findings("disconnected-variable", toy_run(self.zero("hidden_1")))
-        assert (finding.severity, finding.variant) == (Severity.WARNING, "zero")
+    @pytest.mark.parametrize(("samples", "severity"), [(9, Severity.WARNING), (30, Severity.ERROR)])
+    def test_zeros_beside_a_loss_that_fell_take_more_samples_to_be_an_error(self, samples, severity):
+        loss = np.logspace(0, -3, samples)
+        (finding,) = findings("disconnected-variable", toy_run(self.zero("hidden_1"), steps=range(samples), loss=loss))
+        assert (finding.severity, finding.variant) == (severity, "zero")
 
     def test_two_samples_do_not_tell_zero(self):
         assert not findings("disconnected-variable", toy_run(self.zero("hidden_1"), steps=range(2), loss=1.0))

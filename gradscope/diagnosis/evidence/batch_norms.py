@@ -17,11 +17,12 @@ __all__ = ["BatchNorm", "batch_norms"]
 
 _MOMENTUM = 0.99  # the default of Keras
 _VECTORS = 2
+_WITHIN_EXAMPLE = ("LayerNormalization", "GroupNormalization")
 
 
 @dataclass(frozen=True)
 class BatchNorm:
-    """One trainable batch normalisation, lately; NaN where not recorded."""
+    """One trainable normalisation, lately; NaN where not recorded."""
 
     layer: Layer
     signal: float
@@ -31,24 +32,45 @@ class BatchNorm:
     their initial value."""
     updated: bool
     """False where the moving mean is still exactly zero and the moving variance exactly one."""
+    starved: bool
+    """True where a layer before it gives nothing but zeros."""
     variance_ratio: float
     """√(moving variance) over the standard deviation that the batches have: 1 where they agree. Known to within the
     variation between channels and positions; the value nearest to 1 is given."""
 
 
 def batch_norms(run: Run, layers: tuple[Layer, ...], nonfinite: Nonfinite) -> tuple[BatchNorm, ...]:
-    """The batch normalisations in forward order, without frozen ones, which use the moving statistics on purpose."""
+    """The normalisations in forward order, without frozen ones, which use the moving statistics on purpose.
+
+    Layer and group normalisation remember nothing: they count as settled and updated.
+    """
     window = finite_window(run, nonfinite)
-    return tuple(
-        _batch_norm(run, layer, window)
-        for layer in layers
-        if layer.card and layer.card.kind == "BatchNormalization" and not layer.frozen
-    )
+    found, starved = [], False
+    for layer in layers:
+        kind = layer.card.kind if layer.card else ""
+        if kind == "BatchNormalization" and not layer.frozen:
+            found.append(_batch_norm(run, layer, window, starved=starved))
+        elif kind in _WITHIN_EXAMPLE and not layer.frozen:
+            found.append(_within_example(run, layer, window, starved=starved))
+        zeros = run.series("activation", layer.name, "zero_fraction")[window.late]
+        starved |= bool(len(zeros)) and bool((zeros == 1).all())
+    return tuple(found)
 
 
-def _batch_norm(run: Run, layer: Layer, window: Window) -> BatchNorm:
+def _within_example(run: Run, layer: Layer, window: Window, *, starved: bool) -> BatchNorm:
+    gamma = _gamma(run, layer, window)
+    spread = median(run.series("activation", layer.name, "std")[window.late])
+    return BatchNorm(layer, spread / gamma, settled=1.0, updated=True, starved=starved, variance_ratio=nan)
+
+
+def _gamma(run: Run, layer: Layer, window: Window) -> float:
+    names = [card.name for card in run.model.variables if card.layer == layer.name and card.role == "gamma"]
+    gamma = median(run.series("weight", names[0] if names else "", "rms")[window.late])
+    return gamma if gamma > 0 else 1.0
+
+
+def _batch_norm(run: Run, layer: Layer, window: Window, *, starved: bool) -> BatchNorm:
     roles = {card.role: card.name for card in run.model.variables if card.layer == layer.name}
-    gamma = median(run.series("weight", roles.get("gamma", ""), "rms")[window.late])
     mean = run.series("weight", roles.get("moving_mean", ""), "rms")[window.usable]
     variance = run.series("weight", roles.get("moving_variance", ""), "mean")[window.usable]
     moves = bool(np.nan_to_num(mean).any() or np.nan_to_num(variance - 1.0).any())
@@ -57,9 +79,10 @@ def _batch_norm(run: Run, layer: Layer, window: Window) -> BatchNorm:
     known = variance[np.isfinite(variance)]
     return BatchNorm(
         layer,
-        _signal(run, layer, window) / (gamma if gamma > 0 else 1.0),
+        _signal(run, layer, window) / _gamma(run, layer, window),
         settled=1.0 - float(momentum) ** steps,
         updated=moves or not len(known),
+        starved=starved,
         variance_ratio=_variance_ratio(run, layer, window, sqrt(max(0.0, float(known[-1])))) if len(known) else nan,
     )
 

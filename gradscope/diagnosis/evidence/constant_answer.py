@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite, log, nan
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.diagnosis.evidence.layers import Layer
-from gradscope.diagnosis.evidence.loss_terms import LossTerm, full_name
+from gradscope.diagnosis.evidence.loss_terms import LossTerm
 from gradscope.run import Run
 
 __all__ = ["ConstantAnswer", "constant_answer"]
 
+FloatArray = npt.NDArray[np.floating]
 _CLASSES = 2
 _CLOSE = 0.2
 _SQUARED = "mean_squared_error"
 _BINARY = "binary_crossentropy"
+_ABSOLUTE: dict[str, Callable[[FloatArray], float]] = {
+    "mean_absolute_error": lambda error: float(error.mean()),
+    "huber": lambda error: float(np.where(error < 1, error**2 / 2, error - 0.5).mean()),
+    "log_cosh": lambda error: float(np.logaddexp(error, -error).mean()) - log(2),
+}
 _CATEGORICAL = ("categorical_crossentropy", "sparse_categorical_crossentropy")
 
 
@@ -25,8 +33,9 @@ class ConstantAnswer:
     """What is known of the loss that the best constant answer has."""
 
     loss: float
-    """An upper bound of it: Var y for squared errors, the entropy of the mean label for binary cross-entropy, log K
-    for K classes. NaN where the loss function or the targets are unknown, or the losses of several outputs add up."""
+    """An upper bound of it: Var y for squared errors, the mean deviation from the median for absolute ones, the entropy
+    of the mean label for binary cross-entropy, log K for K classes; the weighted sum of these for several outputs. NaN
+    where one loss function, its weight or its targets are unknown."""
     penalised: bool = False
     """True where penalties on weights or activations add to the recorded loss."""
 
@@ -40,29 +49,25 @@ def constant_answer(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossT
     log K; for a squared error where its one output is a number and the first loss is what the recorded targets and
     answers give.
     """
-    return ConstantAnswer(_loss(run, layers, loss_terms), penalised=run.settings.get("penalised") is True)
-
-
-def _loss(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossTerm, ...]) -> float:
-    outputs = [layer for layer in layers if layer.is_output]
-    classes = (outputs[0].card.units if len(outputs) == 1 and outputs[0].card else None) or 0
-    name = _only_name(run, loss_terms)
-    if name is None:
-        return _unnamed(run, outputs[0], classes) if classes else nan
-    if name in _CATEGORICAL:
-        return log(classes) if classes > 1 else nan
-    if name in (_SQUARED, _BINARY):
-        mean, variance = _target_moments(run)
-        return variance if name == _SQUARED else _entropy(mean)
-    return nan
-
-
-def _only_name(run: Run, loss_terms: tuple[LossTerm, ...]) -> str | None:
-    """The name of the only loss, empty if there are several, None where the log names none."""
+    penalised = run.settings.get("penalised") is True
     if loss_terms:
-        return loss_terms[0].name if len(loss_terms) == 1 else ""
-    name = run.settings.get("loss")
-    return full_name(name) if isinstance(name, str) and name else None
+        return ConstantAnswer(sum(term.weight * _of_term(run, term) for term in loss_terms), penalised)
+    outputs = [layer for layer in layers if layer.is_output]
+    if run.settings.get("loss") or len(outputs) != 1 or outputs[0].card is None:
+        return ConstantAnswer(nan, penalised)
+    return ConstantAnswer(_unnamed(run, outputs[0], outputs[0].card.units or 0), penalised)
+
+
+def _of_term(run: Run, term: LossTerm) -> float:
+    if term.name in _CATEGORICAL:
+        return log(term.units) if term.units and term.units > 1 else nan
+    if term.name == _SQUARED:
+        return _moments(run, term.target)[1]
+    if term.name == _BINARY:
+        return _entropy(_moments(run, term.target)[0])
+    if term.name in _ABSOLUTE and len(spread := term.targets.spread):
+        return _ABSOLUTE[term.name](np.abs(spread - np.median(spread)))
+    return nan
 
 
 def _unnamed(run: Run, output: Layer, classes: int) -> float:
@@ -92,19 +97,19 @@ def _if_squared(run: Run, output: Layer, first: float) -> float:
     expected = float(asked[1][0]) ** 2 + float(given[1][0]) ** 2 - 2 * float(asked[0][0]) * float(given[0][0])
     if not abs(first - expected) < _CLOSE * expected:
         return nan
-    return _target_moments(run)[1]
+    return _moments(run, "target")[1]
 
 
-def _target_moments(run: Run) -> tuple[float, float]:
-    mean = run.series("target", "target", "mean").astype(np.float64)
-    rms = run.series("target", "target", "rms").astype(np.float64)
+def _moments(run: Run, target: str) -> tuple[float, float]:
+    mean = run.series("target", target, "mean").astype(np.float64)
+    rms = run.series("target", target, "rms").astype(np.float64)
     known = np.isfinite(mean) & np.isfinite(rms)
     if not known.any():
         return nan, nan
     centre = float(mean[known].mean())
     variance = max(0.0, float(np.square(rms[known]).mean()) - centre**2)
     # Columns of different means: only what differs between examples is an error of a constant answer.
-    across = run.series("target", "target", "example_std").astype(np.float64)
+    across = run.series("target", target, "example_std").astype(np.float64)
     across = across[np.isfinite(across)]
     if len(across):
         variance = min(variance, float(np.square(across).mean() + mean[known].var()))

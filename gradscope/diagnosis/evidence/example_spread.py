@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.window import median
 from gradscope.run import Run
 
 __all__ = ["ExampleSpread", "example_spread"]
 
 FloatArray = npt.NDArray[np.floating]
+_FIRST = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,9 @@ class ExampleSpread:
     """By recorded input, each ``[steps]``."""
     hidden: Mapping[str, FloatArray]
     """By hidden layer in forward order, each ``[steps]``; a layer that gives nothing but zeros counts as 0."""
+    kept: Mapping[str, FloatArray]
+    """By layer that learns, the output included: ``example_std`` over what it was at first, each ``[steps]``. Layers
+    whose scale a normalisation takes out are left out."""
 
 
 def example_spread(run: Run, layers: tuple[Layer, ...]) -> ExampleSpread:
@@ -35,7 +40,18 @@ def example_spread(run: Run, layers: tuple[Layer, ...]) -> ExampleSpread:
         for layer in layers
         if layer.name in known and not layer.is_output
     }
-    return ExampleSpread(inputs, hidden)
+    kept = {
+        layer.name: _over_first(run, layer.name)
+        for layer in layers
+        if layer.name in known and layer.learns and not layer.normalised
+    }
+    return ExampleSpread(inputs, hidden, kept)
+
+
+def _over_first(run: Run, name: str) -> FloatArray:
+    spread = run.series("activation", name, "example_std").astype(np.float64)
+    first = median(spread[np.isfinite(spread)][:_FIRST])
+    return spread / first if first > 0 else np.full(len(spread), np.nan)
 
 
 def _relative(run: Run, kind: str, name: str) -> FloatArray:

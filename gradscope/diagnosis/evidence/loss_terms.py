@@ -40,6 +40,10 @@ class LossTerm:
     greatest: float
     samples: int
     """Sampled steps at which the output's range is known."""
+    target: str
+    """Name of the recorded tensor of kind ``target``; empty where it is not known which of several this term uses."""
+    weight: float
+    """What this term counts for in the sum of all."""
     targets: TargetRange
     """All NaN where they were not recorded, or it is not known which of several this term uses."""
     from_preactivation: bool
@@ -91,6 +95,7 @@ def _judged_output(outputs: list[Layer], entry: dict[str, Any], *, alone: bool) 
 
 def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str) -> LossTerm:
     logits = entry.get("from_logits")
+    weight = entry.get("weight", 1.0)
     bypass = output is not None and np.isfinite(run.series("preactivation_gradient", output.name, "count")).any()
     low = run.series("activation", output.name if output else "", "min")
     high = run.series("activation", output.name if output else "", "max")
@@ -102,6 +107,8 @@ def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str) ->
         least=float(low[known].min()) if known.any() else nan,
         greatest=float(high[known].max()) if known.any() else nan,
         samples=int(known.sum()),
+        target=target,
+        weight=float(weight) if isinstance(weight, (int, float)) else 1.0,
         targets=target_range(run, target),
         from_preactivation=bool(bypass),
     )

@@ -27,6 +27,7 @@ _FALLING = 0.5
 _FLAT = 0.9
 _FAR_ABOVE = 3.0
 _NEAR = 1.3
+_IMPOSSIBLE = 0.01
 _AT_CONSTANT = (0.97, 1.1)
 
 
@@ -118,6 +119,11 @@ class LossTrend:
         return self.late < _FALLING * self.reference and not self.answers_constantly
 
     @property
+    def slow(self) -> bool:
+        """True where the loss is known and above half of the reference."""
+        return self.late >= _FALLING * self.reference > 0 or self.answers_constantly
+
+    @property
     def at_rest(self) -> bool:
         """True where the loss is known and stands where it began, or no lower than a constant answer's."""
         return 0 < _FLAT * self.start <= self.late or self.answers_constantly
@@ -136,11 +142,18 @@ class LossTrend:
         return self.remaining > least and (near or 1 - self.change < least)
 
 
-def loss_trend(run: Run, nonfinite: Nonfinite, constant_answer: ConstantAnswer) -> LossTrend:
+def loss_trend(
+    run: Run,
+    nonfinite: Nonfinite,
+    constant_answer: ConstantAnswer,
+    fresh_start: bool | None,  # noqa: FBT001
+) -> LossTrend:
     """The loss over the samples before the first that is not finite."""
     known = finite_window(run, nonfinite).usable & np.isfinite(series := _series(run))
     steps, loss = run.steps[known], series[known].astype(np.float64)
     constant, bounded = constant_answer.loss, not constant_answer.penalised
+    if fresh_start and len(loss) and loss[0] < _IMPOSSIBLE * constant:
+        constant = nan  # no new network is that good: the loss has a weight
     if not len(loss):
         return LossTrend(steps, loss, constant=constant, bounded=bounded)
     first = loss[: max(1, min(_FIRST, len(loss) // 3))]

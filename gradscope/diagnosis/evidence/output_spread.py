@@ -27,6 +27,8 @@ class OutputSpread:
     one example per batch, several outputs, or targets that were not recorded."""
     layer: str
     """The output layer; empty where there are several."""
+    relative: FloatArray
+    """``[steps]``; the same spread over the rms of the answers."""
 
 
 def output_spread(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossTerm, ...]) -> OutputSpread:
@@ -36,11 +38,14 @@ def output_spread(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossTer
     of a yes or no, p the share of yes; and 1 for logits.
     """
     outputs = [layer for layer in layers if layer.is_output]
-    if len(outputs) != 1 or len(loss_terms) != 1:
-        return OutputSpread(np.full(len(run.steps), nan), "")
-    name, right = outputs[0].name, _right_spread(run, loss_terms[0])
-    spread = run.series("activation", name, "example_std").astype(np.float64)
-    return OutputSpread(spread / right if right > 0 else np.full(len(run.steps), nan), name)
+    unknown = np.full(len(run.steps), nan)
+    if len(outputs) != 1:
+        return OutputSpread(unknown, "", unknown)
+    name = outputs[0].name
+    right = _right_spread(run, loss_terms[0]) if len(loss_terms) == 1 else nan
+    spread, rms = (run.series("activation", name, s).astype(np.float64) for s in ("example_std", "rms"))
+    relative = np.divide(spread, rms, out=unknown.copy(), where=rms > 0)
+    return OutputSpread(spread / right if right > 0 else unknown, name, relative)
 
 
 def _right_spread(run: Run, term: LossTerm) -> float:

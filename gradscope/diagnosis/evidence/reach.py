@@ -42,6 +42,14 @@ class TargetRange:
     quantiles: FloatArray
     """``[q]``, medians over the sampled steps, at `gradscope.vocabulary.QUANTILES`; NaN where not recorded."""
 
+    @property
+    def spread(self) -> FloatArray:
+        """1,001 values that stand for the distribution, ascending, uniform between quantiles; none if unknown."""
+        values = np.array([self.least, *self.quantiles, self.greatest])
+        if not np.isfinite(values).all():
+            return np.zeros(0)
+        return np.interp(np.linspace(0.0, 1.0, 1001), [0.0, *QUANTILES, 1.0], np.maximum.accumulate(values))
+
     def unreachable(self, low: float, high: float) -> float:
         """Share of the targets' mean squared deviation from their median that no output in [low, high] can explain.
 
@@ -49,14 +57,12 @@ class TargetRange:
         which the distribution is taken for uniform; without them only targets that all lie outside count. NaN if
         nothing is known.
         """
-        values = np.array([self.least, *self.quantiles, self.greatest])
-        if not np.isfinite(values).all():
+        spread = self.spread
+        if not len(spread):
             if not np.isfinite([self.least, self.greatest]).all():
                 return nan
             outside = self.least >= high or self.greatest <= low
             return 1.0 if outside and self.greatest > self.least else nan
-        at = np.linspace(0.0, 1.0, 1001)
-        spread = np.interp(at, [0.0, *QUANTILES, 1.0], np.maximum.accumulate(values))
         variance = float(np.mean(np.square(spread - np.median(spread))))
         missed = float(np.mean(np.square(spread - np.clip(spread, low, high))))
         return missed / variance if variance > 0 else nan

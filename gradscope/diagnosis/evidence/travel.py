@@ -25,7 +25,7 @@ class Travel:
     kernel: Kernel
     distance: float
     """Sum of ‖update‖ / ‖weight‖ over all steps, those between samples at the value of their neighbours: the kernel
-    cannot have moved farther."""
+    cannot have moved farther. In units of Glorot's norm for one that begins at zero."""
     steps: npt.NDArray[np.int64]
     """The sampled steps at which the update is known."""
     sizes: npt.NDArray[np.floating]
@@ -47,11 +47,17 @@ def travel(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple
         known = usable & np.isfinite(ratio)
         if known.any():
             steps, sizes = run.steps[known], ratio[known].astype(np.float64)
-            between = float(np.sum(np.diff(steps) * (sizes[1:] + sizes[:-1]) / 2))
-            distance = between + float(sizes[0] + sizes[-1]) / 2
             fair = sizes * np.minimum(1, kernel.weight_rms[known] / max(_usual_rms(kernel), _TINY))
+            path = fair if _begins_at_zero(kernel) else sizes
+            between = float(np.sum(np.diff(steps) * (path[1:] + path[:-1]) / 2))
+            distance = between + float(path[0] + path[-1]) / 2
             found.append(Travel(kernel, distance, steps, fair))
     return tuple(found)
+
+
+def _begins_at_zero(kernel: Kernel) -> bool:
+    first = kernel.weight_rms[np.isfinite(kernel.weight_rms)][:1]
+    return bool(len(first)) and float(first[0]) == 0
 
 
 def _usual_rms(kernel: Kernel) -> float:

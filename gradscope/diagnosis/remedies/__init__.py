@@ -11,7 +11,12 @@ from gradscope.diagnosis.remedies.architecture import (
     replace_activation,
     skip_connections,
 )
-from gradscope.diagnosis.remedies.batch_statistics import lower_momentum, replace_batch_norm, train_mode
+from gradscope.diagnosis.remedies.batch_statistics import (
+    lower_momentum,
+    replace_batch_norm,
+    train_mode,
+    usual_epsilon,
+)
 from gradscope.diagnosis.remedies.connection import (
     freeze,
     judge_output,
@@ -40,7 +45,6 @@ from gradscope.diagnosis.remedies.loss import (
 )
 from gradscope.diagnosis.remedies.optimizer import (
     clip_gradients,
-    clip_values,
     loosen_clipping,
     use_optimizer,
     weaken_penalty,
@@ -59,7 +63,6 @@ __all__ = [
     "check_input",
     "check_targets",
     "clip_gradients",
-    "clip_values",
     "decay_learning_rate",
     "fix_labels",
     "freeze",
@@ -93,6 +96,7 @@ __all__ = [
     "train_mode",
     "unfreeze_head",
     "use_optimizer",
+    "usual_epsilon",
     "warm_up",
     "weaken_penalty",
 ]

@@ -1,4 +1,4 @@
-"""Remedies at batch normalisations."""
+"""Remedies at normalisations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 
-__all__ = ["lower_momentum", "replace_batch_norm", "train_mode"]
+__all__ = ["lower_momentum", "replace_batch_norm", "train_mode", "usual_epsilon"]
 
 
 def replace_batch_norm(names: Sequence[str], because: str) -> Remedy:
@@ -45,4 +45,20 @@ def lower_momentum(names: Sequence[str]) -> Remedy:
         "0.9999. Until then the model answers differently at inference.",
         "keras.layers.BatchNormalization(momentum=0.9)",
         topic="momentum",
+    )
+
+
+def usual_epsilon(kind: str, names: Sequence[str]) -> Remedy:
+    """An epsilon far below the variance that it is added to.
+
+    Args:
+        kind: class of the normalisations.
+        names: of the normalisations.
+    """
+    return Remedy(
+        f"Leave epsilon of {among(names)} at its default",
+        "Epsilon keeps a division by zero away; one above the variance of the input takes the place of that variance, "
+        "and nothing is normalised.",
+        f"keras.layers.{kind}(epsilon=1e-3)",
+        topic="epsilon",
     )

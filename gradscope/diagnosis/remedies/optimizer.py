@@ -7,7 +7,7 @@ from math import isfinite
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import number
 
-__all__ = ["clip_gradients", "clip_values", "loosen_clipping", "use_optimizer", "weaken_penalty"]
+__all__ = ["clip_gradients", "loosen_clipping", "use_optimizer", "weaken_penalty"]
 
 _OPTIMIZERS = {
     "Adam": "Adam divides each weight's step by the size of its own gradient, so weak and strong ones move alike.",
@@ -29,17 +29,6 @@ def clip_gradients(norm: float = 1.0) -> Remedy:
         "Clipping by the global norm keeps the gradient's direction and stops a single step from ruining the weights; "
         "where every step is clipped, lower the learning rate instead.",
         f"optimizer.global_clipnorm = {limit}  # before the first training step",
-        topic="clipping",
-    )
-
-
-def clip_values(value: float = 1.0) -> Remedy:
-    """Clip each entry of the gradient to ±``value``, > 0."""
-    return Remedy(
-        f"Clip the gradient's entries to ±{number(value)}",
-        "A few huge entries are cut and the others keep their size; the direction of the step changes, which clipping "
-        "by the global norm avoids.",
-        f"optimizer.clipvalue = {number(value)}  # before the first training step",
         topic="clipping",
     )
 

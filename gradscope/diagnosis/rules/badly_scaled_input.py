@@ -58,9 +58,10 @@ class BadlyScaledInput(Rule):
 
     ## Evidence
     The rms of the input, zeros left out, and its mean over the standard deviation across examples. Scale alone is a
-    note where the loss falls all the same (Adam forgives much) and a warning where it falls little. It is an error
-    with harm to show: values that are not finite, a loss that stands where it began or where a constant answer
-    stands, or a saturated first layer. Features whose scales differ among themselves cannot be told from these figures.
+    note where the loss falls all the same (Adam forgives much) and a warning where it falls little, an error where it
+    is extreme. It is an error too with harm to show: values that are not finite, a loss that stands where it began or
+    where a constant answer stands, or a saturated first layer. Features whose scales differ among themselves cannot be
+    told from these figures.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -80,6 +81,7 @@ class BadlyScaledInput(Rule):
 
     name: ClassVar[str] = "badly-scaled-input"
     max_rms: float = limit(10.0, "as the input", "ten times the scale that initialisers assume")
+    error_rms: float = limit(100.0, "as the input", "a hundred times that scale: an error where the loss falls little")
     min_rms: float = limit(1e-2, "as the input", "a hundredth of that scale")
     max_offset: float = limit(10.0, "1", "mean over standard deviation: the offset makes up 99 % of the signal's power")
     max_saturation_fraction: float = limit(0.9, "1", "of the first layer: nearly all entries")
@@ -106,7 +108,11 @@ class BadlyScaledInput(Rule):
                         "below 1" if variant == "offset" else "about 1",
                     ),
                     variant,
-                    _severity(loss_trend, broken=bool(nonfinite.broken.any()), saturated=saturated),
+                    _severity(
+                        loss_trend,
+                        broken=bool(nonfinite.broken.any()),
+                        grave=saturated or (scale.rms > self.error_rms and loss_trend.slow),
+                    ),
                 )
 
     def _off(self, scale: InputScale) -> tuple[str, float, float]:
@@ -147,9 +153,9 @@ class BadlyScaledInput(Rule):
         )
 
 
-def _severity(loss_trend: LossTrend, *, broken: bool, saturated: bool) -> Severity:
+def _severity(loss_trend: LossTrend, *, broken: bool, grave: bool) -> Severity:
     if broken or loss_trend.at_rest:
         return Severity.ERROR
     if loss_trend.falling:
         return Severity.NOTE
-    return Severity.ERROR if saturated else Severity.WARNING
+    return Severity.ERROR if grave else Severity.WARNING

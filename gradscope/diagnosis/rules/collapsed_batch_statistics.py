@@ -17,25 +17,29 @@ _EXPLAINS = frozenset(
     {
         "collapsed-representation",
         "constant-output",
+        "collapsed-batch-statistics:starved",
         "dead-units",
         "disconnected-variable:zero",
         "update-ratio-out-of-range:too-small",
         "vanishing-gradient",
     }
 )
+_LARGE_EPSILON = 0.1  # 1e-3 is the default, 1e-5 to 1e-12 are usual too
 
 
 @dataclass(frozen=True)
 class CollapsedBatchStatistics(Rule):
-    """Batch normalisations without variance, or whose moving statistics are not those of the data.
+    """Normalisations that wipe out their input, or whose moving statistics are not those of the data.
 
     ## What it detects
-    A batch normalisation that wipes out its input (one example per batch, or an input that does not vary), one that
-    never updates its moving statistics, and one whose moving statistics are still mostly their initial values.
+    A normalisation that wipes out its input (one example per batch, an input that does not vary, a huge epsilon), a
+    batch normalisation that never updates its moving statistics, and one whose moving statistics are still mostly
+    their initial values.
 
     ## Why it matters
-    Without variance the layer gives beta whatever comes in, and nothing passes. Moving statistics that are off leave
-    the training loss untouched and make a different network of the model at inference.
+    Without variance, or with an epsilon far above it, the layer gives beta whatever comes in, and nothing passes.
+    Moving statistics that are off leave the training loss untouched and make a different network of the model at
+    inference.
 
     ## Evidence
     The variation of the layer's output over gamma, about 1 by construction; the moving mean and variance against their
@@ -53,7 +57,8 @@ class CollapsedBatchStatistics(Rule):
     []
 
     ## Remedies
-    Larger batches, or layer normalisation; momentum 0.9 in short runs; ``training=True`` while training.
+    The usual epsilon; larger batches, or layer normalisation; momentum 0.9 in short runs; ``training=True`` while
+    training.
 
     ## References
     Ioffe & Szegedy 2015, Batch Normalization; Wu & He 2018, Group Normalization (small batches).
@@ -73,8 +78,9 @@ class CollapsedBatchStatistics(Rule):
         still = [norm for norm in batch_norms if not norm.updated and run.steps[-1] >= self.min_steps]
         flat = [norm for norm in batch_norms if norm.signal < self.min_signal and norm not in still]
         off = [norm for norm in batch_norms if self._is_unsettled(norm) and norm not in still and norm not in flat]
-        if flat:
-            yield self._wiped_out(run, flat, Severity.WARNING if loss_trend.falling else Severity.ERROR)
+        for starved in (False, True):
+            if alike := [norm for norm in flat if norm.starved == starved]:
+                yield self._wiped_out(run, alike, Severity.WARNING if loss_trend.falling else Severity.ERROR)
         if still:
             yield self._not_updated(run, still, Severity.ERROR if loss_trend.at_rest else Severity.WARNING)
         if off:
@@ -85,6 +91,8 @@ class CollapsedBatchStatistics(Rule):
         wipe = "wipes out its input: what it gives varies" if len(names) == 1 else "wipe out their input: it varies"
         one = remedies.batch_size(run) == 1
         because = "one example has no variance" if one else "its input does not vary within a batch"
+        kind = _with_large_epsilon(found)
+        remedy = remedies.usual_epsilon(kind, names) if kind else remedies.replace_batch_norm(names, because)
         return _finding(
             run,
             found,
@@ -96,8 +104,8 @@ class CollapsedBatchStatistics(Rule):
                 )
                 for norm in found
             ),
-            remedies.replace_batch_norm(names, because),
-            "no-variance",
+            remedy,
+            "starved" if found[0].starved else "no-variance",
         )
 
     def _not_updated(self, run: Run, found: list[BatchNorm], severity: Severity) -> Finding:
@@ -169,3 +177,12 @@ def _finding(  # noqa: PLR0917  what the three kinds differ in
         variant=variant,
         explains=_EXPLAINS if variant == "no-variance" else frozenset(),
     )
+
+
+def _with_large_epsilon(found: list[BatchNorm]) -> str:
+    """The kind of the first whose epsilon is large; empty if there is none."""
+    for card in (norm.layer.card for norm in found):
+        epsilon = card.arguments.get("epsilon", 0.0) if card else 0.0
+        if card and isinstance(epsilon, (int, float)) and epsilon > _LARGE_EPSILON:
+            return card.kind
+    return ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import ExampleSpread, Layer, LossTrend, Window
@@ -58,6 +59,10 @@ class CollapsedRepresentation(Rule):
     utter_relative_spread: float = limit(
         1e-4, "1", "nothing of the example is left, whatever the loss does (a penalty on the weights may fall in it)"
     )
+    min_kept_spread: float = limit(
+        0.1, "1", "example_std of any layer over its first; 0.5 or more in 150 recorded healthy runs, below 0.1 in sick"
+    )
+    error_kept_spread: float = limit(0.05, "1", "twentyfold, where the loss does not show that it learns all the same")
     min_input_spread: float = limit(0.05, "1", "inputs that are alike themselves cannot be told apart")
 
     def check(
@@ -72,6 +77,36 @@ class CollapsedRepresentation(Rule):
         inputs = [window.upper(series) for series in example_spread.inputs.values()]
         if inputs and max(inputs) < self.min_input_spread:
             return
+        collapsed = self._alike_behind(layers, levels)
+        utter = bool(collapsed) and levels[collapsed[-1].name] < self.utter_relative_spread
+        if collapsed and (utter or not loss_trend.falling):
+            names = [layer.name for layer in collapsed]
+            yield self._finding(
+                collapsed,
+                {name: example_spread.hidden[name] for name in names},
+                ("example_std over rms", self.max_relative_spread, "0.1 to 1"),
+                f"all examples look alike at {among(names)} (they differ by {number(levels[names[-1]])} of its output)",
+                run,
+                window,
+                grave=loss_trend.at_rest or utter,
+            )
+            return
+        kept = {name: window.upper(series) for name, series in example_spread.kept.items()}
+        shrunken = [layer for layer in layers if kept.get(layer.name, 1.0) < self.min_kept_spread]
+        if shrunken and not (loss_trend.falling and loss_trend.knows_constant):
+            names = [layer.name for layer in shrunken]
+            least = min(kept[name] for name in names)
+            yield self._finding(
+                shrunken,
+                {name: example_spread.kept[name] for name in names},
+                ("example_std over what it was at first", self.min_kept_spread, "0.5 to 100"),
+                f"what tells the examples apart at {among(names)} has shrunk to {number(least)} of what it was",
+                run,
+                window,
+                grave=loss_trend.at_rest or least < self.error_kept_spread,
+            )
+
+    def _alike_behind(self, layers: tuple[Layer, ...], levels: Mapping[str, float]) -> list[Layer]:
         collapsed: list[Layer] = []
         for layer in reversed(layers):
             level = levels.get(layer.name, float("nan"))
@@ -80,27 +115,35 @@ class CollapsedRepresentation(Rule):
             if level >= self.max_relative_spread:
                 break
             collapsed.insert(0, layer)
-        utter = bool(collapsed) and levels[collapsed[-1].name] < self.utter_relative_spread
-        if not collapsed or (loss_trend.falling and not utter):
-            return
-        names = [layer.name for layer in collapsed]
+        return collapsed
+
+    def _finding(  # noqa: PLR0917  what the two kinds differ in
+        self,
+        found: list[Layer],
+        series: Mapping[str, npt.NDArray[np.floating]],
+        measured: tuple[str, float, str],
+        sentence: str,
+        run: Run,
+        window: Window,
+        *,
+        grave: bool,
+    ) -> Finding:
+        statistic, bound, healthy = measured
         with np.errstate(invalid="ignore"):
-            ill = np.any([example_spread.hidden[name] < self.max_relative_spread for name in names], axis=0)
-        first, last = window.span(ill)
-        yield Finding(
+            first, last = window.span(np.any([values < bound for values in series.values()], axis=0))
+        return Finding(
             rule=self.name,
             title="collapsed representation",
-            sentence=f"all examples look alike at {among(names)} "
-            f"(they differ by {number(levels[names[-1]])} of its output)",
-            severity=window.cap(Severity.ERROR) if loss_trend.at_rest or utter else Severity.WARNING,
-            layers=tuple(names),
+            sentence=sentence,
+            severity=window.cap(Severity.ERROR) if grave else Severity.WARNING,
+            layers=tuple(series),
             first_step=first,
             last_step=last,
             measurements=tuple(
-                Measurement("example_std over rms", levels[name], self.max_relative_spread, "1", name, "0.1 to 1")
-                for name in names
+                Measurement(statistic, window.upper(values), bound, "1", name, healthy)
+                for name, values in series.items()
             ),
-            remedies=_remedies(collapsed, run),
+            remedies=_remedies(found, run),
             explains=frozenset({"constant-output", "loss-plateau"}),
         )
 

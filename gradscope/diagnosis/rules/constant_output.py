@@ -31,7 +31,8 @@ class ConstantOutput(Rule):
     the input (where the connections are unknown: for the input-side third), and the best of them counts. A small
     share with a sound gradient and a falling loss is an output with a large offset, and no finding. Where the loss is
     known to stand where a constant answer stands, the answers themselves are compared over the examples of a batch:
-    their standard deviation over that of the right answers.
+    their standard deviation over that of the right answers. Answers that are the same to within rounding are constant
+    whatever the loss says, unless it fell to a tenth.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -56,6 +57,7 @@ class ConstantOutput(Rule):
     min_output_spread: float = limit(
         0.02, "1", "of the right answers' spread, where the loss is that of a constant answer"
     )
+    min_relative_spread: float = limit(1e-5, "1", "of the answers' rms: the same to within the rounding of float32")
     min_gradient_ratio: float = limit(1e-2, "1", "below it the small share comes from the gradient, not from an offset")
 
     def check(
@@ -63,6 +65,19 @@ class ConstantOutput(Rule):
     ) -> Iterable[Finding]:
         """Judge the answers where their targets are known, else the best connected of the first layers."""
         spread = window.upper(output_spread.ratio)
+        identical = window.upper(output_spread.relative) < self.min_relative_spread
+        if identical and not loss_trend.fallen and not spread >= self.min_output_spread:
+            where = window.span(np.nan_to_num(output_spread.relative) < self.min_relative_spread)
+            measured = Measurement(
+                "spread of the answers over their rms",
+                window.upper(output_spread.relative),
+                self.min_relative_spread,
+                "1",
+                output_spread.layer,
+                "0.1 to 1",
+            )
+            yield self._finding(run, flow, where, measured, window.cap(Severity.ERROR))
+            return
         if loss_trend.answers_constantly and spread < self.min_output_spread:
             with np.errstate(invalid="ignore"):
                 where = window.span(output_spread.ratio < self.min_output_spread)

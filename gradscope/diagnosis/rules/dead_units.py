@@ -11,14 +11,18 @@ import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Layer, LossTrend, Window
+from gradscope.diagnosis.evidence.example_count import example_count
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, shares
 from gradscope.run import Run
 
 _OFTEN_ZERO = 0.2
+_ROUNDING = 0.95
+_BATCH = 16  # examples among which one should switch on a unit of a layer that lives
 _EXPLAINS = frozenset(
     {
+        "collapsed-batch-statistics:starved",
         "collapsed-representation",
         "constant-output",
         "dead-units",
@@ -41,7 +45,8 @@ class DeadUnits(Rule):
     dead nothing passes.
 
     ## Evidence
-    The share of units that are zero on every example of a window of recent sampled steps; unlike the share of zero
+    The share of units that are zero on every example of a window of recent sampled steps, or a layer that gives nothing
+    but zeros for a whole batch of 16 or more; unlike the share of zero
     entries it does not confuse a sparse layer with a dead one. Layers with ReLU or ReLU6 are judged, and where there is
     no model card those that give many zeros.
 
@@ -74,7 +79,7 @@ class DeadUnits(Rule):
     def check(self, run: Run, layers: tuple[Layer, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge each hidden ReLU layer; one finding for those that are alike in severity and beginning."""
         judged = [layer for layer in layers if not layer.is_output and not layer.frozen and _is_rectifier(run, layer)]
-        series = {layer.name: run.series("activation", layer.name, "dead_unit_fraction") for layer in judged}
+        series = {layer.name: _dead_fraction(run, layer.name) for layer in judged}
         if judged and not any(np.isfinite(values[window.usable]).any() for values in series.values()):
             raise NotJudged("no window of examples was complete; record more steps for dead_unit_fraction")
         if not judged and not run.model.layers and not run.names("activation"):
@@ -86,6 +91,7 @@ class DeadUnits(Rule):
             if level >= self.max_dead_unit_fraction:
                 known = values[window.usable & np.isfinite(values)]
                 from_start = bool(known[0] >= self.max_dead_unit_fraction)
+                from_start &= _begins_with_zeros(run, layer.name, window, float(known[0]))
                 groups.setdefault((level >= self.error_dead_unit_fraction, from_start), []).append(layer)
         for (grave, from_start), found in groups.items():
             yield self._finding(found, series, window, loss_trend, run, grave=grave, from_start=from_start)
@@ -112,7 +118,7 @@ class DeadUnits(Rule):
         severity = window.cap(Severity.ERROR) if grave else Severity.WARNING
         if not loss_trend.falling and min(levels) >= self.stuck_dead_unit_fraction:
             severity = window.cap(Severity.ERROR)
-        if loss_trend.fallen:
+        if loss_trend.fallen or (loss_trend.falling and not grave):
             severity = Severity.WARNING if grave else Severity.NOTE
         since = "from the start" if from_start else f"since step {first:,}"
         return Finding(
@@ -128,8 +134,22 @@ class DeadUnits(Rule):
                 for name, level in zip(names, levels, strict=True)
             ),
             remedies=_remedies(found, run, from_start=from_start),
+            phase="forward",
             explains=_EXPLAINS if grave else frozenset(),
         )
+
+
+def _dead_fraction(run: Run, name: str) -> npt.NDArray[np.floating]:
+    """The recorded share, and 1 at once where a whole batch sees nothing but zeros."""
+    dead = run.series("activation", name, "dead_unit_fraction").astype(np.float64)
+    silent = (run.series("activation", name, "zero_fraction") == 1) & (example_count(run) >= _BATCH)
+    return np.where(silent, 1.0, dead)
+
+
+def _begins_with_zeros(run: Run, name: str, window: Window, dead: float) -> bool:
+    # The share of dead units is known only once its window is full: they may have died meanwhile.
+    zeros = run.series("activation", name, "zero_fraction")[window.usable]
+    return not zeros.size or not float(zeros[0]) < _ROUNDING * dead
 
 
 def _is_rectifier(run: Run, layer: Layer) -> bool:

@@ -56,6 +56,7 @@ class DisconnectedVariable(Rule):
 
     name: ClassVar[str] = "disconnected-variable"
     min_samples: float = limit(3, "samples", "a single batch may give an exact zero by chance")
+    error_samples: float = limit(10, "samples", "an error even where the loss falls: the rest of the network learns")
 
     def check(
         self, run: Run, disconnections: tuple[Disconnection, ...], window: Window, loss_trend: LossTrend
@@ -67,14 +68,16 @@ class DisconnectedVariable(Rule):
         groups: dict[tuple[bool, Severity], list[Disconnection]] = {}
         for found in disconnections:
             if found.absent or samples >= self.min_samples:
-                groups.setdefault((found.absent, self._severity(found, run, loss_trend)), []).append(found)
+                certain = found.absent or samples >= self.error_samples
+                severity = self._severity(found, run, loss_trend, certain=certain)
+                groups.setdefault((found.absent, severity), []).append(found)
         for (absent, severity), members in groups.items():
             yield self._finding(members, window, severity, absent=absent)
 
-    def _severity(self, found: Disconnection, run: Run, loss_trend: LossTrend) -> Severity:
+    def _severity(self, found: Disconnection, run: Run, loss_trend: LossTrend, *, certain: bool) -> Severity:
         if loss_trend.falling and is_fresh(run, found.layer.name) is False:
             return Severity.NOTE  # trained before, and cut off on purpose
-        if not found.matters or (not found.absent and loss_trend.fallen):
+        if not found.matters or (not certain and loss_trend.fallen):
             return Severity.WARNING
         return Severity.ERROR
 

@@ -80,7 +80,7 @@ class GradientUnderflow(Rule):
             ill = np.any([series[kernel.name] > self.max_underflow_fraction for kernel in found], axis=0)
         first, last = window.span(ill)
         most = max(levels[kernel] for kernel in found)
-        grave = loss_trend.at_rest and most > self.error_underflow_fraction
+        grave = loss_trend.slow and most > self.error_underflow_fraction
         yield Finding(
             rule=self.name,
             title="gradients underflow",

@@ -98,6 +98,7 @@ class LearningRateTooHigh(Rule):
                 remedies.warm_up(learning_rate.largest),
                 remedies.clip_gradients(),
             ),
+            phase="update",
             explains=frozenset(
                 {
                     "collapsed-representation",

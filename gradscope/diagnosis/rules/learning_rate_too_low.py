@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LearningRate, LossTrend, Travel
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number
+from gradscope.model_card import HALF_FORMATS
+from gradscope.run import Run
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class LearningRateTooLow(Rule):
     The loss falls, if only just, so nothing looks broken; the run ends long before the network has learnt.
 
     ## Evidence
-    Distance: the sum over all steps of ‖update‖ / ‖weight‖, per kernel; the farthest counts. Elasticity
-    ‖∂loss/∂w‖·‖w‖ / loss, the median over the kernels, tells a gradient that larger steps could use from one that
-    vanished. Far from solved: the late loss against the loss of a constant answer, where the loss function and the
-    targets tell it (ln C for C classes, the variance for squared errors), else against the start. A fine-tuned network
-    starts near its goal and is left in peace; without
-    that level, only a network whose biases begin at zero is taken for a new one.
+    Distance: the sum over all steps of ‖update‖ / ‖weight‖, per kernel; the farthest counts. Elasticity ‖∂loss/∂w‖·‖w‖
+    / loss, the greatest of all kernels, tells a gradient that larger steps could use from one that vanished. Far
+    from solved: the late loss against the loss of a constant answer, where the loss function and the targets tell
+    it (ln C for C classes, the variance for squared errors), else against the start. A fine-tuned network starts
+    near its goal and is left in peace; without that level, only a network whose biases begin at zero is taken for a
+    new one.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -62,26 +62,31 @@ class LearningRateTooLow(Rule):
     error_remaining_loss: float = limit(
         0.8, "1", "of a constant answer's loss or of the start: next to nothing was learnt"
     )
-    min_elasticity: float = limit(0.02, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
+    min_elasticity: float = limit(5e-3, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
     min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
     error_steps: float = limit(100, "steps", "healthy networks have learnt something by then")
 
     def check(
         self,
+        *,
+        run: Run,
         loss_trend: LossTrend,
         travel: tuple[Travel, ...],
         elasticity: dict[str, float],
         learning_rate: LearningRate,
-        fresh_start: bool | None,  # noqa: FBT001
+        fresh_start: bool | None,
     ) -> Iterable[Finding]:
         """Judge the whole run at once."""
         self._require(loss_trend, travel)
         # Embeddings begin far smaller than other kernels, so the same step carries them far.
         matrices = [path for path in travel if path.kernel.role != "embeddings"] or travel
         farthest = max(matrices, key=lambda path: path.distance)
-        usable = float(np.median(list(elasticity.values()))) if elasticity else float("nan")
+        # Behind a branch that begins at zero the first gradients are zero as they should be.
+        usable = max(elasticity.values(), default=float("nan"))
         far = loss_trend.is_far(self.min_remaining_loss)
-        if not 0 < farthest.distance < self.max_distance or not far or not usable >= self.min_elasticity:
+        if not learning_rate.largest > 0 and not farthest.distance > 0:
+            return
+        if not farthest.distance < self.max_distance or not far or not usable >= self.min_elasticity:
             return
         # Without a level to reach, a network that was trained before may be near its goal from the start.
         grave = (
@@ -112,7 +117,7 @@ class LearningRateTooLow(Rule):
             ),
             remedies=_remedies(learning_rate, farthest.distance / loss_trend.reach),
             confidence="high" if loss_trend.knows_constant or fresh_start else "medium",
-            explains=frozenset({"update-ratio-out-of-range:too-small", "loss-plateau"}),
+            explains=_explains(run),
         )
 
     def _require(self, trend: LossTrend, travel: tuple[Travel, ...]) -> None:
@@ -128,6 +133,13 @@ class LearningRateTooLow(Rule):
     def _place(self, trend: LossTrend) -> str:
         whole = "a constant answer's" if trend.knows_constant else "its start"
         return f"{100 * trend.remaining:.0f} % of {whole}"
+
+
+def _explains(run: Run) -> frozenset[str]:
+    found = frozenset({"update-ratio-out-of-range:too-small", "loss-plateau"})
+    # A step that float32 rounds away is too short; one that only float16 rounds away asks for another format.
+    half = any(variable.trainable and variable.dtype in HALF_FORMATS for variable in run.model.variables)
+    return found if half else found | {"unchanged-weights"}
 
 
 def _remedies(rate: LearningRate, ratio: float) -> tuple[Remedy, ...]:

@@ -104,7 +104,7 @@ class MismatchedLoss(Rule):
                 continue
             severity = mismatch.severity
             if severity is None:
-                severity = Severity.WARNING if loss_trend.falling and not broken else Severity.ERROR
+                severity = Severity.WARNING if loss_trend.fallen and not broken else Severity.ERROR
             yield Finding(
                 rule=self.name,
                 title="loss and output do not fit",

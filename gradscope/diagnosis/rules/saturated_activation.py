@@ -34,8 +34,9 @@ class SaturatedActivation(Rule):
 
     ## Evidence
     The share of entries where |f'(z)| is below 5 % of its maximum, from the derivative of the layer's own activation.
-    It is an error only if the loss stands still or the gradient that passes is weak: less than a tenth of it arrives
-    at the layer below, or, for the first layer, its kernel hardly moves. Output layers are meant to saturate and are
+    Nearly all of them are an error if the loss stands still or the gradient that passes is weak: less than a tenth of
+    it arrives at the layer below, or, for the first layer, its kernel hardly moves; most of them if the loss is known
+    and has not fallen by half. Output layers are meant to saturate and are
     not judged. ReLU is judged by dead-units.
 
     ## Example
@@ -59,6 +60,7 @@ class SaturatedActivation(Rule):
     name: ClassVar[str] = "saturated-activation"
     max_saturation_fraction: float = limit(0.5, "1", "most entries; used by TheDeepChecker and DeepDiagnosis too")
     error_saturation_fraction: float = limit(0.9, "1", "nearly all entries")
+    slow_saturation_fraction: float = limit(0.7, "1", "where the loss is known and has not fallen by half")
     min_gradient_passed: float = limit(0.1, "1", "gradient norm at the layer below over that at this layer")
     min_update_to_weight_ratio: float = limit(1e-5, "1", "a hundredth of the healthy 1e-3")
 
@@ -85,6 +87,7 @@ class SaturatedActivation(Rule):
             if level > self.max_saturation_fraction:
                 hurts = loss_trend.at_rest or self._is_weak(layer, kernels, flow, window)
                 grave = level > self.error_saturation_fraction and hurts
+                grave |= level > self.slow_saturation_fraction and loss_trend.slow
                 groups.setdefault(grave, []).append(layer)
         for grave, found in groups.items():
             yield self._finding(found, series, run, window, loss_trend, grave=grave)
@@ -106,11 +109,15 @@ class SaturatedActivation(Rule):
         if grave and not loss_trend.falling:
             severity = window.cap(Severity.ERROR)
         else:
-            severity = Severity.NOTE if loss_trend.fallen else Severity.WARNING
+            harmed = loss_trend.slow or (grave and not loss_trend.fallen)
+            severity = Severity.WARNING if harmed else Severity.NOTE
         sides = {_side(run, layer, window) for layer in found}
         where = f", {sides.pop()}" if len(sides) == 1 else ""
         names = [layer.name for layer in found]
-        bound = self.error_saturation_fraction if grave else self.max_saturation_fraction
+        bound = self.max_saturation_fraction
+        if grave:
+            slow = min(levels) <= self.error_saturation_fraction
+            bound = self.slow_saturation_fraction if slow else self.error_saturation_fraction
         return Finding(
             rule=self.name,
             title="saturated activation",
@@ -136,6 +143,7 @@ class SaturatedActivation(Rule):
                 remedies.replace_activation(found, "relu"),
                 *remedies.scale_input_if_off(run),
             ),
+            phase="forward",
             explains=_EXPLAINS if grave else frozenset(),
         )
 

@@ -25,6 +25,7 @@ _EXPLAINS = frozenset(
         "disconnected-variable",
         "gain-mismatch:too-small",
         "linear-units",
+        "saturated-activation",
         "unchanged-weights",
         "update-ratio-out-of-range:too-small",
         "vanishing-gradient",

@@ -13,9 +13,9 @@ from gradscope.diagnosis.evidence import Clipping, LearningRate, LossTrend, Stan
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, number, shares
+from gradscope.model_card import HALF_FORMATS
 from gradscope.run import Run
 
-_HALF = ("float16", "bfloat16")
 _EXPLAINS = frozenset(
     {
         "constant-output",
@@ -141,7 +141,7 @@ class UnchangedWeights(Rule):
     def _reason(self, still: list[Standstill], rate: LearningRate, clipping: Clipping) -> str:
         if rate.largest == 0:
             return ": the learning rate is 0"
-        formats = sorted({one.variable.dtype for one in still} & set(_HALF))
+        formats = sorted({one.variable.dtype for one in still} & set(HALF_FORMATS))
         if formats:
             return f": {' and '.join(formats)} cannot hold steps that small"
         if _is_clipped_away(clipping):
@@ -157,7 +157,7 @@ def _remedies(still: list[Standstill], rate: LearningRate, clipping: Clipping) -
     found = []
     if _is_clipped_away(clipping):
         found.append(remedies.loosen_clipping(float(np.median(clipping.norm))))
-    if any(one.variable.dtype in _HALF for one in still):
+    if any(one.variable.dtype in HALF_FORMATS for one in still):
         found.append(remedies.keep_float32_variables())
     reason = "No step so far was large enough to change the weights."
     found.append(remedies.raise_learning_rate(rate.largest, 100, reason))

@@ -168,7 +168,7 @@ class VanishingGradient(Rule):
         else:
             starved = extreme or still
         if not lasting:
-            return Severity.NOTE
+            return Severity.WARNING if loss_trend.slow else Severity.NOTE
         if loss_trend.at_rest:
             return window.cap(Severity.ERROR, extreme=extreme)
         if not starved:
