@@ -68,7 +68,8 @@ class LayerCard:
     input_shapes: tuple[tuple[int | None, ...], ...] = ()
     output_shape: tuple[int | None, ...] = ()
     inbound: tuple[str, ...] | None = None
-    """Layers whose recorded outputs this one was called with; ``input`` is the model's input; None if unknown."""
+    """Layers whose recorded outputs this one was called with; ``input``, ``input_1``, … are the model's
+    inputs; None if unknown."""
     is_output: bool = False
     """True where the layer's output is an output of the model."""
     trainable: bool = True

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradscope.recording.frameworks import keras
 
-__all__ = ["describe_losses", "loss_in_inference"]
+__all__ = ["describe_losses", "loss_additions", "loss_in_inference"]
 
 
 def describe_losses(model: Any, outputs: Mapping[int | str, str | None]) -> list[dict[str, Any]]:
@@ -20,20 +20,49 @@ def describe_losses(model: Any, outputs: Mapping[int | str, str | None]) -> list
         outputs: the layer that each output of the model comes from, by its place or its key.
 
     Returns:
-        ``[{"name": "categorical_crossentropy", "from_logits": False, "output": "dense_2"}]``: the name in Keras' long
-        form; whether it takes logits, None if unknown or if the loss knows no such thing; the layer it is computed of,
-        None if unknown. Empty where there is no loss, or the model computes it in a way of its own.
+        ``[{"name": "categorical_crossentropy", "from_logits": False, "output": "dense_2", "weight": 1.0}]``: the
+        name in Keras' long form; whether it takes logits, None if unknown or if the loss knows no such thing; the
+        layer it is computed of, None if unknown; what it counts for in the sum of all, None if unknown. Empty where
+        there is no loss, or the model computes it in a way of its own.
     """
     if getattr(type(model), "compute_loss", None) is not keras.Model.compute_loss:
         return []
     places: dict[Any, str | None] = dict(outputs)
     for place, name in enumerate(getattr(model, "output_names", None) or ()):
         places.setdefault(name, outputs.get(place))
+    weights = _loss_weights(model)
     return [
-        {**_describe(loss), "output": places.get(place)}
+        {**_describe(loss), "output": places.get(place), "weight": _weight(weights, place)}
         for place, loss in _by_output(getattr(model, "loss", None), len(outputs))
         if loss is not None
     ]
+
+
+def loss_additions(model: Any, *, weighted: bool) -> list[str]:
+    """What else the loss is made of: ``penalties`` on weights or activations, ``example weights``.
+
+    Either lifts the loss above what its functions alone would make of the same answers.
+    """
+    layers = list(model._flatten_layers())  # noqa: SLF001  Keras has no other list of the layers within layers
+    penalised = any(getattr(layer, "activity_regularizer", None) for layer in layers) or any(
+        getattr(variable, "regularizer", None) for variable in model.trainable_variables
+    )
+    return [*(["penalties"] if penalised else []), *(["example weights"] if weighted else [])]
+
+
+def _loss_weights(model: Any) -> Any:
+    # get_compile_config() tells them too, but not for a loss that cannot be written down.
+    return getattr(getattr(model, "_compile_loss", None), "_user_loss_weights", ())
+
+
+def _weight(weights: Any, place: int | str | None) -> float | None:
+    if weights is None:
+        return 1.0
+    if isinstance(weights, Mapping):
+        found = weights.get(place, 1.0) if isinstance(place, str) else None
+    else:
+        found = weights[place] if isinstance(place, int) and place < len(weights) else None
+    return float(found) if isinstance(found, (int, float)) else None
 
 
 def _by_output(loss: Any, count: int) -> Iterator[tuple[int | str | None, Any]]:

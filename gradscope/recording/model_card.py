@@ -11,7 +11,7 @@ from typing import Any
 from gradscope._version import __version__
 from gradscope.model_card import ActivationCard, LayerCard, ModelCard, VariableCard
 from gradscope.recording.frameworks import keras, tf
-from gradscope.recording.losses import describe_losses
+from gradscope.recording.losses import describe_losses, loss_additions
 from gradscope.recording.naming import NamedVariable
 from gradscope.recording.observer import Observer, Sighting
 
@@ -38,7 +38,12 @@ def build_model_card(
             for path in [*sightings, *uncalled]
         ),
         variables=tuple(_variable_card(variable, by_path.get(variable.layer), observer) for variable in variables),
-        settings={**_settings(model), "losses": describe_losses(model, observer.outputs), **settings},
+        settings={
+            **_settings(model),
+            "losses": describe_losses(model, observer.outputs),
+            "loss_additions": loss_additions(model, weighted=observer.weighted),
+            **settings,
+        },
     )
 
 

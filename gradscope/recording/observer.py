@@ -52,6 +52,8 @@ class Observer:
     sightings: dict[str, Sighting] = field(default_factory=dict)
     outputs: dict[int | str, str | None] = field(default_factory=dict)
     """The layer that each output of the model comes from, by its place or its key; None if unknown."""
+    weighted: bool = False
+    """Whether the loss was given weights of the examples."""
     _calls: dict[str, int] = field(default_factory=dict)
     _origin: dict[int, str] = field(default_factory=dict)
     _alive: list[Any] = field(default_factory=list)
@@ -133,7 +135,7 @@ class Observer:
         with scope(), self.trouble.instead_of_raising("the model's input is not recorded"):
             for number, tensor in enumerate(_tensors(inputs)):
                 name = "input" if number == 0 else f"input_{number}"
-                self._remember(tensor, "input")
+                self._remember(tensor, name)
                 if number == 0 and tensor.shape.rank:
                     self.collector.scalar(("step", "", "example_count"), tf.shape(tensor)[0])
                 if tensor.dtype.is_floating:

@@ -145,6 +145,7 @@ class Taps:
             loss = compute_loss(*args, **kwargs)
             self._observer.loss_computed(loss)
             self._observer.targets_given(kwargs.get("y", args[1] if len(args) > 1 else None))
+            self._observer.weighted |= kwargs.get("sample_weight", args[3] if len(args) > 3 else None) is not None
             return loss
 
         return tapped

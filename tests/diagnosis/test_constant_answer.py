@@ -13,8 +13,9 @@ from gradscope.diagnosis.evidence import Evidence
 from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.rules import all_rules
 from gradscope.diagnosis.verdict import Severity
-from gradscope.vocabulary import STATISTIC_NAMES
+from gradscope.vocabulary import QUANTILES, STATISTIC_NAMES
 
+PERCENT = [round(100 * q) for q in QUANTILES]
 BY_NAME = {rule.name: rule for rule in all_rules()}
 
 
@@ -42,6 +43,51 @@ def with_targets(run, loss, *, mean, std):
 def test_the_best_constant_answer(loss, mean, std, expected):
     evidence = Evidence(with_targets(toy_run(), loss, mean=mean, std=std))
     assert evidence["constant_answer"].loss == pytest.approx(expected, rel=1e-5, nan_ok=True)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("mean_absolute_error", 1.0), ("huber", 7 / 12)])
+def test_errors_that_are_not_squared_are_counted_from_the_median(name, expected):
+    run, row = toy_run(), toy_run().index["target", "target"]
+    values = run.values.copy()  # targets spread evenly from -2 to 2
+    for statistic, number in {"min": -2, "max": 2, **{f"quantile_{q:02d}": 4 * q / 100 - 2 for q in PERCENT}}.items():
+        values[:, row, STATISTIC_NAMES.index(statistic)] = number
+    run = replace(run, values=values, model=run.model.with_settings({"losses": [{"name": name}]}))
+    assert Evidence(run)["constant_answer"].loss == pytest.approx(expected, rel=1e-2)
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(0.5, 2.5), (None, np.nan)])
+def test_the_losses_of_several_outputs_add_up_by_their_weights(weight, expected):
+    run = with_targets(toy_run(), "mean_squared_error", mean=0.0, std=1.0)
+    row = run.index["target", "target"]
+    second = replace(run.tensors[row], name="target_1")
+    values = np.concatenate([run.values, 2 * run.values[:, [row]]], axis=1)
+    losses = [{"name": "mse", "weight": weight}, {"name": "mse", "weight": 0.5}]
+    run = replace(run, tensors=(*run.tensors, second), values=values, model=run.model.with_settings({"losses": losses}))
+    assert Evidence(run)["constant_answer"].loss == pytest.approx(expected, rel=1e-5, nan_ok=True)
+
+
+def test_a_loss_that_names_itself_in_no_way_is_known_by_its_first_value():
+    # Answers of rms 1 and unrelated targets of rms √5 about 2 give 1 + 5 at first.
+    put = {("activation", "output", "mean"): 0.0, ("activation", "output", "rms"): 1.0}
+    for first, expected in ((6.0, 1.0), (3.0, np.nan)):
+        run = toy_run(put=put, loss=np.linspace(first, 0.1, 30), settings={"losses": None})
+        run = replace(with_targets(run, "", mean=2.0, std=1.0), model=run.model)
+        units = tuple(replace(card, units=1) if card.is_output else card for card in run.model.layers)
+        run = replace(run, model=replace(run.model, layers=units))
+        assert Evidence(run)["constant_answer"].loss == pytest.approx(expected, rel=1e-5, nan_ok=True)
+
+
+def test_a_new_network_far_below_a_constant_answer_shows_that_the_loss_has_a_weight():
+    trend = Evidence(with_targets(toy_run(loss=1e-6), "mean_squared_error", mean=0.0, std=1.0))["loss_trend"]
+    assert not trend.knows_constant
+    assert trend.at_rest
+
+
+@pytest.mark.parametrize(("additions", "at_rest"), [([], True), (["penalties"], False)])
+def test_a_loss_above_a_constant_answer_is_no_learning_unless_something_adds_to_it(additions, at_rest):
+    run = with_targets(toy_run(loss=np.linspace(100, 5, 30)), "mean_squared_error", mean=0.0, std=1.0)
+    run = replace(run, model=run.model.with_settings({"loss_additions": additions}))
+    assert Evidence(run)["loss_trend"].at_rest == at_rest
 
 
 def test_the_targets_of_single_examples_are_taken_together():
@@ -73,3 +119,21 @@ def test_equal_answers_at_the_loss_of_a_constant_one_are_a_constant_output(sprea
     findings = list(diagnose(run, [BY_NAME["constant-output"]]).findings())
     assert len(findings) == found
     assert all(f.severity == Severity.ERROR and f.layers == ("output",) for f in findings)
+
+
+@pytest.mark.parametrize(("spread", "loss", "found"), [(1e-7, 0.5, 1), (1e-7, None, 0), (1e-3, 0.5, 0)])
+def test_answers_that_are_the_same_to_within_rounding_need_no_targets(spread, loss, found):
+    run = toy_run(
+        put={("activation", "output", "example_std"): spread}, loss=loss, settings={"losses": None, "loss": "mine"}
+    )
+    assert len(list(diagnose(run, [BY_NAME["constant-output"]]).findings())) == found
+
+
+def test_what_an_update_does_cannot_be_seen_before_it():
+    wild = {("update", f"{name}/kernel"): 2000.0 for name in ("hidden_1", "hidden_2", "output")}
+    put = {("activation", "hidden_1", "saturation_fraction"): 0.99}
+    roots = [cause.root.rule for cause in diagnose(toy_run(wild, put, activation="tanh", loss=1.0)).causes]
+    assert set(roots) == {"saturated-activation", "learning-rate-too-high"}
+    put = {("activation", "hidden_1", "saturation_fraction"): [0.1] + [0.99] * 29}
+    roots = [cause.root.rule for cause in diagnose(toy_run(wild, put, activation="tanh", loss=1.0)).causes]
+    assert roots == ["learning-rate-too-high"]

@@ -88,6 +88,20 @@ class TestCollapsedBatchStatistics:
         assert (finding.severity, finding.variant) == (Severity.ERROR, "no-variance")
         assert "one example has no variance" in finding.remedies[0].reason
 
+    def test_a_huge_epsilon_takes_the_place_of_the_variance(self):
+        self.put = {("activation", "norm", s): 1e-5 for s in ("std", "example_std", "rms")}
+        (finding,) = findings(
+            "collapsed-batch-statistics", self.with_norm(kind="LayerNormalization", arguments={"epsilon": 1e9})
+        )
+        assert (finding.severity, finding.variant) == (Severity.ERROR, "no-variance")
+        assert finding.remedies[0].code == "keras.layers.LayerNormalization(epsilon=1e-3)"
+
+    def test_a_normalisation_behind_dead_units_is_what_follows_from_them(self):
+        put = {("activation", "norm", "example_std"): 0.0, ("activation", "hidden_2", "dead_unit_fraction"): 1.0}
+        (cause,) = diagnose(toy_run(put=put, batch_norm=True, loss=1.0)).causes
+        assert cause.root.rule == "dead-units"
+        assert "collapsed-batch-statistics:starved" in {found.pathology for found in cause.consequences}
+
     def test_single_images_have(self):
         self.put = {("activation", "norm", "example_std"): np.nan}
         run = self.with_norm(output_shape=(None, 8, 8, 16))

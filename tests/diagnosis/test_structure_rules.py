@@ -166,6 +166,17 @@ class TestCollapsedRepresentation:
         put = self.ALIKE | {("input", "input", "example_std"): 1e-3}
         assert not findings("collapsed-representation", toy_run(put=put, loss=1.0))
 
+    SHRINKS = {("activation", "hidden_2", "example_std"): [0.7] * 5 + [0.02] * 25}  # noqa: RUF012
+
+    @pytest.mark.parametrize(("losses", "found"), [(None, 1), ([{"name": "mean_squared_error"}], 0)])
+    def test_what_shrinks_under_a_loss_that_falls_is_found_unless_the_loss_tells_that_it_learns(self, losses, found):
+        run = toy_run(put=self.SHRINKS, settings={"losses": losses, "loss": "contrastive"})
+        mine = findings("collapsed-representation", run)
+        assert [(f.severity, f.layers) for f in mine] == [(Severity.ERROR, ("hidden_2",))] * found
+
+    def test_what_a_normalisation_takes_out_may_shrink(self):
+        assert not findings("collapsed-representation", toy_run(put=self.SHRINKS, batch_norm=True, loss=1.0))
+
     def test_batches_of_one_are_not_judged(self):
         put = {("activation", name, "example_std"): np.nan for name in ("hidden_1", "hidden_2", "output")}
         assert "batches of one" in reason("collapsed-representation", toy_run(put=put, loss=1.0))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gradscope
+from gradscope.diagnosis.evidence import Evidence
 from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.interval_loss import IntervalLoss
 from gradscope.recording.losses import describe_losses
@@ -130,7 +131,7 @@ class Mine(keras.losses.Loss):
 )
 def test_a_loss_is_told_however_it_was_given(loss, name, from_logits):
     [told] = describe_losses(compiled(loss), {0: "a"})
-    assert told == {"name": name, "from_logits": from_logits, "output": "a"}
+    assert told == {"name": name, "from_logits": from_logits, "output": "a", "weight": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,39 @@ def test_several_losses_are_told_with_their_outputs(loss, named, outputs):
         ("mean_squared_error", "a"),
         ("mean_absolute_error", "b"),
     }
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"), [(None, [1.0, 1.0]), ([0.5, 2], [0.5, 2.0]), ({"a": 0.5, "b": 2.0}, [None, None])]
+)
+def test_the_weights_of_several_losses_are_told(weights, told):
+    model = compiled(["mse", "mae"], 2)
+    model.compile("sgd", ["mse", "mae"], loss_weights=weights)
+    assert [entry["weight"] for entry in describe_losses(model, {0: "a", 1: "b"})] == told
+
+
+@pytest.mark.parametrize(
+    ("regularizer", "sample_weight", "told"),
+    [(None, None, []), ("l2", None, ["penalties"]), (None, np.ones(16), ["example weights"])],
+)
+def test_what_else_the_loss_is_made_of_is_told(record, regularizer, sample_weight, told):
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1, kernel_regularizer=regularizer)])
+    model.compile("sgd", "mse")
+    run = record(model, np.ones((16, 2), "f4"), np.ones((16, 1), "f4"), sample_weight=sample_weight)
+    assert run.settings["loss_additions"] == told
+
+
+def test_layers_name_the_input_that_they_take(record):
+    one, other = keras.Input((2,)), keras.Input((3,))
+    left, right = layers.Dense(2, name="left")(one), layers.Dense(2, name="right")(other)
+    model = keras.Model([one, other], layers.Dense(1, name="end")(layers.Concatenate(name="both")([left, right])))
+    model.compile("sgd", "mse")
+    x = [np.ones((16, 2), "f4"), 1e4 * np.random.default_rng(0).normal(size=(16, 3)).astype("f4")]
+    run = record(model, x, np.ones((16, 1), "f4"))
+    told = {card.name: card.inbound for card in run.model.layers}
+    assert told == {"left": ("input",), "right": ("input_1",), "both": ("left", "right"), "end": ("both",)}
+    scales = {scale.name: [layer.name for layer in scale.takers] for scale in Evidence(run)["input_scale"]}
+    assert scales == {"input": ["left"], "input_1": ["right"]}
 
 
 def test_an_output_without_a_loss_and_a_loss_of_ones_own():

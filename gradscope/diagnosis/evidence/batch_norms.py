@@ -101,7 +101,7 @@ def _variance_ratio(run: Run, layer: Layer, window: Window, remembered: float) -
     inbound = (layer.card.inbound if layer.card else None) or ()
     if len(inbound) != 1:
         return nan
-    kind = "input" if inbound[0] == "input" else "activation"
+    kind = "input" if inbound[0] in run.names("input") else "activation"
     least = median(run.series(kind, inbound[0], "example_std")[window.late])
     greatest = median(run.series(kind, inbound[0], "std")[window.late])
     if not (np.isfinite([least, greatest]).all() and least > 0):

@@ -36,8 +36,8 @@ class ConstantAnswer:
     """An upper bound of it: Var y for squared errors, the mean deviation from the median for absolute ones, the entropy
     of the mean label for binary cross-entropy, log K for K classes; the weighted sum of these for several outputs. NaN
     where one loss function, its weight or its targets are unknown."""
-    penalised: bool = False
-    """True where penalties on weights or activations add to the recorded loss."""
+    exceeded: bool = False
+    """True where penalties add to the recorded loss or examples have weights: a network that learns may exceed it."""
 
 
 def constant_answer(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossTerm, ...]) -> ConstantAnswer:
@@ -49,13 +49,13 @@ def constant_answer(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossT
     log K; for a squared error where its one output is a number and the first loss is what the recorded targets and
     answers give.
     """
-    penalised = run.settings.get("penalised") is True
+    exceeded = bool(run.settings.get("loss_additions"))
     if loss_terms:
-        return ConstantAnswer(sum(term.weight * _of_term(run, term) for term in loss_terms), penalised)
+        return ConstantAnswer(sum(term.weight * _of_term(run, term) for term in loss_terms), exceeded)
     outputs = [layer for layer in layers if layer.is_output]
     if run.settings.get("loss") or len(outputs) != 1 or outputs[0].card is None:
-        return ConstantAnswer(nan, penalised)
-    return ConstantAnswer(_unnamed(run, outputs[0], outputs[0].card.units or 0), penalised)
+        return ConstantAnswer(nan, exceeded)
+    return ConstantAnswer(_unnamed(run, outputs[0], outputs[0].card.units or 0), exceeded)
 
 
 def _of_term(run: Run, term: LossTerm) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.layers import Layer, input_names
 from gradscope.diagnosis.evidence.window import Window
 from gradscope.diagnosis.rule import NotJudged
 from gradscope.model_card import VariableCard
@@ -74,7 +74,7 @@ def _is_cut(run: Run, window: Window, card: VariableCard) -> bool:
 
 def _first_behind_input(layers: tuple[Layer, ...], sound: set[str]) -> set[str]:
     """The layers that the input reaches without passing a sound one."""
-    reached, seen_sound = {"input"}, False
+    reached, seen_sound = input_names(layers), False
     for layer in layers:
         inbound = layer.card.inbound if layer.card else None
         if layer.name in sound:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.layers import Layer, input_names
 from gradscope.diagnosis.evidence.window import Window, median
 from gradscope.diagnosis.rule import NotJudged
 from gradscope.run import Run
@@ -100,7 +100,7 @@ def flow(run: Run, layers: tuple[Layer, ...]) -> Flow:
 
 def _first_columns(below: tuple[Layer, ...], layers: tuple[Layer, ...]) -> tuple[tuple[int, ...], bool]:
     names = {layer.name for layer in below}
-    behind: set[str] = {"input"}  # what the input reaches without passing one of these layers
+    behind = input_names(layers)  # what the input reaches without passing one of these layers
     reached: list[str] = []
     for layer in layers:
         inbound = layer.card.inbound if layer.card else None

@@ -7,7 +7,7 @@ from math import nan, sqrt
 
 import numpy as np
 
-from gradscope.diagnosis.evidence.layers import Layer, is_normalisation
+from gradscope.diagnosis.evidence.layers import Layer, input_names, is_normalisation
 from gradscope.diagnosis.evidence.window import median
 from gradscope.run import Run
 
@@ -58,19 +58,20 @@ def input_scale(run: Run, layers: tuple[Layer, ...]) -> tuple[InputScale, ...]:
     """The inputs whose scale reaches a layer with weights.
 
     Left out are inputs that go through a normalisation, an embedding, a layer of unknown effect or an operation that is
-    no layer (``x / 255``), layers that a normalisation follows, and all inputs of a model with an embedding and several
-    inputs, since the model card does not tell which goes where.
+    no layer (``x / 255``), layers that a normalisation follows, and, where the log does not tell which of several
+    inputs goes where, all inputs of a model with an embedding.
     """
-    takers = _takers(run, layers)
     names = run.names("input")
+    told = len(names) == 1 or len(input_names(layers)) > 1
     words = any(layer.card and layer.card.kind in _NUMBERS_OF_WORDS for layer in layers)
-    if not takers or (len(names) > 1 and words):
+    if not told and words:
         return ()
-    return tuple(_scale(run, name, takers) for name in names)
+    takers = {name: _takers(run, layers, name if told else "input") for name in names}
+    return tuple(_scale(run, name, found) for name, found in takers.items() if found)
 
 
-def _takers(run: Run, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    raw, found = {"input"}, []
+def _takers(run: Run, layers: tuple[Layer, ...], name: str) -> tuple[Layer, ...]:
+    raw, found = {name}, []
     owners = {card.layer for card in run.model.variables if len(card.shape) > 1}
     for layer in layers:
         card = layer.card

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gradscope.model_card import LayerCard
 from gradscope.run import Run
 
-__all__ = ["Layer", "layers"]
+__all__ = ["Layer", "input_names", "is_normalisation", "layers"]
 
 _NORMALISATIONS = (
     "BatchNormalization",
@@ -67,6 +68,12 @@ def layers(run: Run) -> tuple[Layer, ...]:
 def is_normalisation(card: LayerCard) -> bool:
     """True for the normalisation layers of Keras."""
     return card.kind in _NORMALISATIONS
+
+
+def input_names(layers: Iterable[Layer]) -> set[str]:
+    """What the cards call the inputs of the network: ``input``, ``input_1`` and so on."""
+    names = {layer.name for layer in layers}
+    return {"input"} | {name for layer in layers if layer.card for name in layer.card.inbound or ()} - names
 
 
 def _normalised(cards: list[LayerCard], owners: set[str]) -> set[str]:

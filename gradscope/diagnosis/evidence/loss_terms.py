@@ -43,7 +43,7 @@ class LossTerm:
     target: str
     """Name of the recorded tensor of kind ``target``; empty where it is not known which of several this term uses."""
     weight: float
-    """What this term counts for in the sum of all."""
+    """What this term counts for in the sum of all; NaN if unknown."""
     targets: TargetRange
     """All NaN where they were not recorded, or it is not known which of several this term uses."""
     from_preactivation: bool
@@ -108,7 +108,7 @@ def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str) ->
         greatest=float(high[known].max()) if known.any() else nan,
         samples=int(known.sum()),
         target=target,
-        weight=float(weight) if isinstance(weight, (int, float)) else 1.0,
+        weight=nan if weight is None else float(weight),
         targets=target_range(run, target),
         from_preactivation=bool(bypass),
     )

@@ -57,7 +57,7 @@ class LossTrend:
     constant: float = nan
     """What the best constant answer has at most; NaN if unknown."""
     bounded: bool = True
-    """False where penalties on the weights add to the loss: then it may lie above a constant answer's and yet learn."""
+    """False where penalties or weights of examples add to the loss: it may exceed a constant answer's and yet learn."""
 
     @property
     def knows_constant(self) -> bool:
@@ -151,7 +151,7 @@ def loss_trend(
     """The loss over the samples before the first that is not finite."""
     known = finite_window(run, nonfinite).usable & np.isfinite(series := _series(run))
     steps, loss = run.steps[known], series[known].astype(np.float64)
-    constant, bounded = constant_answer.loss, not constant_answer.penalised
+    constant, bounded = constant_answer.loss, not constant_answer.exceeded
     if fresh_start and len(loss) and loss[0] < _IMPOSSIBLE * constant:
         constant = nan  # no new network is that good: the loss has a weight
     if not len(loss):

@@ -113,6 +113,7 @@ class UpdateRatioOutOfRange(Rule):
                 remedies.clip_gradients(),
             ),
             variant="too-large",
+            phase="update",
             explains=frozenset(
                 {
                     "dead-units",
@@ -152,6 +153,7 @@ class UpdateRatioOutOfRange(Rule):
             if typical > 0
             else (remedies.initialise([kernel.layer for kernel in found]),),
             variant="too-small",
+            phase="update",
             explains=frozenset({"loss-plateau"}),
         )
 
