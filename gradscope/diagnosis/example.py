@@ -28,7 +28,11 @@ _SIZES = {
     "input": 1.0,
     "target": 1.0,
 }
-_ROLES = {"Dense": ("kernel", "bias"), "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance")}
+_ROLES: Mapping[str, tuple[str, ...]] = {
+    "Dense": ("kernel", "bias"),
+    "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
+    "Dropout": (),
+}
 _STATISTICS_OF_BATCHES = {
     "gamma": (1.0, 1.0),
     "moving_mean": (0.35, 0.35),
@@ -48,6 +52,7 @@ def toy_run(
     omitted: Sequence[str] = (),
     card: bool = True,
     batch_norm: bool = False,
+    dropout: float | None = None,
     settings: Mapping[str, Any] | None = None,
     step: Mapping[str, Values] | None = None,
 ) -> Run:
@@ -67,6 +72,7 @@ def toy_run(
         omitted: names of new layers whose variables the optimizer is not handed.
         card: whether the run has a model card.
         batch_norm: put a batch normalisation ``norm`` between the last hidden layer and the output.
+        dropout: rate of a layer ``dropout`` to put there.
         settings: of the model card, besides the loss function.
         step: further step statistics: ``{"global_gradient_norm": 1.0}``. One number, or one per sampled step.
 
@@ -75,7 +81,8 @@ def toy_run(
         >>> float(run.series("gradient", "hidden_1/kernel", "rms")[0])
         0.05000000074505806
     """
-    names = [*(f"hidden_{i + 1}" for i in range(hidden)), *(["norm"] if batch_norm else []), "output"]
+    between = [*(["norm"] if batch_norm else []), *(["dropout"] if dropout is not None else [])]
+    names = [*(f"hidden_{i + 1}" for i in range(hidden)), *between, "output"]
     tensors = tuple(
         key for key in _tensors(names) if key.layer not in omitted or key.kind not in ("gradient", "update")
     )
@@ -114,7 +121,7 @@ def toy_run(
             "learning_rate": np.full(len(steps), 0.01),
             **{name: np.broadcast_to(values, (len(steps),)) for name, values in (step or {}).items()},
         },
-        _card(names, activation, frozen, omitted, settings or {}) if card else ModelCard(),
+        _card(names, activation, (frozen, omitted), dropout, settings or {}) if card else ModelCard(),
     )
 
 
@@ -136,7 +143,7 @@ def _tensors(names: Sequence[str]) -> list[TensorKey]:
 
 
 def _kind(name: str) -> str:
-    return "BatchNormalization" if name == "norm" else "Dense"
+    return {"norm": "BatchNormalization", "dropout": "Dropout"}.get(name, "Dense")
 
 
 def _fill(values: npt.NDArray[np.float32], key: TensorKey) -> None:
@@ -175,10 +182,12 @@ def _fill(values: npt.NDArray[np.float32], key: TensorKey) -> None:
 def _card(
     names: Sequence[str],
     activation: str,
-    frozen: Sequence[str],
-    omitted: Sequence[str],
+    untrained: tuple[Sequence[str], Sequence[str]],
+    dropout: float | None,
     settings: Mapping[str, Any],
 ) -> ModelCard:
+    frozen, omitted = untrained
+
     def layer(position: int, name: str) -> LayerCard:
         last, dense = position == len(names) - 1, _kind(name) == "Dense"
         function = "linear" if last else activation
@@ -195,7 +204,7 @@ def _card(
             inbound=(names[position - 1] if position else "input",),
             is_output=last,
             trainable=name not in frozen,
-            arguments=arguments if dense else {},
+            arguments=arguments if dense else {"rate": dropout} if name == "dropout" else {},
         )
 
     variables = tuple(

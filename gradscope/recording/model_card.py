@@ -41,6 +41,7 @@ def build_model_card(
         settings={
             **_settings(model),
             "losses": describe_losses(model, observer.outputs),
+            "target_shapes": dict(observer.target_shapes),
             "loss_additions": loss_additions(model, weighted=observer.weighted),
             **settings,
         },

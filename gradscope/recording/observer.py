@@ -52,6 +52,8 @@ class Observer:
     sightings: dict[str, Sighting] = field(default_factory=dict)
     outputs: dict[int | str, str | None] = field(default_factory=dict)
     """The layer that each output of the model comes from, by its place or its key; None if unknown."""
+    target_shapes: dict[str, list[int | None] | None] = field(default_factory=dict)
+    """Of each recorded target, None for sizes that vary."""
     weighted: bool = False
     """Whether the loss was given weights of the examples."""
     _calls: dict[str, int] = field(default_factory=dict)
@@ -174,6 +176,7 @@ class Observer:
             for number, tensor in enumerate(numbers):
                 name = "target" if number == 0 else f"target_{number}"
                 self.collector.tensor(TensorKey("target", name, "target"), tensor)
+                self.target_shapes[name] = tensor.shape.as_list() if tensor.shape.rank is not None else None
                 self._note_example_std("target", name, tensor)
 
     # -- layers ------------------------------------------------------------------------------------------------------

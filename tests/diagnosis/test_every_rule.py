@@ -60,6 +60,7 @@ ILL = {
         "loss": 1.0,
         "step": {"global_gradient_norm": 1.0, "global_clipped_gradient_norm": 1e-3},
     },
+    "excessive-dropout": {"dropout": 0.97, "loss": 1.0},
     "shrunken-weights": {
         "scale": {("weight", name): 0.7 ** np.arange(30) for _, name in KERNEL_UPDATES},
         "loss": 1.0,

@@ -122,6 +122,21 @@ class TestDivergingLoss:
     def test_a_high_start_that_has_not_come_down_is_none(self):
         assert not findings("diverging-loss", toy_run(loss=1e6))
 
+    def test_a_network_that_forgets_what_it_knew_is_measured_from_its_own_start(self):
+        trained = {("weight", "hidden_1/bias", "rms"): 0.1}
+        assert not findings("diverging-loss", toy_run(put=trained, loss=np.linspace(0.1, 0.2, SAMPLES)))
+        assert not findings("diverging-loss", toy_run(loss=np.linspace(0.1, 0.9, SAMPLES)))
+        (finding,) = findings("diverging-loss", toy_run(put=trained, loss=np.linspace(0.1, 0.9, SAMPLES)))
+        assert finding.severity == Severity.ERROR
+
+    @pytest.mark.parametrize(("depth", "found"), [(50.0, 0), (1e6, 1)])
+    def test_a_negative_loss_that_falls_without_bound_has_the_wrong_sign(self, depth, found):
+        run = toy_run(loss=-np.geomspace(0.5, depth, SAMPLES), settings=UNKNOWN_LOSS)
+        mine = findings("diverging-loss", run)
+        assert [(f.severity, f.variant, f.remedies[0].title) for f in mine] == [
+            (Severity.ERROR, "unbounded", "Check the sign of the loss")
+        ] * found
+
     def test_the_way_into_infinity_counts(self):
         loss = [*np.geomspace(1, 1e20, 5), *[np.inf] * 25]
         (finding,) = findings("diverging-loss", toy_run(loss=loss))

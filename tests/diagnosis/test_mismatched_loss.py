@@ -13,7 +13,7 @@ from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.rules import all_rules
 from gradscope.diagnosis.verdict import Severity
 from gradscope.model_card import ActivationCard
-from gradscope.vocabulary import QUANTILES
+from gradscope.vocabulary import QUANTILES, STATISTIC_NAMES
 
 (RULE,) = [rule for rule in all_rules() if rule.name == "mismatched-loss"]
 
@@ -153,3 +153,33 @@ def test_extremes_alone_tell_only_targets_that_all_lie_outside():
     assert np.isnan(target_range(run, "target").unreachable(0, np.inf))
     assert target_range(run, "target").unreachable(3, np.inf) == 1
     assert np.isnan(target_range(run, "elsewhere").unreachable(0, 1))
+
+
+def in_a_loop(run, *, steepest, shape=None):
+    """The same run, of a loop that names no loss; the steepest slope at an entry of the output."""
+    values = run.values.copy()
+    row = run.index["activation_gradient", "output"]
+    count = values[0, row, STATISTIC_NAMES.index("count")]
+    for name, sign in (("min", -1), ("max", 1)):
+        values[:, row, STATISTIC_NAMES.index(name)] = sign * steepest * 16 / count
+    told = {"losses": [], "loss": None, "target_shapes": {"target": shape}}
+    return replace(run, values=values, model=run.model.with_settings(told))
+
+
+@pytest.mark.parametrize(("steepest", "expected"), [(0.95, [("squashed-twice", Severity.ERROR)]), (16.0, [])])
+def test_in_a_loop_the_slope_at_a_softmax_tells_which_loss_it_is(steepest, expected):
+    run = run_with("", "softmax", output=(0.01, 0.3), loss=np.log(16))
+    assert found(in_a_loop(run, steepest=steepest)) == expected
+
+
+@pytest.mark.parametrize(("shape", "expected"), [([None], [("broadcast", Severity.ERROR)]), ([None, 1], [])])
+def test_targets_with_an_axis_less_are_compared_with_every_answer(shape, expected):
+    run = run_with("", output=(-0.2, 0.2), target=(-2, 2), units=1)
+    values = run.values.copy()
+    for kind, rms in (("activation", 0.1), ("target", 1.0)):
+        row = run.index[kind, "output" if kind == "activation" else "target"]
+        for name, number in (("mean", 0.0), ("rms", rms), ("std", rms), ("example_std", rms)):
+            values[:, row, STATISTIC_NAMES.index(name)] = number
+    cards = [replace(card, output_shape=(None, 1)) if card.is_output else card for card in run.model.layers]
+    run = replace(run, values=values, model=replace(run.model, layers=tuple(cards)))
+    assert found(in_a_loop(run, steepest=1.0, shape=shape)) == expected

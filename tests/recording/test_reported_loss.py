@@ -137,6 +137,7 @@ def test_the_targets_of_a_loop_are_recorded(wrapper, by_name, regression, tmp_pa
     run = recorded("train_step", tmp_path, *args, wrapper=wrapper, **named)
     assert run.names("target") == ("target",)
     assert float(run.series("target", "target", "mean")[0]) == pytest.approx(y.mean(), rel=1e-5)
+    assert run.settings["target_shapes"]["target"][-1] == y.shape[-1]
 
 
 def test_what_may_be_no_target_is_not_recorded_as_one(regression, tmp_path):

@@ -9,15 +9,12 @@ from math import isfinite, log, nan
 import numpy as np
 import numpy.typing as npt
 
-from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.evidence.loss_terms import LossTerm
 from gradscope.run import Run
 
 __all__ = ["ConstantAnswer", "constant_answer"]
 
 FloatArray = npt.NDArray[np.floating]
-_CLASSES = 2
-_CLOSE = 0.2
 _SQUARED = "mean_squared_error"
 _BINARY = "binary_crossentropy"
 _ABSOLUTE: dict[str, Callable[[FloatArray], float]] = {
@@ -40,22 +37,14 @@ class ConstantAnswer:
     """True where penalties add to the recorded loss or examples have weights: a network that learns may exceed it."""
 
 
-def constant_answer(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossTerm, ...]) -> ConstantAnswer:
-    """From the loss function of the model card and the recorded targets.
+def constant_answer(run: Run, loss_terms: tuple[LossTerm, ...]) -> ConstantAnswer:
+    """From the terms of the loss and the recorded targets.
 
     It is a bound because the targets are taken together: columns of different means, or classes of unequal frequency,
-    have a better constant answer. A run that does not name its loss (a loop of one's own) is taken for cross-entropy
-    where its one output is a softmax over K > 1 units, or linear over K > 2 and the first loss lies within 20 % of
-    log K; for a squared error where its one output is a number and the first loss is what the recorded targets and
-    answers give.
+    have a better constant answer.
     """
-    exceeded = bool(run.settings.get("loss_additions"))
-    if loss_terms:
-        return ConstantAnswer(sum(term.weight * _of_term(run, term) for term in loss_terms), exceeded)
-    outputs = [layer for layer in layers if layer.is_output]
-    if run.settings.get("loss") or len(outputs) != 1 or outputs[0].card is None:
-        return ConstantAnswer(nan, exceeded)
-    return ConstantAnswer(_unnamed(run, outputs[0], outputs[0].card.units or 0), exceeded)
+    loss = sum(term.weight * _of_term(run, term) for term in loss_terms) if loss_terms else nan
+    return ConstantAnswer(loss, exceeded=bool(run.settings.get("loss_additions")))
 
 
 def _of_term(run: Run, term: LossTerm) -> float:
@@ -68,36 +57,6 @@ def _of_term(run: Run, term: LossTerm) -> float:
     if term.name in _ABSOLUTE and len(spread := term.targets.spread):
         return _ABSOLUTE[term.name](np.abs(spread - np.median(spread)))
     return nan
-
-
-def _unnamed(run: Run, output: Layer, classes: int) -> float:
-    loss = np.asarray(run.step_statistics.get("loss", np.zeros(0)), np.float64)
-    first = loss[np.isfinite(loss)][:1]
-    if not len(first):
-        return nan
-    if classes < _CLASSES:
-        return _if_squared(run, output, float(first[0]))
-    return _if_crossentropy(output, classes, float(first[0]))
-
-
-def _if_crossentropy(output: Layer, classes: int, first: float) -> float:
-    # log 2 is also what a discriminator that cannot tell costs a generator, whatever that has for an output.
-    alike = output.shape == "linear" and classes > _CLASSES and abs(first / log(classes) - 1) < _CLOSE
-    return log(classes) if output.shape == "joint" or alike else nan
-
-
-def _if_squared(run: Run, output: Layer, first: float) -> float:
-    asked, given = (
-        [run.series(kind, name, statistic)[:1] for statistic in ("mean", "rms")]
-        for kind, name in (("target", "target"), ("activation", output.name))
-    )
-    if not all(np.isfinite(value).all() and len(value) for value in (*asked, *given)):
-        return nan
-    # Before anything is learnt answers and targets are unrelated.
-    expected = float(asked[1][0]) ** 2 + float(given[1][0]) ** 2 - 2 * float(asked[0][0]) * float(given[0][0])
-    if not abs(first - expected) < _CLOSE * expected:
-        return nan
-    return _moments(run, "target")[1]
 
 
 def _moments(run: Run, target: str) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.evidence.reach import TargetRange, target_range
+from gradscope.diagnosis.evidence.unnamed_loss import unnamed_loss
 from gradscope.run import Run
 
 __all__ = ["LossTerm", "full_name", "loss_terms"]
@@ -40,6 +41,13 @@ class LossTerm:
     greatest: float
     samples: int
     """Sampled steps at which the output's range is known."""
+    steepest: float
+    """The greatest |∂loss/∂y| of an entry of the output, times the number of answers that the loss is a mean over: at
+    most 1 where the loss takes softmax or sigmoid of the output; NaN if unknown."""
+    target_shape: tuple[int | None, ...] | None
+    """Of what was recorded as the target, None for sizes that vary; None if unknown."""
+    inferred: bool
+    """True where the log names no loss, and this one was found by the value it begins with."""
     target: str
     """Name of the recorded tensor of kind ``target``; empty where it is not known which of several this term uses."""
     weight: float
@@ -64,14 +72,18 @@ class LossTerm:
 
 
 def loss_terms(run: Run, layers: tuple[Layer, ...]) -> tuple[LossTerm, ...]:
-    """The terms in the order of the model card's ``losses``; empty where the card has none.
+    """The terms in the order of the model card's ``losses``.
 
-    Where there are several, each output must be named, and there must be as many recorded targets as terms.
+    Where there are several, each output must be named, and there must be as many recorded targets as terms. A run that
+    names no loss (a loop of one's own) has the one that `unnamed_loss` finds, or none.
     """
     entries = run.settings.get("losses")
     known = [e for e in entries if isinstance(e, dict) and e.get("name")] if isinstance(entries, list) else []
     targets = run.names("target")
     outputs = [layer for layer in layers if layer.is_output]
+    if not known and not run.settings.get("loss"):
+        known = [{"name": unnamed_loss(run, outputs[0])}] if len(outputs) == 1 else []
+        known = [{**entry, "inferred": True} for entry in known if entry["name"]]
     return tuple(
         _term(
             run,
@@ -108,7 +120,26 @@ def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str) ->
         greatest=float(high[known].max()) if known.any() else nan,
         samples=int(known.sum()),
         target=target,
+        steepest=_steepest(run, output),
+        target_shape=_target_shape(run, target),
+        inferred=bool(entry.get("inferred")),
         weight=nan if weight is None else float(weight),
         targets=target_range(run, target),
         from_preactivation=bool(bypass),
     )
+
+
+def _steepest(run: Run, output: Layer | None) -> float:
+    if output is None or not (output.card and output.card.units):
+        return nan
+    gradient = [run.series("activation_gradient", output.name, statistic) for statistic in ("min", "max", "count")]
+    least, greatest, count = (series.astype(np.float64) for series in gradient)
+    sizes = np.fmax(np.abs(least), np.abs(greatest)) * count / output.card.units
+    known = sizes[np.isfinite(sizes)]
+    return float(known.max()) if len(known) else nan
+
+
+def _target_shape(run: Run, target: str) -> tuple[int | None, ...] | None:
+    shapes = run.settings.get("target_shapes")
+    found = shapes.get(target) if isinstance(shapes, dict) else None
+    return tuple(found) if isinstance(found, list) else None

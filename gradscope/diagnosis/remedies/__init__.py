@@ -34,6 +34,8 @@ from gradscope.diagnosis.remedies.data import (
 )
 from gradscope.diagnosis.remedies.initial_weights import initialise, initialise_recurrent
 from gradscope.diagnosis.remedies.loss import (
+    align_shapes,
+    check_sign,
     fix_labels,
     guard_operations,
     output_activation,
@@ -47,6 +49,7 @@ from gradscope.diagnosis.remedies.optimizer import (
     clip_gradients,
     loosen_clipping,
     use_optimizer,
+    weaken_dropout,
     weaken_penalty,
 )
 from gradscope.diagnosis.remedies.precision import keep_float32_variables
@@ -59,8 +62,10 @@ from gradscope.diagnosis.remedies.step_size import (
 )
 
 __all__ = [
+    "align_shapes",
     "batch_size",
     "check_input",
+    "check_sign",
     "check_targets",
     "clip_gradients",
     "decay_learning_rate",
@@ -98,5 +103,6 @@ __all__ = [
     "use_optimizer",
     "usual_epsilon",
     "warm_up",
+    "weaken_dropout",
     "weaken_penalty",
 ]

@@ -7,6 +7,8 @@ from gradscope.diagnosis.layer_code import layer_code
 from gradscope.diagnosis.verdict import Remedy
 
 __all__ = [
+    "align_shapes",
+    "check_sign",
     "fix_labels",
     "guard_operations",
     "output_activation",
@@ -126,4 +128,26 @@ def fix_labels(loss: str, units: int | None) -> Remedy:
         "error.",
         code if loss.startswith("binary") else "y_train = keras.utils.to_categorical(y_train)",
         topic="targets",
+    )
+
+
+def check_sign() -> Remedy:
+    """Descend on what is to become small."""
+    return Remedy(
+        "Check the sign of the loss",
+        "Training makes the loss smaller, and this one has no least value: what should become large is to be negated, "
+        "what should become small is not.",
+        "loss = tf.reduce_mean(tf.square(targets - answers))  # not its negative",
+        topic="loss",
+    )
+
+
+def align_shapes() -> Remedy:
+    """Give targets and answers one shape."""
+    return Remedy(
+        "Give targets and answers the same shape",
+        "Subtracting a column of answers from a row of targets compares every answer with every target: the best that "
+        "can be learnt from that is their mean.",
+        "targets = tf.reshape(targets, tf.shape(answers))  # or: tf.squeeze(answers, axis=-1)",
+        topic="loss",
     )

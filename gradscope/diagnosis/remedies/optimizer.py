@@ -7,7 +7,7 @@ from math import isfinite
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import number
 
-__all__ = ["clip_gradients", "loosen_clipping", "use_optimizer", "weaken_penalty"]
+__all__ = ["clip_gradients", "loosen_clipping", "use_optimizer", "weaken_dropout", "weaken_penalty"]
 
 _OPTIMIZERS = {
     "Adam": "Adam divides each weight's step by the size of its own gradient, so weak and strong ones move alike.",
@@ -76,4 +76,18 @@ def weaken_penalty() -> Remedy:
         "max-norm constraint.",
         "kernel_regularizer = keras.regularizers.L2(1e-4)  # or weight_decay=4e-3 of the optimizer, MaxNorm(3.0)",
         topic="penalty",
+    )
+
+
+def weaken_dropout(name: str) -> Remedy:
+    """A usual rate.
+
+    Args:
+        name: of the dropout layer.
+    """
+    return Remedy(
+        f"Drop less at {name}",
+        "The rate is the share that is dropped, not the share that is kept; 0.5 is the usual most.",
+        f'keras.layers.Dropout(0.3, name="{name}")',
+        topic="dropout",
     )

@@ -27,12 +27,12 @@ class ConstantOutput(Rule):
 
     ## Evidence
     From differentials, so that batches of one example suffice: (‖∂loss/∂a‖ / ‖∂loss/∂y‖) · (‖a‖ / ‖y‖) estimates the
-    share of the output y that the signal a of a layer can move. It is taken for the layers that stand first behind
-    the input (where the connections are unknown: for the input-side third), and the best of them counts. A small
-    share with a sound gradient and a falling loss is an output with a large offset, and no finding. Where the loss is
-    known to stand where a constant answer stands, the answers themselves are compared over the examples of a batch:
-    their standard deviation over that of the right answers. Answers that are the same to within rounding are constant
-    whatever the loss says, unless it fell to a tenth.
+    share of the output y that the signal a of a layer can move. It is taken for the layers that stand first behind the
+    input (where the connections are unknown: for the input-side third), and the best of them counts. A small share with
+    a sound gradient and a falling loss is an output with a large offset, and no finding. Where the loss is known to
+    stand where a constant answer stands, or has not fallen by half where that is unknown, the answers themselves are
+    compared over the examples of a batch: their standard deviation over that of the right answers. Answers that are the
+    same to within rounding are constant whatever the loss says, unless it fell to a tenth.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -78,7 +78,8 @@ class ConstantOutput(Rule):
             )
             yield self._finding(run, flow, where, measured, window.cap(Severity.ERROR))
             return
-        if loss_trend.answers_constantly and spread < self.min_output_spread:
+        unlearnt = loss_trend.answers_constantly or (loss_trend.slow and not loss_trend.knows_constant)
+        if unlearnt and spread < self.min_output_spread:
             with np.errstate(invalid="ignore"):
                 where = window.span(output_spread.ratio < self.min_output_spread)
             measured = Measurement(

@@ -6,11 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
+
+_FIRST = 5
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class DivergingLoss(Rule):
 
     ## What it detects
     A loss whose late level lies above its start, and above that of a constant answer where that is known; or one
-    that climbed by orders of magnitude before it stopped being finite.
+    that climbed by orders of magnitude before it stopped being finite; and a negative loss that falls without bound.
 
     ## Why it matters
     Training makes the network worse: whatever it learnt is lost, and NaN is often the next thing to come.
@@ -28,7 +32,8 @@ class DivergingLoss(Rule):
     Medians of the loss over the first samples and over the last third of the steps, so that single bad batches, spikes
     and early transients do not count; and three quarters of the late samples must lie above all of the first, since
     batches of one vary more than that by chance. Where the loss function and the targets do not tell what a constant
-    answer would cost (adversarial losses, rewards), only a rise by orders of magnitude is called divergence.
+    answer would cost (adversarial losses, rewards), only a rise by orders of magnitude is called divergence. A network
+    that was trained before and starts well below a constant answer's loss is measured from its own start.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -50,23 +55,38 @@ class DivergingLoss(Rule):
     max_loss_rise: float = limit(
         1.5, "1", "times the start and a constant answer's loss, lasting over a third of the steps"
     )
+    max_skilled_loss: float = limit(0.5, "1", "of a constant answer's loss: a network that could do it already")
+    max_skilled_rise: float = limit(3.0, "1", "times the start of such a network, which has forgotten what it knew")
     max_unexplained_rise: float = limit(10.0, "1", "times the start, where a constant answer's loss is unknown")
     error_unexplained_rise: float = limit(100.0, "1", "times the start, where a constant answer's loss is unknown")
+    max_unbounded_fall: float = limit(
+        1000.0, "1", "times the first values: likelihoods and critics settle far before, a loss of the wrong sign never"
+    )
     min_samples: float = limit(6, "samples", "fewer show no level")
 
-    def check(self, loss_trend: LossTrend, nonfinite: Nonfinite, learning_rate: LearningRate) -> Iterable[Finding]:
+    def check(
+        self,
+        loss_trend: LossTrend,
+        nonfinite: Nonfinite,
+        learning_rate: LearningRate,
+        fresh_start: bool | None,  # noqa: FBT001
+    ) -> Iterable[Finding]:
         """Judge the late level and the way into NaN."""
         if not loss_trend.is_known:
             raise NotJudged("fewer than 3 finite losses were recorded; record the loss at more steps")
         if not loss_trend.nonnegative:
-            raise NotJudged("the loss is negative at times, so its level says nothing")
+            yield from self._unbounded(loss_trend, nonfinite)
+            return
         broken = nonfinite.first_broken is not None
         if len(loss_trend.loss) < self.min_samples and not broken:
             raise NotJudged(f"{len(loss_trend.loss)} samples show no level; record at least {self.min_samples:g}")
         known = loss_trend.knows_constant
-        reference = max(loss_trend.start, loss_trend.constant) if known else loss_trend.start
+        # The loss of few examples is small by chance, and a new network has no skill to lose.
+        skilled = known and not fresh_start and loss_trend.start < self.max_skilled_loss * loss_trend.constant
+        reference = max(loss_trend.start, loss_trend.constant) if known and not skilled else loss_trend.start
         late = float(loss_trend.loss[-1]) if broken else loss_trend.late
         least = self.max_loss_rise if known and not broken else self.max_unexplained_rise
+        least = self.max_skilled_rise if skilled and not broken else least
         chance = not broken and loss_trend.late_quartile <= loss_trend.start_greatest
         if chance or not late > least * reference > 0:
             return
@@ -83,7 +103,7 @@ class DivergingLoss(Rule):
             last_step=int(above[-1]),
             measurements=(
                 Measurement(
-                    "late loss over its start" + (" or a constant answer's" if known else ""),
+                    "late loss over its start" + (" or a constant answer's" if known and not skilled else ""),
                     late / reference,
                     least,
                     "1",
@@ -98,4 +118,36 @@ class DivergingLoss(Rule):
             ),
             confidence="high" if known else "medium",
             explains=frozenset({"nonfinite-values"}),
+        )
+
+    def _unbounded(self, loss_trend: LossTrend, nonfinite: Nonfinite) -> Iterable[Finding]:
+        size = max(1.0, float(np.abs(loss_trend.loss[:_FIRST]).max()))
+        late = float(loss_trend.loss[-1]) if nonfinite.first_broken is not None else loss_trend.late
+        if not -late > self.max_unbounded_fall * size:
+            raise NotJudged("the loss is negative at times, so its level says little")
+        below = loss_trend.steps[-loss_trend.loss > self.max_unbounded_fall * size]
+        yield Finding(
+            rule=self.name,
+            title="diverging loss",
+            sentence=f"the loss falls without bound, from {number(loss_trend.start)} to {number(late)}",
+            severity=Severity.ERROR,
+            layers=(),
+            first_step=int(below[0]),
+            last_step=int(below[-1]),
+            measurements=(
+                Measurement(
+                    "late loss over the size of the first", late / size, -self.max_unbounded_fall, "1", "", "-10 to 1"
+                ),
+            ),
+            remedies=(remedies.check_sign(),),
+            variant="unbounded",
+            explains=frozenset(
+                {
+                    "exploding-gradient",
+                    "learning-rate-too-high",
+                    "nonfinite-values",
+                    "saturated-activation",
+                    "update-ratio-out-of-range:too-large",
+                }
+            ),
         )

@@ -62,7 +62,9 @@ class MismatchedLoss(Rule):
     of the targets. A softmax or sigmoid output with ``from_logits=True`` is a note where Keras noticed and computed the
     loss from the logits all the same, which the recorded gradients show, and an error where the activation was applied
     twice. Of regression targets, the share of their variance that lies outside the range of the output's activation is
-    estimated from their quantiles. What the loss learns to live with is a warning. Losses of one's own are not judged.
+    estimated from their quantiles. What the loss learns to live with is a warning. In a loop of one's own the loss is
+    judged where its first value shows which it is: a slope at the probabilities that never exceeds 1 is that of a loss
+    which expects logits, and targets with an axis less than the answers are compared with all of them.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -87,6 +89,7 @@ class MismatchedLoss(Rule):
     max_excess: float = limit(1e-3, "1", "how far a probability may lie outside [0, 1] by rounding")
     min_unreachable: float = limit(0.01, "1", "share of the targets' variance: less is a matter of rare targets")
     error_unreachable: float = limit(0.2, "1", "standardised targets miss 15 % with tanh, 50 % with ReLU")
+    max_slope: float = limit(1.0, "1", "per answer: -log p has a slope of 1/p, the logarithm of a softmax below 1")
     min_samples: float = limit(5, "samples", "fewer outputs may lie in [0, 1] by chance")
 
     def check(
@@ -121,6 +124,7 @@ class MismatchedLoss(Rule):
 
     def _mismatches(self, term: LossTerm, *, broken: bool) -> Iterator[_Mismatch]:
         if term.output is not None and term.samples:
+            yield from self._shapes(term, term.output)
             yield from self._single_unit(term, term.output)
             yield from self._logits(term, term.output)
             yield from self._reach(term, term.output)
@@ -134,6 +138,21 @@ class MismatchedLoss(Rule):
                 Severity.ERROR,
                 Measurement("least output", term.least, 1 - self.max_excess, "1", output.name, "between 0 and 1"),
                 (remedies.output_activation(output, "sigmoid"),),
+            )
+
+    def _shapes(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
+        given, asked = output.card.output_shape if output.card else (), term.target_shape
+        # Losses of Keras bring both into one shape; one's own need not.
+        if not term.inferred or term.name != "mean_squared_error" or asked is None:
+            return
+        if len(asked) + 1 == len(given) and given[-1] == 1:
+            yield _Mismatch(
+                "broadcast",
+                f"the targets have an axis less than the answers of {output.name}: every answer is compared with every "
+                "target",
+                None,
+                Measurement("axes of the targets", len(asked), len(given), "1", output.name, "the same"),
+                (remedies.align_shapes(),),
             )
 
     def _logits(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
@@ -158,6 +177,15 @@ class MismatchedLoss(Rule):
                 Measurement("greatest output", term.greatest, 1 + self.max_excess, "1", output.name, "logits exceed 1"),
                 (remedies.set_from_logits(term.name, from_logits=False),),
             )
+        if term.from_logits is None and squashed and not term.from_preactivation and self._is_flat(term):
+            yield _Mismatch(
+                "squashed-twice",
+                f"the gradient at {output.name} is that of a loss which expects logits, but {output.name} gives "
+                "probabilities",
+                Severity.ERROR,
+                Measurement("steepest slope at the output", term.steepest, self.max_slope, "1", output.name, "above 1"),
+                (remedies.set_from_logits(term.name, from_logits=False),),
+            )
         if term.from_logits and term.activation in _ONE_SIDED:
             yield _Mismatch(
                 "one-sided-logits",
@@ -176,6 +204,10 @@ class MismatchedLoss(Rule):
                 Measurement("output farthest outside [0, 1]", worst, bound, "1", output.name, "0 to 1"),
                 (remedies.set_from_logits(term.name, from_logits=True),),
             )
+
+    def _is_flat(self, term: LossTerm) -> bool:
+        # -log p has the slope -1/p, at least 1; the logarithm of a softmax or sigmoid at most 1.
+        return term.samples >= self.min_samples and 0 < term.steepest < self.max_slope
 
     def _reach(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
         low, high = RANGES.get(term.activation, (-inf, inf))

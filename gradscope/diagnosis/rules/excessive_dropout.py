@@ -1,0 +1,91 @@
+"""Rule excessive-dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Layer, LossTrend
+from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import among, number
+from gradscope.run import Run
+
+_KINDS = ("Dropout", "AlphaDropout", "GaussianDropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+
+
+@dataclass(frozen=True)
+class ExcessiveDropout(Rule):
+    """Dropout that leaves next to nothing of a layer.
+
+    ## What it detects
+    Dropout layers with a rate near 1, often a share to keep that was taken for a share to drop.
+
+    ## Why it matters
+    What is left is scaled up by 1 / (1 - rate): a signal of which a tenth arrives, ten times as large, is mostly noise,
+    and so is its gradient.
+
+    ## Evidence
+    The rate in the model card. It is an error where the loss is known and has not fallen by half, a note where the
+    network learns all the same.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> ill = toy_run(dropout=0.97, loss=1.0)
+    >>> [f.sentence for f in diagnose(ill, [ExcessiveDropout()]).findings()]
+    ['dropout drops 97 % of what passes']
+    >>> list(diagnose(toy_run(dropout=0.5), [ExcessiveDropout()]).findings())
+    []
+
+    ## Remedies
+    A rate of 0.2 to 0.5.
+
+    ## References
+    Srivastava et al. 2014, Dropout (rates of 0.2 at the input and 0.5 in hidden layers).
+    """
+
+    name: ClassVar[str] = "excessive-dropout"
+    max_rate: float = limit(0.85, "1", "Srivastava et al. find errors rising beyond 0.6 and steeply beyond 0.8")
+
+    def check(self, run: Run, layers: tuple[Layer, ...], loss_trend: LossTrend) -> Iterable[Finding]:
+        """Judge all dropout layers together."""
+        if not run.model.layers:
+            raise NotJudged("the kinds of the layers are unknown; record with gradscope.Recorder for a model card")
+        rates = {layer.name: _rate(layer) for layer in layers}
+        strong = {name: rate for name, rate in rates.items() if rate > self.max_rate}
+        if not strong:
+            return
+        drop = "drops" if len(strong) == 1 else "drop"
+        yield Finding(
+            rule=self.name,
+            title="dropout too strong",
+            sentence=f"{among(list(strong))} {drop} {number(100 * max(strong.values()))} % of what passes",
+            severity=Severity.ERROR if loss_trend.slow else Severity.NOTE,
+            layers=tuple(strong),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=tuple(
+                Measurement("dropout rate", rate, self.max_rate, "1", name, "0.2 to 0.5")
+                for name, rate in strong.items()
+            ),
+            remedies=(remedies.weaken_dropout(next(iter(strong))),),
+            explains=frozenset(
+                {
+                    "collapsed-representation",
+                    "constant-output",
+                    "dead-units",
+                    "learning-rate-too-high",
+                    "loss-plateau",
+                    "update-ratio-out-of-range:too-large",
+                }
+            ),
+        )
+
+
+def _rate(layer: Layer) -> float:
+    card = layer.card
+    rate = card.arguments.get("rate", 0.0) if card and card.kind in _KINDS else 0.0
+    return float(rate) if isinstance(rate, (int, float)) else 0.0
