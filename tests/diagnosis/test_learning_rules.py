@@ -123,10 +123,12 @@ class TestDivergingLoss:
         assert not findings("diverging-loss", toy_run(loss=1e6))
 
     def test_a_network_that_forgets_what_it_knew_is_measured_from_its_own_start(self):
-        trained = {("weight", "hidden_1/bias", "rms"): 0.1}
-        assert not findings("diverging-loss", toy_run(put=trained, loss=np.linspace(0.1, 0.2, SAMPLES)))
-        assert not findings("diverging-loss", toy_run(loss=np.linspace(0.1, 0.9, SAMPLES)))
-        (finding,) = findings("diverging-loss", toy_run(put=trained, loss=np.linspace(0.1, 0.9, SAMPLES)))
+        trained = {"put": {("weight", "hidden_1/bias", "rms"): 0.1}, "step": {"example_count": 32}}
+        forgetting = np.linspace(0.1, 0.9, SAMPLES)
+        assert not findings("diverging-loss", toy_run(**trained, loss=np.linspace(0.1, 0.2, SAMPLES)))
+        assert not findings("diverging-loss", toy_run(step={"example_count": 32}, loss=forgetting))
+        assert not findings("diverging-loss", toy_run(put=trained["put"], step={"example_count": 1}, loss=forgetting))
+        (finding,) = findings("diverging-loss", toy_run(**trained, loss=forgetting))
         assert finding.severity == Severity.ERROR
 
     @pytest.mark.parametrize(("depth", "found"), [(50.0, 0), (1e6, 1)])

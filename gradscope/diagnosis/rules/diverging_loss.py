@@ -10,9 +10,11 @@ import numpy as np
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence.example_count import example_count
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
+from gradscope.run import Run
 
 _FIRST = 5
 
@@ -59,6 +61,7 @@ class DivergingLoss(Rule):
     max_skilled_rise: float = limit(3.0, "1", "times the start of such a network, which has forgotten what it knew")
     max_unexplained_rise: float = limit(10.0, "1", "times the start, where a constant answer's loss is unknown")
     error_unexplained_rise: float = limit(100.0, "1", "times the start, where a constant answer's loss is unknown")
+    min_examples: float = limit(8, "examples", "the loss of a smaller batch is low by chance")
     max_unbounded_fall: float = limit(
         1000.0, "1", "times the first values: likelihoods and critics settle far before, a loss of the wrong sign never"
     )
@@ -66,10 +69,12 @@ class DivergingLoss(Rule):
 
     def check(
         self,
+        *,
+        run: Run,
         loss_trend: LossTrend,
         nonfinite: Nonfinite,
         learning_rate: LearningRate,
-        fresh_start: bool | None,  # noqa: FBT001
+        fresh_start: bool | None,
     ) -> Iterable[Finding]:
         """Judge the late level and the way into NaN."""
         if not loss_trend.is_known:
@@ -82,7 +87,8 @@ class DivergingLoss(Rule):
             raise NotJudged(f"{len(loss_trend.loss)} samples show no level; record at least {self.min_samples:g}")
         known = loss_trend.knows_constant
         # The loss of few examples is small by chance, and a new network has no skill to lose.
-        skilled = known and not fresh_start and loss_trend.start < self.max_skilled_loss * loss_trend.constant
+        skilled = known and not fresh_start and example_count(run) >= self.min_examples
+        skilled = skilled and loss_trend.start < self.max_skilled_loss * loss_trend.constant
         reference = max(loss_trend.start, loss_trend.constant) if known and not skilled else loss_trend.start
         late = float(loss_trend.loss[-1]) if broken else loss_trend.late
         least = self.max_loss_rise if known and not broken else self.max_unexplained_rise
