@@ -215,10 +215,12 @@ def main(*, small: bool, networks: tuple[str, ...], log_dir: Path, **options: fl
     plan = replace(SMALL if small else Plan(), **given)
     chosen = networks or NETWORKS
     console = Console()
+    results: list[Result] = []
     with Progress(console=console) as progress:
-        results = [train(name, log_dir, plan, progress) for name in chosen]
+        for name in chosen:
+            results.append(train(name, log_dir, plan, progress))
+            pd.DataFrame(map(asdict, results)).to_csv(log_dir / "results.csv", index=False)
     show(results, log_dir, console)
-    pd.DataFrame(map(asdict, results)).to_csv(log_dir / "results.csv", index=False)
     for path in draw_figures(log_dir, chosen, log_dir / "figures"):
         console.print(f"Picture: {path}", highlight=False)
 

@@ -159,6 +159,7 @@ def run_sweep(images: Images, plan: Plan, log_dir: Path, seed: int, console: Con
         task = bar.add_task("initial weights", total=len(WEIGHTS))
         for w in WEIGHTS:
             swept.append(sweep_one(w, images, plan, log_dir, seed))
+            (log_dir / "sweep.json").write_text(json.dumps([asdict(one) for one in swept], indent=1))
             bar.advance(task)
     console.print(sweep_table(swept))
     draw_sweep(swept, log_dir / "figures" / "accuracy.png")
@@ -196,8 +197,7 @@ def main(*, data: str, part: str, depths: tuple[int, ...], small: bool, seed: in
         plan = replace(plan, depths=tuple(sorted(depths)))
     (log_dir / "figures").mkdir(parents=True, exist_ok=True)
     if part in ("both", "sweep"):
-        swept = run_sweep(images, plan, log_dir, seed, console)
-        (log_dir / "sweep.json").write_text(json.dumps([asdict(one) for one in swept], indent=1))
+        run_sweep(images, plan, log_dir, seed, console)
     if part in ("both", "map"):
         run_map(images, plan, log_dir, seed, console)
     console.print(f"Figures:     {log_dir / 'figures'}")
