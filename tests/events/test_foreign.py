@@ -246,6 +246,14 @@ def test_lightnings_gradient_norms_are_tensors(tmp_path):
     assert "vanishing-gradient" not in {v.rule for v in diagnose(run).not_judged}
 
 
+def test_gradient_norms_of_kernels_alone_do_not_tell_vanishing(tmp_path):
+    names = [f"{layer}.weight" for layer in "abc"]
+    values = [writers.scalar_v1(f"grad_2.0_norm/{name}", 10.0**-i) for i, name in enumerate(reversed(names))]
+    writers.write(tmp_path, dict.fromkeys(range(50), values))
+    reasons = {verdict.rule: verdict.reason for verdict in diagnose(read_run(tmp_path)).not_judged}
+    assert "record activation gradients" in reasons["vanishing-gradient"]
+
+
 def test_a_users_table_comes_first(tmp_path):
     writers.write(
         tmp_path, {0: [writers.histogram_v2("opt/dense/g", [1.0]), writers.histogram_v2("grads/junk", [1.0])]}
