@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from gradscope.histograms import BUCKETS
 from gradscope.recording.frameworks import tf
+from gradscope.recording.large_tensors import SAMPLE_ENTRIES, measure_change, measure_large, measure_samples
 from gradscope.recording.replica import Replica
 from gradscope.recording.sparse import fill_in_zeros, summed_rows
-from gradscope.recording.statistics import MOMENTS, SAMPLE_ENTRIES, histogram, measure, moments_of_large, sample
+from gradscope.recording.statistics import MOMENTS, dot, flattened, measure
 from gradscope.run import TensorKey
 
 __all__ = ["Collector", "Layout", "Measured"]
@@ -176,13 +177,23 @@ class Collector:
         if isinstance(value, tf.IndexedSlices) and value.dense_shape is not None:
             value, zeros = summed_rows(value)
             self.scalar((key.kind, key.name, "further_zeros"), zeros)
-        flat = tf.reshape(tf.cast(tf.convert_to_tensor(value), tf.float32), [-1])
-        size = flat.shape.num_elements()
-        if size is not None and size <= _STACK_ENTRIES:
+        flat = flattened(value)
+        if _is_small(flat):
             self._tensors[key] = flat
         else:
-            self._tensors[key] = sampled = sample(flat)
-            self._moments[key] = moments_of_large(flat, sampled)
+            self._moments[key], self._tensors[key] = measure_large(flat)
+
+    def change(self, key: TensorKey, after: Any, before: Any, gradient: Any) -> Any:
+        """Note ``after - before``, the first of its key; returns the sum of it times ``gradient``, of the same shape.
+
+        ``gradient`` may be `tf.IndexedSlices`.
+        """
+        if key in self._tensors or _is_small(before) or isinstance(gradient, tf.IndexedSlices):
+            change = after - before
+            self.tensor(key, change)
+            return dot(gradient, change)
+        self._moments[key], self._tensors[key], product = measure_change(*map(flattened, (after, before, gradient)))
+        return product
 
     def scalar(self, key: ScalarKey, value: Any) -> None:
         """Note a single number."""
@@ -247,12 +258,11 @@ class Collector:
         for keys in groups.values():
             stack = tf.stack([self._tensors[key] for key in keys])
             if keys[0] in self._moments:
-                moments.append(tf.stack([self._moments[key] for key in keys]))
-                histograms.append(histogram(stack))
+                some_moments, some_histograms = measure_samples(tf.stack([self._moments[key] for key in keys]), stack)
             else:
                 some_moments, some_histograms = measure(stack)
-                moments.append(some_moments)
-                histograms.append(some_histograms)
+            moments.append(some_moments)
+            histograms.append(some_histograms)
         if not groups:
             return tf.zeros([0, len(MOMENTS)]), tf.zeros([0, BUCKETS], tf.int32)
         measured = [key for keys in groups.values() for key in keys]
@@ -273,6 +283,11 @@ class Collector:
                 starts = range(0, size * (self.replica.count if self.replica else 1), max(size, 1))
                 return [Measured.unpack(buffer.layout, numbers[start : start + size]) for start in starts]
         return []
+
+
+def _is_small(tensor: Any) -> bool:
+    size = tensor.shape.num_elements()
+    return size is not None and size <= _STACK_ENTRIES
 
 
 def _current_graph() -> Any:

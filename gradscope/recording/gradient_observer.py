@@ -10,6 +10,7 @@ from gradscope.recording import statistics
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.kernels import unit_columns
+from gradscope.recording.large_tensors import sample
 from gradscope.recording.naming import NamedVariable, Names
 from gradscope.recording.scope import scope
 from gradscope.recording.trouble import Trouble
@@ -102,10 +103,11 @@ class GradientObserver:
             return
         with scope(), self._trouble.instead_of_raising("the updates are not recorded"):
             for item, gradient, weight in zip(handed.variables, handed.gradients, handed.weights, strict=False):
-                update = _value(item.variable) - weight
-                self._collector.tensor(TensorKey("update", item.name, item.layer), update)
-                if gradient is not None:
-                    self._changes.append(statistics.dot(gradient, update))
+                key, changed = TensorKey("update", item.name, item.layer), _value(item.variable)
+                if gradient is None:
+                    self._collector.tensor(key, changed - weight)
+                else:
+                    self._changes.append(self._collector.change(key, changed, weight, gradient))
 
     def given(self, grads_and_vars: Sequence[tuple[Any, Any]]) -> None:
         """A loop without a Keras optimizer says what it is about to apply; its updates are noted when the step ends."""
@@ -140,7 +142,7 @@ class GradientObserver:
         for item, gradient in zip(named, gradients, strict=True):
             layer = self._names.layer(item.layer)
             if gradient is not None and getattr(layer, "compute_dtype", None) == "float16":
-                share = statistics.underflow_fraction(statistics.sample(statistics.flattened(gradient)))
+                share = statistics.underflow_fraction(sample(statistics.flattened(gradient)))
                 self._collector.scalar(("gradient", item.name, "underflow_fraction"), share)
 
     def _over_replicas(self, gradients: list[Any]) -> list[Any]:

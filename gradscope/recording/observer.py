@@ -15,6 +15,7 @@ from gradscope.recording.activations import derivative
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import tf
 from gradscope.recording.gradient_observer import GradientObserver
+from gradscope.recording.large_tensors import sample
 from gradscope.recording.loop_arguments import targets_among
 from gradscope.recording.naming import Names
 from gradscope.recording.reported_loss import ReportedLoss
@@ -238,7 +239,7 @@ class Observer:
             self.collector.tensor(TensorKey("preactivation", name, path), z)
         if card.max_derivative and card.shape != "linear":
             bound = SATURATION_BOUND * card.max_derivative
-            seen = tf.cast(statistics.sample(tf.reshape(tf.cast(z, tf.float32), [-1])), z.dtype)
+            seen = tf.cast(sample(statistics.flattened(z)), z.dtype)
             share = statistics.saturated_fraction(derivative(function, seen), bound, seen)
             self.collector.scalar(("activation", name, "saturation_fraction"), share)
         if card.shape == "joint" or card.name == "sigmoid":

@@ -10,15 +10,12 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from gradscope.histograms import BUCKETS, ZERO_BUCKET, LogHistogram, bucket_edges
 from gradscope.recording.frameworks import tf
+from gradscope.recording.large_tensors import SAMPLE_ENTRIES, measure_change, measure_large, measure_samples
 from gradscope.recording.statistics import (
     MOMENTS,
-    SAMPLE_ENTRIES,
     dead_units,
     example_std,
-    histogram,
     measure,
-    moments_of_large,
-    sample,
     saturated_fraction,
 )
 
@@ -27,9 +24,9 @@ FLOATS = st.floats(width=32, allow_subnormal=False)
 TENSORS = arrays(np.float32, array_shapes(min_dims=1, max_dims=3, max_side=20), elements=FLOATS)
 
 
-def measure_large(flat):
-    sampled = sample(flat)
-    return moments_of_large(flat, sampled)[None, :], histogram(sampled[None, :])
+def measured_large(flat):
+    moments, sampled = measure_large(flat)
+    return measure_samples(moments[None], sampled[None])
 
 
 def measured(values):
@@ -120,7 +117,7 @@ def test_counts_stay_exact_beyond_what_a_float32_sum_can_count():
 def test_large_tensors_give_a_sample_to_the_histogram_only():
     values = np.random.default_rng(1).normal(size=10 * SAMPLE_ENTRIES).astype(np.float32)
     values[7] = 1e6
-    moments, histograms = measure_large(tf.constant(values))
+    moments, histograms = measured_large(tf.constant(values))
     counts = histograms.numpy()[0]
     assert moments.numpy()[0, MOMENTS.index("max")] == 1e6
     assert counts.sum() == SAMPLE_ENTRIES
@@ -162,7 +159,7 @@ def test_saturated_fraction():
 def test_the_quick_way_and_the_careful_one_agree(values):
     flat = tf.reshape(tf.constant(values), [-1])
     quick, careful = (
-        function(argument)[0].numpy()[0] for function, argument in ((measure_large, flat), (measure, flat[None]))
+        function(argument)[0].numpy()[0] for function, argument in ((measured_large, flat), (measure, flat[None]))
     )
     largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
     np.testing.assert_allclose(quick, careful, rtol=1e-4, atol=1e-6 * largest + 1e-36)
@@ -170,5 +167,25 @@ def test_the_quick_way_and_the_careful_one_agree(values):
 
 def test_the_quick_way_does_not_lose_a_small_spread_around_a_large_mean():
     values = np.random.default_rng(0).normal(1000, 0.01, size=100_000).astype(np.float32)
-    moments = dict(zip(MOMENTS, measure_large(tf.constant(values))[0].numpy()[0], strict=True))
+    moments = dict(zip(MOMENTS, measured_large(tf.constant(values))[0].numpy()[0], strict=True))
     assert moments["std"] == pytest.approx(values.astype(np.float64).std(), rel=1e-3)
+
+
+@pytest.mark.parametrize("size", [20_000, 65_536, 200_000])
+@pytest.mark.parametrize("sick", [None, np.nan, np.inf, 1e30, 1e-25])
+def test_a_change_is_measured_as_if_it_had_been_made(size, sick):
+    rng = np.random.default_rng(0)
+    after, before, gradient = rng.normal(size=(3, size)).astype(np.float32)
+    if sick is not None:
+        after[-3] = sick
+    if sick == 1e-25:
+        after, before = (after * np.float32(sick), before * np.float32(sick))
+    moments, sampled, product = measure_change(*map(tf.constant, (after, before, gradient)))
+    expected_moments, expected_sample = measure_large(tf.constant(after - before))
+    np.testing.assert_allclose(
+        moments.numpy(), expected_moments.numpy(), rtol=1e-4, atol=1e-5 * min(np.nan_to_num(sick or 1), 1)
+    )
+    np.testing.assert_array_equal(sampled.numpy(), expected_sample.numpy())
+    with np.errstate(invalid="ignore"):
+        wanted = np.sum((after - before).astype(np.float64) * gradient)
+    assert product.numpy() == pytest.approx(wanted, rel=1e-4, nan_ok=True)
