@@ -64,7 +64,7 @@ class TestLearningRateTooLow:
             "learning-rate-too-low", with_learning_rate(toy_run(updates(rate / 1e-2), loss=1.0), rate)
         )
         assert finding.severity == Severity.ERROR
-        assert "Let the learning rate decay" in {remedy.title for remedy in finding.remedies}
+        assert "Let the schedule end later" in {remedy.title for remedy in finding.remedies}
 
     def test_a_vanished_gradient_is_not_the_fault_of_the_learning_rate(self):
         scale = updates(1e-2) | {("gradient", f"{name}/kernel"): 1e-5 for name in NAMES}

@@ -54,6 +54,7 @@ from gradscope.diagnosis.remedies.optimizer import (
 )
 from gradscope.diagnosis.remedies.precision import keep_float32_variables
 from gradscope.diagnosis.remedies.step_size import (
+    decay_later,
     decay_learning_rate,
     lower_learning_rate,
     raise_learning_rate,
@@ -68,6 +69,7 @@ __all__ = [
     "check_sign",
     "check_targets",
     "clip_gradients",
+    "decay_later",
     "decay_learning_rate",
     "fix_labels",
     "freeze",

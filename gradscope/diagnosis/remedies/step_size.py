@@ -7,7 +7,14 @@ from math import floor, isfinite, log10
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import number
 
-__all__ = ["decay_learning_rate", "lower_learning_rate", "raise_learning_rate", "set_learning_rate", "warm_up"]
+__all__ = [
+    "decay_later",
+    "decay_learning_rate",
+    "lower_learning_rate",
+    "raise_learning_rate",
+    "set_learning_rate",
+    "warm_up",
+]
 
 _HEALTHY_RATIO = 1e-3
 _LARGEST_RAISE = 100  # tiny updates may have other reasons than the learning rate: go in steps
@@ -59,6 +66,17 @@ def decay_learning_rate(learning_rate: float) -> Remedy:
         "Large steps cover the distance at first, small ones settle the loss at the end.",
         f"learning_rate = keras.optimizers.schedules.ExponentialDecay(\n"
         f"    {rate}, decay_steps=10_000, decay_rate=0.1  # decay_steps: about as many as you train\n)",
+        topic="schedule",
+    )
+
+
+def decay_later(learning_rate: float) -> Remedy:
+    """A schedule that ends later."""
+    rate = f"{learning_rate:.3g}" if isfinite(learning_rate) and learning_rate > 0 else "1e-3"
+    return Remedy(
+        "Let the schedule end later",
+        "The learning rate has come down to a small share of what it was: from then on nothing moves, learnt or not.",
+        f"learning_rate = keras.optimizers.schedules.CosineDecay({rate}, decay_steps=epochs * steps_per_epoch)",
         topic="schedule",
     )
 

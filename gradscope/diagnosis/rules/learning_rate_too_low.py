@@ -145,7 +145,7 @@ def _explains(run: Run) -> frozenset[str]:
 def _remedies(rate: LearningRate, ratio: float) -> tuple[Remedy, ...]:
     found = [remedies.set_learning_rate(rate.largest, ratio)]
     if rate.falls_to < 0.1:
-        found.append(remedies.decay_learning_rate(rate.largest))
+        found.append(remedies.decay_later(rate.largest))
     if rate.optimizer in ("", "SGD"):
         found.append(remedies.use_optimizer("Adam"))
     return tuple(found)

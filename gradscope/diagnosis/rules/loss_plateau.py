@@ -11,11 +11,12 @@ import numpy as np
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
-from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number
 from gradscope.run import Run
 
 _FAR = 0.5
+_ENDED = 0.1
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,14 @@ class LossPlateau(Rule):
             measurements=(
                 Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
             ),
-            remedies=(remedies.check_targets(),) if nothing else (remedies.decay_learning_rate(learning_rate.largest),),
+            remedies=_remedies(learning_rate, nothing=nothing),
             confidence="high" if loss_trend.knows_constant else "medium",
         )
+
+
+def _remedies(rate: LearningRate, *, nothing: bool) -> tuple[Remedy, ...]:
+    if nothing:
+        return (remedies.check_targets(),)
+    # A schedule that has ended stands still because of that.
+    ended = rate.falls_to < _ENDED
+    return (remedies.decay_later(rate.largest) if ended else remedies.decay_learning_rate(rate.largest),)
