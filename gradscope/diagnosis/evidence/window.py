@@ -25,6 +25,8 @@ _EARLY_SAMPLES = 10
 _EARLY_SHARE = 0.02
 _LATE_SHARE = 1 / 3
 _FEW = 3
+_MANY = 9  # samples
+_LONG = 100  # steps
 _LASTING = 0.8
 
 
@@ -38,7 +40,7 @@ class Window:
     early: BoolArray
     """The first third of the samples but at most ten, and all within the first 2 % of the steps."""
     late: BoolArray
-    """The last third of the range of steps."""
+    """The last third of the range of steps, and at least three samples where there are nine over a hundred steps."""
     cut: int | None
     """The first step with values that are not finite, or None."""
 
@@ -125,4 +127,6 @@ def finite_window(run: Run, nonfinite: Nonfinite) -> Window:
     first_few = order < max(1, min(_EARLY_SAMPLES, count // 3))
     early = usable & (first_few | (run.steps <= steps[0] + _EARLY_SHARE * reach))
     late = usable & (run.steps >= steps[-1] - _LATE_SHARE * reach)
+    if count >= _MANY and reach >= _LONG:
+        late |= usable & (order >= count - _FEW)
     return Window(run.steps, usable, early, late, broken_at)
