@@ -40,7 +40,7 @@ def healthy(logs):
 @pytest.fixture
 def warned(logs):
     """Most units of a layer are dead, and the loss falls slowly."""
-    loss = np.linspace(1, 0.3, 30)
+    loss = np.linspace(1, 0.7, 30)
     return write(logs / "warned", toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=loss))
 
 

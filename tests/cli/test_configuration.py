@@ -20,7 +20,7 @@ from gradscope.diagnosis.rules import all_rules
 from gradscope.errors import ConfigurationError
 from gradscope.testing import assert_healthy
 
-FALLING = np.linspace(1, 0.3, 30)
+FALLING = np.linspace(1, 0.7, 30)
 ACCEPTED = """
 [[suppress]]
 rule = "dead-units"

@@ -12,7 +12,7 @@ from gradscope.diagnosis.evidence.constant_answer import ConstantAnswer
 from gradscope.diagnosis.evidence.example_count import example_count
 from gradscope.diagnosis.evidence.median_line import median_line
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite
-from gradscope.diagnosis.evidence.window import finite_window, median
+from gradscope.diagnosis.evidence.window import finite_window, median, quantile
 from gradscope.run import Run
 
 __all__ = ["LossTrend", "loss_trend"]
@@ -167,10 +167,10 @@ def loss_trend(
         loss,
         # A quick learner is done within these samples; the very first ones show where it came from.
         start=max(median(first[:_VERY_FIRST]), median(first)),
-        start_quartile=max(float(np.quantile(part, 0.25)) for part in (first[:_VERY_FIRST], first)),
+        start_quartile=max(quantile(part, 0.25) for part in (first[:_VERY_FIRST], first)),
         start_greatest=float(first.max()),
         late=_late(run, steps, loss, late),
-        late_quartile=float(np.quantile(loss[late], 0.25)),
+        late_quartile=quantile(loss[late], 0.25),
         late_range=(float(loss[late].min()), float(loss[late].max())),
         slope=slope,
         significance=significance,

@@ -16,7 +16,7 @@ from gradscope.diagnosis.rule import NotJudged
 from gradscope.diagnosis.verdict import Severity
 from gradscope.run import Run
 
-__all__ = ["Window", "finite_window", "median", "window"]
+__all__ = ["Window", "finite_window", "median", "quantile", "window"]
 
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
@@ -90,6 +90,12 @@ def median(values: FloatArray) -> float:
     # np.median imports numpy.ma on its first call, which takes 10 ms.
     middle = (len(finite) - 1) // 2, len(finite) // 2
     return float(np.mean(np.partition(finite, middle)[list(middle)]))
+
+
+def quantile(values: FloatArray, share: float) -> float:
+    """The value that ``share`` of the values lie below, between two of them interpolated; at least one value."""
+    # np.quantile imports numpy.ma on its first call, like np.median.
+    return float(np.interp(share, np.linspace(0.0, 1.0, len(values)), np.sort(values)))
 
 
 def _finite(values: FloatArray) -> FloatArray:
