@@ -74,10 +74,13 @@ class TestDisconnectedVariable:
     def test_a_layer_of_which_one_variable_gets_a_gradient_is_connected(self):
         assert not findings("disconnected-variable", toy_run({("gradient", "hidden_1/bias"): 0.0}, loss=1.0))
 
-    @pytest.mark.parametrize(("samples", "severity"), [(9, Severity.WARNING), (30, Severity.ERROR)])
-    def test_zeros_beside_a_loss_that_fell_take_more_samples_to_be_an_error(self, samples, severity):
+    @pytest.mark.parametrize(
+        ("layer", "samples", "severity"),
+        [("output", 9, Severity.WARNING), ("output", 30, Severity.ERROR), ("hidden_1", 30, Severity.WARNING)],
+    )
+    def test_zeros_beside_a_loss_that_fell_are_an_error_where_an_output_learns_nothing(self, layer, samples, severity):
         loss = np.logspace(0, -3, samples)
-        (finding,) = findings("disconnected-variable", toy_run(self.zero("hidden_1"), steps=range(samples), loss=loss))
+        (finding,) = findings("disconnected-variable", toy_run(self.zero(layer), steps=range(samples), loss=loss))
         assert (finding.severity, finding.variant) == (severity, "zero")
 
     def test_two_samples_do_not_tell_zero(self):

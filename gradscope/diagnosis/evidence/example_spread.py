@@ -27,8 +27,8 @@ class ExampleSpread:
     hidden: Mapping[str, FloatArray]
     """By hidden layer in forward order, each ``[steps]``; a layer that gives nothing but zeros counts as 0."""
     kept: Mapping[str, FloatArray]
-    """By layer that learns, the output included: ``example_std`` over what it was at first, each ``[steps]``. Layers
-    whose scale a normalisation takes out are left out."""
+    """By layer that learns, the output included: ``example_std`` over what it was at first but 1 at most, each
+    ``[steps]``. Layers whose scale a normalisation takes out are left out."""
 
 
 def example_spread(run: Run, layers: tuple[Layer, ...]) -> ExampleSpread:
@@ -51,7 +51,8 @@ def example_spread(run: Run, layers: tuple[Layer, ...]) -> ExampleSpread:
 def _over_first(run: Run, name: str) -> FloatArray:
     spread = run.series("activation", name, "example_std").astype(np.float64)
     first = median(spread[np.isfinite(spread)][:_FIRST])
-    return spread / first if first > 0 else np.full(len(spread), np.nan)
+    # What begins far above unit scale may come down to it and tell the examples apart as well as before.
+    return spread / min(first, 1.0) if first > 0 else np.full(len(spread), np.nan)
 
 
 def _relative(run: Run, kind: str, name: str) -> FloatArray:

@@ -56,7 +56,9 @@ class DisconnectedVariable(Rule):
 
     name: ClassVar[str] = "disconnected-variable"
     min_samples: float = limit(3, "samples", "a single batch may give an exact zero by chance")
-    error_samples: float = limit(10, "samples", "an error even where the loss falls: the rest of the network learns")
+    error_samples: float = limit(
+        10, "samples", "of a branch up to its output: an error even where the loss of others falls"
+    )
 
     def check(
         self, run: Run, disconnections: tuple[Disconnection, ...], window: Window, loss_trend: LossTrend
@@ -65,10 +67,11 @@ class DisconnectedVariable(Rule):
         if not run.model.variables:
             raise NotJudged("which variables are trained is unknown; record with gradscope.Recorder for a model card")
         samples = int(window.usable.sum())
+        whole_branch = any(found.layer.is_output for found in disconnections)
         groups: dict[tuple[bool, Severity], list[Disconnection]] = {}
         for found in disconnections:
             if found.absent or samples >= self.min_samples:
-                certain = found.absent or samples >= self.error_samples
+                certain = found.absent or (whole_branch and samples >= self.error_samples)
                 severity = self._severity(found, run, loss_trend, certain=certain)
                 groups.setdefault((found.absent, severity), []).append(found)
         for (absent, severity), members in groups.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import inf
+from math import inf, log
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ _ERRORS_OF_VALUES = (
     "log_cosh",
     "logcosh",
 )
+_CLOSE = 0.2
 _ONE_SIDED = ("relu", "relu6", "softplus", "exponential")
 _EXPLAINS = frozenset(
     {
@@ -102,7 +103,7 @@ class MismatchedLoss(Rule):
             )
         broken = bool(nonfinite.broken.any())
         for term in loss_terms:
-            mismatch = next(self._mismatches(term, broken=broken), None)
+            mismatch = next(self._mismatches(term, loss_trend, broken=broken), None)
             if mismatch is None:
                 continue
             severity = mismatch.severity
@@ -122,11 +123,11 @@ class MismatchedLoss(Rule):
                 explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
             )
 
-    def _mismatches(self, term: LossTerm, *, broken: bool) -> Iterator[_Mismatch]:
+    def _mismatches(self, term: LossTerm, loss_trend: LossTrend, *, broken: bool) -> Iterator[_Mismatch]:
         if term.output is not None and term.samples:
             yield from self._shapes(term, term.output)
             yield from self._single_unit(term, term.output)
-            yield from self._logits(term, term.output)
+            yield from self._logits(term, term.output, loss_trend)
             yield from self._reach(term, term.output)
         yield from self._labels(term, broken=broken)
 
@@ -155,7 +156,7 @@ class MismatchedLoss(Rule):
                 (remedies.align_shapes(),),
             )
 
-    def _logits(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
+    def _logits(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[_Mismatch]:
         if term.name == "poisson" and term.least < 0:
             yield _Mismatch(
                 "logits-as-probabilities",
@@ -177,7 +178,7 @@ class MismatchedLoss(Rule):
                 Measurement("greatest output", term.greatest, 1 + self.max_excess, "1", output.name, "logits exceed 1"),
                 (remedies.set_from_logits(term.name, from_logits=False),),
             )
-        if term.from_logits is None and squashed and not term.from_preactivation and self._is_flat(term):
+        if term.from_logits is None and squashed and not term.from_preactivation and self._is_flat(term, loss_trend):
             yield _Mismatch(
                 "squashed-twice",
                 f"the gradient at {output.name} is that of a loss which expects logits, but {output.name} gives "
@@ -205,9 +206,12 @@ class MismatchedLoss(Rule):
                 (remedies.set_from_logits(term.name, from_logits=True),),
             )
 
-    def _is_flat(self, term: LossTerm) -> bool:
-        # -log p has the slope -1/p, at least 1; the logarithm of a softmax or sigmoid at most 1.
-        return term.samples >= self.min_samples and 0 < term.steepest < self.max_slope
+    def _is_flat(self, term: LossTerm, loss_trend: LossTrend) -> bool:
+        # A loss of another kind begins elsewhere. -log p has the slope -1/p, at least 1; the logarithm of a softmax or
+        # sigmoid at most 1.
+        level = log(max(2, term.units or 0))
+        begins = abs(loss_trend.start / level - 1) < _CLOSE
+        return begins and term.samples >= self.min_samples and 0 < term.steepest < self.max_slope
 
     def _reach(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
         low, high = RANGES.get(term.activation, (-inf, inf))
