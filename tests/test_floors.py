@@ -152,3 +152,14 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(AttributeError, match="Recorder, Run, find_runs, read_run, diagnose"):
         _ = gradscope.Recoder
     assert {"Recorder", "diagnose", "read_run"} <= set(dir(gradscope))
+
+
+def test_a_check_does_without_what_is_slow_to_import():
+    logs = Path(__file__).parents[1] / "logs" / "autoencoder" / "three_layer"
+    slow = "numpy.ma pandas tensorboard rich"
+    code = (
+        f"import gradscope, sys; gradscope.diagnose(gradscope.read_run({str(logs)!r})); "
+        f"print(sorted(set({slow!r}.split()) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

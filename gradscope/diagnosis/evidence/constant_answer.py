@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis.evidence.loss_terms import LossTerm
+from gradscope.diagnosis.evidence.window import median
 from gradscope.run import Run
 
 __all__ = ["ConstantAnswer", "constant_answer"]
@@ -55,7 +56,7 @@ def _of_term(run: Run, term: LossTerm) -> float:
     if term.name == _BINARY:
         return _entropy(_moments(run, term.target)[0])
     if term.name in _ABSOLUTE and len(spread := term.targets.spread):
-        return _ABSOLUTE[term.name](np.abs(spread - np.median(spread)))
+        return _ABSOLUTE[term.name](np.abs(spread - median(spread)))
     return nan
 
 

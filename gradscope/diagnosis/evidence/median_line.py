@@ -28,8 +28,8 @@ def median_line(steps: npt.NDArray[np.number], values: npt.NDArray[np.floating])
         values = np.array([median(group) for group in np.array_split(values, _PAIRED)])
     x = (steps - steps.mean()) / (steps[-1] - steps[0])
     i, j = np.triu_indices(len(x), 1)
-    slope = float(np.median((values[j] - values[i]) / (x[j] - x[i])))
+    slope = median((values[j] - values[i]) / (x[j] - x[i]))
     residual = values - slope * x
-    noise = _MAD * float(np.median(np.abs(residual - np.median(residual))))
+    noise = _MAD * median(np.abs(residual - median(residual)))
     error = _MEDIAN_ERROR * noise / float(np.sqrt(np.sum(x**2)))
     return slope, slope / error if error > 0 else float(np.sign(slope)) * inf if slope else 0.0

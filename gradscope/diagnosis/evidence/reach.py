@@ -63,7 +63,7 @@ class TargetRange:
                 return nan
             outside = self.least >= high or self.greatest <= low
             return 1.0 if outside and self.greatest > self.least else nan
-        variance = float(np.mean(np.square(spread - np.median(spread))))
+        variance = float(np.mean(np.square(spread - median(spread))))
         missed = float(np.mean(np.square(spread - np.clip(spread, low, high))))
         return missed / variance if variance > 0 else nan
 

@@ -118,7 +118,7 @@ class GradientUnderflow(Rule):
         zero = run.series("gradient", name, "norm") == 0
         known = fraction[np.isfinite(fraction)]
         scale = median(np.asarray(run.step_statistics.get("loss_scale", np.ones(1)), np.float64))
-        lost = np.median(known) > self.max_underflow_fraction if len(known) else zero.all() and not scale > 1
+        lost = median(known) > self.max_underflow_fraction if len(known) else zero.all() and not scale > 1
         if lost:
             fraction[zero] = 1.0
         return fraction

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite, Travel
+from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
@@ -69,7 +70,7 @@ class LearningRateTooHigh(Rule):
             raise NotJudged("no update of a kernel was recorded; record updates and weights")
         if not loss_trend.steps.size:
             raise NotJudged("no finite loss was recorded; record the loss")
-        step = float(np.median([path.largest for path in travel]))
+        step = median(np.array([path.largest for path in travel]))
         harm = self._harm(loss_trend, nonfinite)
         if not step > self.max_step or not harm:
             return

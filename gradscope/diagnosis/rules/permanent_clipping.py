@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Clipping, LossTrend, Travel
+from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
@@ -67,7 +66,7 @@ class PermanentClipping(Rule):
         if loss_trend.reach < self.min_steps:
             raise NotJudged(f"only {loss_trend.reach} steps lie in the log; record at least {self.min_steps:g}")
         cut = clipping.kept < self.max_kept_fraction
-        share, kept = float(cut.mean()), float(np.median(clipping.kept))
+        share, kept = float(cut.mean()), median(clipping.kept)
         farthest = max(path.distance for path in travel if path.kernel.role != "embeddings" or len(travel) == 1)
         stuck = farthest < self.max_distance and loss_trend.is_far(self.min_remaining_loss)
         if share < self.min_clipped_fraction or not stuck:
@@ -87,7 +86,7 @@ class PermanentClipping(Rule):
                 ),
                 Measurement("distance travelled by the farthest kernel", farthest, self.max_distance, "1"),
             ),
-            remedies=(remedies.loosen_clipping(float(np.median(clipping.norm))),),
+            remedies=(remedies.loosen_clipping(median(clipping.norm)),),
             explains=frozenset(
                 {
                     "learning-rate-too-low",

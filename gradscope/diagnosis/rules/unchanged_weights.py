@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Clipping, LearningRate, LossTrend, Standstill
+from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, number, shares
@@ -90,7 +89,7 @@ class UnchangedWeights(Rule):
         if not still or (not any(one.is_kernel for one in still) and share < self.error_variable_fraction):
             return
         grave = share >= self.error_variable_fraction and not loss_trend.fallen
-        levels = [float(np.median(one.unmoved_fraction)) for one in still]
+        levels = [median(one.unmoved_fraction) for one in still]
         names = [one.variable.name for one in still]
         yield Finding(
             rule=self.name,
@@ -145,18 +144,18 @@ class UnchangedWeights(Rule):
         if formats:
             return f": {' and '.join(formats)} cannot hold steps that small"
         if _is_clipped_away(clipping):
-            return f": clipping leaves {number(float(np.median(clipping.kept)))} of the gradient"
+            return f": clipping leaves {number(median(clipping.kept))} of the gradient"
         return ""
 
 
 def _is_clipped_away(clipping: Clipping) -> bool:
-    return bool(len(clipping.kept)) and float(np.median(clipping.kept)) < 1e-2
+    return bool(len(clipping.kept)) and median(clipping.kept) < 1e-2
 
 
 def _remedies(still: list[Standstill], rate: LearningRate, clipping: Clipping) -> tuple[Remedy, ...]:
     found = []
     if _is_clipped_away(clipping):
-        found.append(remedies.loosen_clipping(float(np.median(clipping.norm))))
+        found.append(remedies.loosen_clipping(median(clipping.norm)))
     if any(one.variable.dtype in HALF_FORMATS for one in still):
         found.append(remedies.keep_float32_variables())
     reason = "No step so far was large enough to change the weights."
