@@ -1,4 +1,4 @@
-"""Sequences with an answer that stood long ago."""
+"""Sequences with a label per word, or one for what stood long ago."""
 
 from __future__ import annotations
 
@@ -41,4 +41,38 @@ family.pair(
     causes=["vanishing-gradient", "gain-mismatch:too-small"],
     layers=("memory",),
     level=0.9,
+)
+
+
+def _tags(seed: int, *, rate: float = 4e-3) -> Fit:
+    """Sentences padded with 0; a word's tag depends on its kind and on that of the word before."""
+    keras.utils.set_random_seed(seed)
+    draw = np.random.default_rng(seed)
+    words, length = 60, 14
+    x = draw.integers(1, words, (900, length))
+    lengths = draw.integers(5, length + 1, len(x))
+    x[np.arange(length) >= lengths[:, None]] = 0
+    kind = x % 3
+    y = np.maximum(kind, np.roll(kind, 1, 1))
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((length,), dtype="int32"),
+            layers.Embedding(words, 16, mask_zero=True, name="words"),
+            layers.Bidirectional(layers.GRU(24, return_sequences=True), name="context"),
+            layers.Dense(3, name="tags"),
+        ]
+    )
+    return Fit(
+        model, x, y, keras.optimizers.Adam(rate), cross_entropy(),
+        lambda truth, logits: skill.classes(truth[x > 0], logits[x > 0]), steps=380, batch_size=48,
+    )  # fmt: skip
+
+
+family.pair(
+    "bigru-tags",
+    _tags,
+    sickness="rate-in-per-mille",
+    sick={"rate": 4.0},
+    causes=["learning-rate-too-high", "update-ratio-out-of-range:too-large"],
 )
