@@ -18,6 +18,8 @@ FloatArray = npt.NDArray[np.floating]
 
 EXACT_ENTRIES = 2**18
 """Jacobians of up to so many entries (512 x 512) are made and decomposed; larger ones are estimated."""
+_PULLED_ENTRIES = 2**22
+"""Of up to so many entries a Jacobian is made from products Jᵀ u alone where TensorFlow has none of J v."""
 _EXACT_SIDE = 32  # a Jacobian with so short a side costs no more products than an estimate
 _ROWS = 128  # products that are taken at once
 _STEPS = 32
@@ -144,7 +146,8 @@ def singular_values(
         seed: of the start vectors of an estimate.
         exact_entries: Jacobians of up to so many entries, and those with a side of at most 32, are made from products
             with unit vectors and decomposed by LAPACK; larger ones are estimated by 32 steps of Golub-Kahan-Lanczos
-            from 4 random vectors (1 where the sides add up to more than 32,768) per example.
+            from 4 random vectors (1 where the sides add up to more than 32,768) per example. Where TensorFlow lacks a
+            second derivative (softsign), those of up to 2^22 entries are made and decomposed.
     """
     if not function.inputs:
         return SingularValues.unknown()
@@ -152,25 +155,38 @@ def singular_values(
     sides = (point.output_size, point.input_size)
     if not min(sides):
         return SingularValues.unknown()
-    if sides[0] * sides[1] <= exact_entries or min(sides) <= _EXACT_SIDE:
-        return _exact(np.stack([np.linalg.svd(_jacobian(function, row, sides), compute_uv=False) for row in examples]))
-    return _estimated(function, examples, sides, seed)
+    entries = sides[0] * sides[1]
+    try:
+        if entries > exact_entries and min(sides) > _EXACT_SIDE:
+            return _estimated(function, examples, sides, seed)
+        return _exact(function, examples, sides, pulled=sides[0] <= sides[1])
+    except LookupError:
+        # J v takes a second derivative, which TensorFlow lacks of some operations, softsign among them; Jᵀ u does not.
+        if entries > _PULLED_ENTRIES:
+            raise
+        return _exact(function, examples, sides, pulled=True)
 
 
-def _jacobian(function: Function, example: int, sides: tuple[int, int]) -> FloatArray:
-    """``[output size, input size]`` at one example, by products with the unit vectors of the shorter side."""
-    output_size, input_size = sides
-    size = min(sides)
+def _exact(
+    function: Function, examples: npt.NDArray[np.integer], sides: tuple[int, int], *, pulled: bool
+) -> SingularValues:
+    matrices = (_jacobian(function, example, sides, pulled=pulled) for example in examples)
+    return _summary_of(np.stack([np.linalg.svd(matrix, compute_uv=False) for matrix in matrices]))
+
+
+def _jacobian(function: Function, example: int, sides: tuple[int, int], *, pulled: bool) -> FloatArray:
+    """``[output size, input size]`` at one example, by products Jᵀ u with unit vectors, or J v where not ``pulled``."""
+    size = sides[0] if pulled else sides[1]
     blocks = []
     for first in range(0, size, _ROWS):
         unit = np.eye(min(_ROWS, size - first), size, first)
         point = function.at(np.full(len(unit), example))
-        blocks.append(point.pulled_back(unit) if output_size <= input_size else point.pushed_forward(unit))
+        blocks.append(point.pulled_back(unit) if pulled else point.pushed_forward(unit))
     rows = np.concatenate(blocks)
-    return rows if output_size <= input_size else rows.T
+    return rows if pulled else rows.T
 
 
-def _exact(values: FloatArray) -> SingularValues:
+def _summary_of(values: FloatArray) -> SingularValues:
     """From float64 ``[examples, values]``, each row descending."""
     zero = np.finfo(np.float32).eps * values.shape[1] * values[:, 0]
     smallest = np.where(values[:, -1] > zero, values[:, -1], 0.0)

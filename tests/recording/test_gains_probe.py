@@ -333,3 +333,16 @@ def test_the_public_name_imports_tensorflow_only_when_it_is_used():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
+
+
+@pytest.mark.parametrize("sizes", [(40, 300), (600, 600)], ids=["wider", "beyond exact"])
+def test_softsign_of_which_tensorflow_has_no_second_derivative_has_singular_values_as_well(sizes):
+    net = dense_net(*sizes, activation="softsign", initializer=keras.initializers.RandomNormal(stddev=0.05, seed=1))
+    x = np.random.default_rng(0).normal(size=(1, sizes[0])).astype(np.float32)
+    found = gradscope.probe(net, x, examples=1).frame.iloc[0]
+    kernel = net.layers[0].kernel.numpy().astype(np.float64)
+    jacobian = kernel / np.square(1 + np.abs(x @ kernel))
+    expected = np.linalg.svd(jacobian, compute_uv=False)
+    assert found["mean_singular_value"] == pytest.approx(expected.mean(), rel=1e-4)
+    assert found["max_singular_value"] == pytest.approx(expected[0], rel=1e-4)
+    assert found["exact"]
