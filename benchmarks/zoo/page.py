@@ -106,8 +106,8 @@ $ python benchmarks/accuracy.py --half {half} --seeds {seeds} --markdown docs/ac
 
 The programs are pairs: a sick one, and a healthy twin that differs from it in one thing. Their labels are proved by
 behaviour and not by gradscope's rules (`benchmarks/zoo/proof.py`): a healthy program reaches a stated skill; a sick
-one breaks down, or loses at least a quarter of its twin's skill. The zoo has two halves: one that the rules were
-thought out with, and one to test on. {which}
+one breaks down, or loses at least a quarter of its twin's skill. Some programs the rules were thought out with
+(`--half think`), the others are to test on. {which}
 
 {figures}
 
@@ -143,8 +143,11 @@ def page(judgements: Sequence[Judgement], programs: Sequence[Program], half: str
     """The page: what was done, the figures, the peers' figures, and every mistake with its explanation."""
     whole = figures.overall(judgements)
     sick = sum(program.sick for program in programs)
-    fresh = "The figures here are of the half that no rule was tuned on."
-    known = "The figures here are **not** of the half to test on alone."
+    fresh = (
+        "The figures here are of the latter: whoever wrote these had not\nseen the rules, "
+        "and no rule was changed after they had been judged for the first time."
+    )
+    known = "The figures here are **not** of the\nlatter alone."
     return _INTRODUCTION.format(
         programs=len(programs),
         sick=sick,
