@@ -144,8 +144,8 @@ def page(judgements: Sequence[Judgement], programs: Sequence[Program], half: str
     whole = figures.overall(judgements)
     sick = sum(program.sick for program in programs)
     fresh = (
-        "The figures here are of the latter: whoever wrote these had not\nseen the rules, "
-        "and no rule was changed after they had been judged for the first time."
+        "The figures here are of the latter: whoever wrote these had not\nseen the rules. They are those of the first "
+        "judging; that rules have learnt from its mistakes since\ndoes not show in them, and would say nothing."
     )
     known = "The figures here are **not** of the\nlatter alone."
     return _INTRODUCTION.format(
