@@ -40,12 +40,21 @@ def build_model_card(
         variables=tuple(_variable_card(variable, by_path.get(variable.layer), observer) for variable in variables),
         settings={
             **_settings(model),
-            "losses": describe_losses(model, observer.outputs),
-            "target_shapes": dict(observer.target_shapes),
-            "loss_additions": loss_additions(model, weighted=observer.weighted),
+            **_describe_loss(model, observer),
             **settings,
         },
     )
+
+
+def _describe_loss(model: Any, observer: Observer) -> dict[str, Any]:
+    additions = loss_additions(model, weighted=observer.weighted)
+    found = {
+        "losses": describe_losses(model, observer.outputs),
+        "target_shapes": dict(observer.target_shapes),
+        "loss_additions": [*additions, *(["terms of one's own"] if observer.own_loss else [])],
+    }
+    # What compile() was given is not the loss of a step that never asks for it.
+    return {**found, "losses": [], "loss": None} if observer.own_loss and not observer.compiled_loss else found
 
 
 def _layer_card(path: str, layer: Any, sighting: Sighting | None, activation: ActivationCard | None) -> LayerCard:

@@ -53,6 +53,10 @@ class Observer:
     sightings: dict[str, Sighting] = field(default_factory=dict)
     outputs: dict[int | str, str | None] = field(default_factory=dict)
     """The layer that each output of the model comes from, by its place or its key; None if unknown."""
+    compiled_loss: bool = False
+    """Whether the model's ``compute_loss`` was called."""
+    own_loss: bool = False
+    """Whether the recorded loss is what a step of one's own returned."""
     target_shapes: dict[str, list[int | None] | None] = field(default_factory=dict)
     """Of each recorded target, None for sizes that vary."""
     weighted: bool = False
@@ -106,6 +110,7 @@ class Observer:
             with scope(), self.trouble.instead_of_raising("the loss that the step returns is not recorded"):
                 loss, followed = self.reported_loss.of(outputs)
                 if loss is not None and (trust or followed or not self.collector.has_scalar(_LOSS)):
+                    self.own_loss = True
                     self.loss_computed(loss)
         self.end()
 

@@ -88,7 +88,8 @@ class Taps:
         if isinstance(layer, _TRANSPARENT):
             self._taps.append((layer, "call", self._tap_transparent))
             return
-        if not is_leaf(layer) or (isinstance(layer, keras.layers.Softmax) and path in self._inside_attention):
+        weights = isinstance(layer, keras.layers.Softmax) and path in self._inside_attention
+        if weights or not (is_leaf(layer) or _owns_variables(layer)):
             return
         if isinstance(layer, _ACTIVATION_LAYERS):
             card = describe(layer.call, activation_name(layer))
@@ -144,6 +145,7 @@ class Taps:
         def tapped(*args: Any, **kwargs: Any) -> Any:
             loss = compute_loss(*args, **kwargs)
             self._observer.loss_computed(loss)
+            self._observer.compiled_loss = True
             self._observer.targets_given(kwargs.get("y", args[1] if len(args) > 1 else None))
             self._observer.weighted |= kwargs.get("sample_weight", args[3] if len(args) > 3 else None) is not None
             return loss
@@ -208,6 +210,13 @@ class Taps:
 
 def _apply(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], z: Any) -> Any:
     return function(z, *args, **kwargs)
+
+
+def _owns_variables(layer: Any) -> bool:
+    """Whether a layer of layers has trainable variables besides theirs, as an adapter around a frozen layer has."""
+    parts = layer._flatten_layers(include_self=False)  # noqa: SLF001  Keras has no other list of them
+    theirs = {id(variable) for part in parts for variable in part.variables}
+    return any(id(variable) not in theirs for variable in layer.trainable_variables)
 
 
 def is_leaf(layer: Any) -> bool:

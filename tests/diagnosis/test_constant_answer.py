@@ -137,3 +137,28 @@ def test_what_an_update_does_cannot_be_seen_before_it():
     put = {("activation", "hidden_1", "saturation_fraction"): [0.1] + [0.99] * 29}
     roots = [cause.root.rule for cause in diagnose(toy_run(wild, put, activation="tanh", loss=1.0)).causes]
     assert roots == ["learning-rate-too-high"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [(np.linspace(3, 2, 30), ["above"]), (np.geomspace(50, 2, 30), []), (np.geomspace(50, 0.5, 30), [])],
+)
+def test_a_loss_that_will_not_come_down_to_a_constant_answer_is_an_error(loss, found):
+    run = with_targets(toy_run(loss=loss), "mean_squared_error", mean=0.0, std=1.0)
+    assert [f.variant for f in diagnose(run, [BY_NAME["loss-plateau"]]).findings()] == found
+
+
+@pytest.mark.parametrize(("losses", "slow"), [([{"name": "mse"}], True), ([{"name": "mine"}], False)])
+def test_half_of_a_loss_without_a_floor_says_nothing(losses, slow):
+    run = with_targets(toy_run(loss=np.linspace(1.0, 0.7, 30)), "", mean=0.0, std=1.0)
+    run = replace(run, model=run.model.with_settings({"losses": losses}))
+    assert Evidence(run)["loss_trend"].slow == slow
+
+
+def test_an_explosion_before_the_first_update_is_no_work_of_the_update():
+    wild = {("update", f"{name}/kernel"): 2000.0 for name in ("hidden_1", "hidden_2", "output")}
+    wild |= {("activation_gradient", "hidden_1"): 1e6}
+    put = {("gradient", "hidden_1/kernel", "nan_count"): [0] * 2 + [1] * 28}
+    (cause,) = diagnose(toy_run(wild, put)).causes
+    assert cause.root.pathology == "exploding-gradient:across-depth"
+    assert {"learning-rate-too-high", "nonfinite-values"} <= {found.rule for found in cause.consequences}

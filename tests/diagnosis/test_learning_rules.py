@@ -53,6 +53,13 @@ class TestLearningRateTooLow:
     def test_a_fine_tuned_network_near_its_goal_is_left_in_peace(self):
         assert not findings("learning-rate-too-low", toy_run(updates(1e-2), loss=0.05))
 
+    @pytest.mark.parametrize(("late_step", "found"), [(1e-6, ["ended"]), (1.0, [])])
+    def test_a_schedule_that_is_over_before_anything_is_learnt_is_found(self, late_step, found):
+        moves = {key: [1.0] * 5 + [late_step] * 25 for key in updates(1.0)}
+        rate = [0.1] * 5 + [1e-9] * 25
+        run = toy_run(moves, loss=np.linspace(1.0, 0.6, SAMPLES), step={"learning_rate": rate})
+        assert [f.variant for f in findings("learning-rate-too-low", run)] == found
+
     def test_a_schedule_that_decayed_after_learning_is_healthy(self):
         rate = np.geomspace(1e-2, 1e-9, SAMPLES)
         run = with_learning_rate(toy_run(updates(rate / 1e-2)), rate)

@@ -53,7 +53,7 @@ def test_the_two_layer_autoencoder_starts_weak_and_is_only_noted(trained):
     ("name", "root", "consequences"),
     [
         ("sigmoid deep sgd", "vanishing-gradient", {"constant-output"}),
-        ("rate far too small", "learning-rate-too-low", {"update-ratio-out-of-range:too-small", "loss-plateau"}),
+        ("rate far too small", "learning-rate-too-low", {"update-ratio-out-of-range:too-small", "loss-plateau:above"}),
         ("relu tiny weights", "gain-mismatch:too-small", {"vanishing-gradient", "constant-output"}),
         ("relu huge weights", "gain-mismatch:too-large", {"nonfinite-values:forward"}),
         ("rate far too large", "learning-rate-too-high", {"diverging-loss", "exploding-gradient:over-time"}),

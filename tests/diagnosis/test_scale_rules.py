@@ -45,6 +45,11 @@ class TestBadlyScaledInput:
         (finding,) = findings("badly-scaled-input", toy_run({("input", "input"): scale}, loss=loss))
         assert (finding.severity, finding.variant, finding.layers) == (severity, "too-large", ("hidden_1",))
 
+    def test_an_input_of_nothing_but_zeros_is_found(self):
+        put = {("input", "input", "zero_fraction"): 1.0, ("input", "input", "rms"): 0.0}
+        (finding,) = findings("badly-scaled-input", toy_run(put=put, loss=1.0))
+        assert "nothing but zeros" in finding.sentence
+
     def test_values_that_stop_being_finite_are_harm(self):
         put = {("gradient", "hidden_1/kernel", "nan_count"): [0] * 8 + [1] * 22}
         diagnosis = diagnose(toy_run(self.PIXELS, put))

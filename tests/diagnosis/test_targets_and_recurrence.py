@@ -105,3 +105,9 @@ def test_shrunken_weights_matter_where_the_loss_stands_still(share, loss, severi
     assert [int(f.severity) for f in findings("shrunken-weights", toy_run(scale, loss=loss))] == (
         [severity] if severity else []
     )
+
+
+@pytest.mark.parametrize(("share", "found"), [(1e-6, 1), (1e-2, 0)])
+def test_one_kernel_that_is_all_but_gone_is_enough(share, found):
+    run = toy_run({("weight", "hidden_1/kernel"): np.geomspace(1, share, 30)}, loss=1.0)
+    assert [f.layers for f in findings("shrunken-weights", run)] == [("hidden_1",)] * found

@@ -171,6 +171,51 @@ def test_what_else_the_loss_is_made_of_is_told(record, regularizer, sample_weigh
     assert run.settings["loss_additions"] == told
 
 
+class OwnLoss(keras.Model):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            answers = self(x, training=True)
+            loss = tf.reduce_mean((answers - y) ** 2) + 5.0
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return {"loss": loss}
+
+
+def test_a_step_that_never_asks_for_the_compiled_loss_has_another(record):
+    inputs = keras.Input((2,))
+    model = OwnLoss(inputs, layers.Dense(1)(inputs))
+    model.compile("sgd", "mse")
+    run = record(model, np.ones((16, 2), "f4"), np.ones((16, 1), "f4"))
+    assert (run.settings["losses"], run.settings["loss"]) == ([], None)
+    assert "loss" in run.step_statistics
+
+
+class Adapter(layers.Layer):
+    """A frozen layer that is used but not called, and a variable beside it."""
+
+    def __init__(self, frozen, **options):
+        super().__init__(**options)
+        self.frozen = frozen
+        frozen.trainable = False
+
+    def build(self, shape):
+        self.change = self.add_weight((shape[-1], self.frozen.units), "zeros", name="change")
+
+    def call(self, x):
+        return tf.matmul(x, self.frozen.kernel + self.change)
+
+
+def test_a_layer_of_layers_with_variables_of_its_own_is_recorded(record):
+    frozen = layers.Dense(3)
+    frozen.build((None, 2))
+    model = keras.Sequential([keras.Input((2,)), Adapter(frozen, name="adapter"), layers.Dense(1, name="end")])
+    model.compile("sgd", "mse")
+    run = record(model, np.ones((16, 2), "f4"), np.ones((16, 1), "f4"))
+    assert run.trouble == ()
+    assert {"adapter", "end"} <= set(run.names("activation")) & set(run.names("activation_gradient"))
+    assert next(card for card in run.model.layers if card.name == "adapter").inbound == ("input",)
+
+
 def test_layers_name_the_input_that_they_take(record):
     one, other = keras.Input((2,)), keras.Input((3,))
     left, right = layers.Dense(2, name="left")(one), layers.Dense(2, name="right")(other)

@@ -92,4 +92,4 @@ def _scale(run: Run, name: str, takers: tuple[Layer, ...]) -> InputScale:
     zeros = median(run.series("input", name, "zero_fraction"))
     filled = 1.0 - zeros if np.isfinite(zeros) else 1.0
     offset = np.divide(mean, spread, out=np.full(len(mean), nan), where=spread > 0)
-    return InputScale(name, median(rms) / sqrt(filled) if filled > 0 else nan, median(offset), takers)
+    return InputScale(name, median(rms) / sqrt(filled) if filled > 0 else 0.0, median(offset), takers)

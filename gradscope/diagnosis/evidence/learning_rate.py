@@ -21,6 +21,8 @@ class LearningRate:
     """Median over the early samples."""
     late: float
     """Median over the last third of the steps."""
+    midway: float
+    """At the last sample in the first half of the steps."""
     largest: float
     optimizer: str
     """Class name of the optimizer; empty if unknown."""
@@ -38,9 +40,11 @@ def learning_rate(run: Run, nonfinite: Nonfinite) -> LearningRate:
     known = rate[window.usable & np.isfinite(rate)]
     optimizer = run.settings.get("optimizer")
     name = optimizer.get("name", "") if isinstance(optimizer, dict) else optimizer or ""
+    half = known[: max(1, int((run.steps[window.usable & np.isfinite(rate)] <= run.steps[-1:] / 2).sum()))]
     return LearningRate(
         median(rate[window.early]),
         median(rate[window.late]),
+        float(half[-1]) if len(half) else float("nan"),
         float(known.max()) if len(known) else float("nan"),
         str(name),
     )

@@ -56,6 +56,8 @@ class LossTrend:
     """The same in standard errors of that line."""
     constant: float = nan
     """What the best constant answer has at most; NaN if unknown."""
+    floored: bool = False
+    """True where the loss function is one that is 0 at best."""
     bounded: bool = True
     """False where penalties or weights of examples add to the loss: it may exceed a constant answer's and yet learn."""
 
@@ -120,8 +122,9 @@ class LossTrend:
 
     @property
     def slow(self) -> bool:
-        """True where the loss is known and above half of the reference."""
-        return self.late >= _FALLING * self.reference > 0 or self.answers_constantly
+        """True where the loss is above half of the reference; where it is not known to have a floor at 0, at rest."""
+        floored = self.knows_constant or self.floored
+        return (floored and self.late >= _FALLING * self.reference > 0) or self.at_rest
 
     @property
     def at_rest(self) -> bool:
@@ -151,7 +154,7 @@ def loss_trend(
     """The loss over the samples before the first that is not finite."""
     known = finite_window(run, nonfinite).usable & np.isfinite(series := _series(run))
     steps, loss = run.steps[known], series[known].astype(np.float64)
-    constant, bounded = constant_answer.loss, not constant_answer.exceeded
+    constant, bounded, floored = constant_answer.loss, not constant_answer.exceeded, np.isfinite(constant_answer.loss)
     if fresh_start and len(loss) and loss[0] < _IMPOSSIBLE * constant:
         constant = nan  # no new network is that good: the loss has a weight
     if not len(loss):
@@ -175,6 +178,7 @@ def loss_trend(
         slope=slope,
         significance=significance,
         constant=constant,
+        floored=bool(floored),
         bounded=bounded,
     )
 

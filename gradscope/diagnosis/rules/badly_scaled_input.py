@@ -134,7 +134,7 @@ class BadlyScaledInput(Rule):
     ) -> Finding:
         what = {
             "too-large": f"is large (rms {number(scale.rms)})",
-            "too-small": f"is tiny (rms {number(scale.rms)})",
+            "too-small": f"is tiny (rms {number(scale.rms)})" if scale.rms else "is nothing but zeros",
             "offset": f"varies little about a large mean ({number(scale.offset)} standard deviations)",
         }[variant]
         explained = _SMALL if variant == "too-small" else _LARGE

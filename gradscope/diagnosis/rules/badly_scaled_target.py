@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LossTerm, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence import Layer, LossTerm, LossTrend, Nonfinite
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -74,18 +74,17 @@ class BadlyScaledTarget(Rule):
     def check(
         self, run: Run, loss_terms: tuple[LossTerm, ...], loss_trend: LossTrend, nonfinite: Nonfinite
     ) -> Iterable[Finding]:
-        """Judge the one regression target."""
+        """Judge each regression target."""
         if not run.names("target"):
             raise NotJudged("the targets were not recorded; record fit() with gradscope.Recorder")
-        if len(loss_terms) != 1 or loss_terms[0].name not in _REGRESSION or loss_terms[0].output is None:
-            return
-        (term,) = loss_terms
-        output = term.output
-        std = median(run.series("target", "target", "std").astype(np.float64))
-        if output is None or term.activation not in ("linear", "") or not std > self.max_std:
-            return
-        severity = _severity(loss_trend, broken=bool(nonfinite.broken.any()))
-        yield Finding(
+        for term in loss_terms:
+            std = median(run.series("target", term.target, "std").astype(np.float64))
+            judged = term.name in _REGRESSION and term.output is not None and term.activation in ("linear", "")
+            if judged and term.output is not None and std > self.max_std:
+                yield self._finding(run, term.output, std, _severity(loss_trend, broken=bool(nonfinite.broken.any())))
+
+    def _finding(self, run: Run, output: Layer, std: float, severity: Severity) -> Finding:
+        return Finding(
             rule=self.name,
             title="badly scaled target",
             sentence=f"the targets are large (standard deviation {number(std)}), and {output.name} has to reach them "

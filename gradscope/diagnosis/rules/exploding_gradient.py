@@ -96,6 +96,8 @@ class ExplodingGradient(Rule):
         ratio = f"{number(value)} times the output's at {layers[0].name}"
         if not lasting or (calm and loss_trend.falling):
             severity = Severity.NOTE
+        elif window.cut is not None:
+            severity = Severity.ERROR
         else:
             severity = Severity.WARNING if calm and not loss_trend.flat else window.cap(Severity.ERROR)
         yield Finding(
@@ -124,6 +126,7 @@ class ExplodingGradient(Rule):
                 remedies.clip_gradients(),
             ),
             variant="across-depth",
+            phase="forward",
             explains=frozenset(
                 {
                     "dead-units",

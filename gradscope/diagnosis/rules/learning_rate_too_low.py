@@ -21,7 +21,7 @@ class LearningRateTooLow(Rule):
 
     ## What it detects
     Sound gradients, a loss far from solved, and updates so small everywhere that all steps of the run together could
-    not have moved any kernel by a tenth of its size.
+    not have moved any kernel by a tenth of its size; or a schedule that is over before anything is learnt.
 
     ## Why it matters
     The loss falls, if only just, so nothing looks broken; the run ends long before the network has learnt.
@@ -63,6 +63,8 @@ class LearningRateTooLow(Rule):
         0.8, "1", "of a constant answer's loss or of the start: next to nothing was learnt"
     )
     min_elasticity: float = limit(5e-3, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
+    max_ended_rate: float = limit(0.01, "1", "of the largest, by half of the run: the rest of it trains nothing")
+    max_ended_step: float = limit(1e-4, "1", "of a kernel's norm in the last step: a tenth of what is usual")
     min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
     error_steps: float = limit(100, "steps", "healthy networks have learnt something by then")
 
@@ -77,6 +79,9 @@ class LearningRateTooLow(Rule):
         fresh_start: bool | None,
     ) -> Iterable[Finding]:
         """Judge the whole run at once."""
+        if self._ended(loss_trend, travel, learning_rate):
+            yield self._over(loss_trend, learning_rate)
+            return
         self._require(loss_trend, travel)
         # Embeddings begin far smaller than other kernels, so the same step carries them far.
         matrices = [path for path in travel if path.kernel.role != "embeddings"] or travel
@@ -118,6 +123,40 @@ class LearningRateTooLow(Rule):
             remedies=_remedies(learning_rate, farthest.distance / loss_trend.reach),
             confidence="high" if loss_trend.knows_constant or fresh_start else "medium",
             explains=_explains(run),
+        )
+
+    def _ended(self, loss_trend: LossTrend, travel: tuple[Travel, ...], learning_rate: LearningRate) -> bool:
+        over = learning_rate.midway <= self.max_ended_rate * learning_rate.largest and learning_rate.largest > 0
+        long = loss_trend.is_known and loss_trend.reach >= self.error_steps
+        # A rate that was huge at first may still be large enough.
+        still = bool(travel) and max(path.sizes[-1] for path in travel) < self.max_ended_step
+        return over and long and still and loss_trend.is_far(self.min_remaining_loss)
+
+    def _over(self, loss_trend: LossTrend, learning_rate: LearningRate) -> Finding:
+        half = int(loss_trend.steps[0]) + loss_trend.reach // 2
+        return Finding(
+            rule=self.name,
+            title="learning rate too low",
+            sentence=f"the learning rate is down to {number(learning_rate.midway)} by half of the run; the loss stays "
+            f"at {self._place(loss_trend)}",
+            severity=Severity.ERROR if loss_trend.knows_constant or loss_trend.at_rest else Severity.WARNING,
+            layers=(),
+            first_step=half,
+            last_step=int(loss_trend.steps[-1]),
+            measurements=(
+                Measurement(
+                    "learning rate by half of the run, over its largest",
+                    learning_rate.midway / learning_rate.largest,
+                    self.max_ended_rate,
+                    "1",
+                    "",
+                    "above 0.1",
+                ),
+                Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
+            ),
+            remedies=(remedies.decay_later(learning_rate.largest),),
+            variant="ended",
+            explains=frozenset({"loss-plateau", "unchanged-weights", "update-ratio-out-of-range:too-small"}),
         )
 
     def _require(self, trend: LossTrend, travel: tuple[Travel, ...]) -> None:

@@ -25,7 +25,7 @@ class LossPlateau(Rule):
 
     ## What it detects
     A loss that no longer falls and is no lower than that of a constant answer; a note where it stands still
-    part of the way down.
+    part of the way down; and a loss that never came down to that of a constant answer.
 
     ## Why it matters
     However long it goes on, such a run ends with a network that knows no more than the mean of its targets.
@@ -64,6 +64,9 @@ class LossPlateau(Rule):
     note_remaining_loss: float = limit(
         0.6, "1", "of a constant answer's loss; below it a plateau may be the noise of the data"
     )
+    max_late_loss: float = limit(
+        1.3, "1", "of a constant answer's loss, all of the last third, and as many steps again would not bring it down"
+    )
     max_fall: float = limit(0.02, "1", "of the late loss over the last half of the steps")
     max_trend: float = limit(3.0, "standard errors", "beyond it the fall is no accident: 1 in 700 for Gaussian noise")
     min_steps: float = limit(100, "steps", "earlier it may yet begin to learn")
@@ -82,6 +85,9 @@ class LossPlateau(Rule):
                 f"{len(loss_trend.loss)} samples over {loss_trend.reach} steps show no plateau; record at least "
                 f"{self.min_samples:g} over {self.min_steps:g}"
             )
+        if self._is_above(loss_trend) and nonfinite.first_broken is None:
+            yield self._above(loss_trend)
+            return
         falls = -loss_trend.significance > self.max_trend and -loss_trend.slope > self.max_fall * loss_trend.late
         low, high = loss_trend.late_range
         # A huge penalty on the weights may still decay long after the answers have become one constant.
@@ -120,6 +126,29 @@ class LossPlateau(Rule):
             ),
             remedies=_remedies(learning_rate, nothing=nothing),
             confidence="high" if loss_trend.knows_constant else "medium",
+        )
+
+    def _is_above(self, loss_trend: LossTrend) -> bool:
+        level = self.max_late_loss * loss_trend.constant
+        # As many steps again, at the pace of the last half, would not bring it there either.
+        ahead = loss_trend.late + 2 * min(0.0, loss_trend.slope)
+        return loss_trend.bounded and loss_trend.late_range[0] > level and ahead > loss_trend.constant
+
+    def _above(self, loss_trend: LossTrend) -> Finding:
+        return Finding(
+            rule=self.name,
+            title="loss above a constant answer's",
+            sentence=f"after {loss_trend.reach:,} steps the loss is still {number(loss_trend.late)}, "
+            f"{number(loss_trend.remaining)} times what a constant answer has",
+            severity=Severity.ERROR,
+            layers=(),
+            first_step=int(loss_trend.steps[0] + loss_trend.reach // 2),
+            last_step=int(loss_trend.steps[-1]),
+            measurements=(
+                Measurement("remaining loss", loss_trend.remaining, self.max_late_loss, "1", "", "falling to 0"),
+            ),
+            remedies=(remedies.check_targets(),),
+            variant="above",
         )
 
 

@@ -63,7 +63,7 @@ class OmittedVariable(Rule):
         fresh = [layer for layer in left_out if is_fresh(run, layer.name) is not False]
         known = [layer for layer in left_out if layer not in fresh]
         if len(fresh) > self.max_omitted_count:
-            yield self._finding(fresh, run, Severity.WARNING if loss_trend.falling else Severity.ERROR)
+            yield self._finding(fresh, run, Severity.WARNING if loss_trend.fallen else Severity.ERROR)
         if len(known) > self.max_omitted_count:
             yield self._finding(known, run, Severity.NOTE)
 

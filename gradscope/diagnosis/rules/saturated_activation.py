@@ -18,7 +18,15 @@ from gradscope.run import Run
 from gradscope.vocabulary import SATURATION_BOUND
 
 _EXPLAINS = frozenset(
-    {"collapsed-representation", "constant-output", "disconnected-variable:zero", "loss-plateau", "vanishing-gradient"}
+    {
+        "collapsed-representation",
+        "constant-output",
+        "disconnected-variable:zero",
+        "loss-plateau",
+        "unchanged-weights",
+        "update-ratio-out-of-range:too-small",
+        "vanishing-gradient",
+    }
 )
 
 

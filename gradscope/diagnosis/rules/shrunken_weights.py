@@ -52,6 +52,7 @@ class ShrunkenWeights(Rule):
 
     name: ClassVar[str] = "shrunken-weights"
     max_remaining_ratio: float = limit(0.1, "1", "late rms over the first; ordinary decay leaves more than half")
+    utter_remaining_ratio: float = limit(1e-4, "1", "a single kernel counts that is all but gone")
     min_kernel_fraction: float = limit(0.5, "1", "of the kernels; a penalty acts on all that bear it")
 
     def check(self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
@@ -62,6 +63,9 @@ class ShrunkenWeights(Rule):
             raise NotJudged("no kernel's size was recorded at the start and later; record weights")
         small = [kernel for kernel in kernels if known.get(kernel.name, 1.0) < self.max_remaining_ratio]
         if len(small) <= self.min_kernel_fraction * len(known):
+            # Some kernels may well shrink; none that the data has a use for does so to nothing.
+            small = [kernel for kernel in small if known[kernel.name] < self.utter_remaining_ratio]
+        if not small:
             return
         severity = Severity.ERROR if loss_trend.at_rest else Severity.WARNING
         severity = Severity.NOTE if loss_trend.falling else severity
