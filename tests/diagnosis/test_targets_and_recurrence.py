@@ -40,23 +40,24 @@ def test_class_numbers_are_no_scale():
     assert not findings("badly-scaled-target", replace(run, model=run.model.with_settings({"losses": losses})))
 
 
-def with_recurrent_kernel(rms):
-    run = toy_run(loss=1.0)
+def with_recurrent_kernel(rms, kind="LSTM", loss=1.0):
+    run = toy_run(loss=loss)
     values = np.full((len(run.steps), 1, len(STATISTIC_NAMES)), np.nan, np.float32)
     for name, number in {"rms": rms, "norm": 16 * rms, "count": 256, "std": rms, "mean": 0.0}.items():
         values[:, 0, STATISTIC_NAMES.index(name)] = number
     name = "hidden_1/recurrent_kernel"
     card = VariableCard(name, "hidden_1", "recurrent_kernel", (16, 16))
+    cards = tuple(replace(card, kind=kind) if card.name == "hidden_1" else card for card in run.model.layers)
     return replace(
         run,
         tensors=(*run.tensors, TensorKey("weight", name, "hidden_1")),
         values=np.concatenate([run.values, values], axis=1),
-        model=replace(run.model, variables=(*run.model.variables, card)),
+        model=replace(run.model, layers=cards, variables=(*run.model.variables, card)),
     )
 
 
 @pytest.mark.parametrize(("gain", "found"), [(1.0, 0), (0.05, 0), (4.0, 1)])
-def test_recurrent_weights_are_judged_for_being_too_large_only(gain, found):
+def test_recurrent_weights_behind_gates_are_judged_for_being_too_large_only(gain, found):
     run = with_recurrent_kernel(gain / 4)  # √16 units
     mine = [f for f in findings("gain-mismatch", run) if "hidden_1" in f.layers]
     assert len(mine) == found
@@ -111,3 +112,11 @@ def test_shrunken_weights_matter_where_the_loss_stands_still(share, loss, severi
 def test_one_kernel_that_is_all_but_gone_is_enough(share, found):
     run = toy_run({("weight", "hidden_1/kernel"): np.geomspace(1, share, 30)}, loss=1.0)
     assert [f.layers for f in findings("shrunken-weights", run)] == [("hidden_1",)] * found
+
+
+@pytest.mark.parametrize(("kind", "loss", "found"), [("SimpleRNN", 1.0, 1), ("LSTM", 1.0, 0), ("SimpleRNN", None, 0)])
+def test_a_state_without_gates_fades_under_small_weights(kind, loss, found):
+    run = with_recurrent_kernel(0.3 / 4, kind, loss)
+    mine = [f for f in findings("gain-mismatch", run) if f.layers == ("hidden_1",) and "sequence" in f.sentence]
+    assert [f.variant for f in mine] == ["too-small"] * found
+    assert all([r.topic for r in f.remedies] == ["recurrent-weights"] for f in mine)

@@ -18,6 +18,7 @@ __all__ = ["LayerGain", "gains"]
 
 # Their kernels are no matrix between two layers' units: one row per word, one filter per channel, gates, heads.
 _OTHER_KINDS = ("Embedding", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D")
+_GATED = ("LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 _RECTIFIERS = ("rectifier", "leaky", "half_saturating")
 
 
@@ -40,7 +41,7 @@ class LayerGain:
     def shortfall(self, gain: float) -> float:
         """``gain`` over the smallest usual one: below 1 the weights are smaller than any common initialiser's.
 
-        Infinite for a recurrent kernel: gates keep a state that small weights would lose.
+        Infinite for the state of an LSTM or GRU: gates keep what small weights would lose.
         """
         return gain / self.smallest_usual if self.smallest_usual else inf
 
@@ -69,7 +70,8 @@ def gains(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple[
             continue
         if kernel.role == "recurrent_kernel":
             gain = float(first[0]) * sqrt(kernel.fan_in)
-            found.append(LayerGain(kernel.layer, gain, gain, 0.0, 1.0, recurrent=True))
+            usual = 0.0 if kind in _GATED else 1.0
+            found.append(LayerGain(kernel.layer, gain, gain, usual, 1.0, recurrent=True))
             continue
         recommended = _recommended(kernel.layer)
         scale = sqrt(kernel.fan_in) / recommended

@@ -67,7 +67,7 @@ class GainMismatch(Rule):
     the loss falls, the gradient arrives all the same (skip connections), or only the last layer is concerned (often on
     purpose), and a warning otherwise: it is serious through its consequences. Layers that a normalisation follows,
     embeddings and depthwise kernels are not judged; of a recurrent layer it is the kernel of its state, whose gain acts
-    once per step of the sequence, and only for being too large.
+    once per step of the sequence; without gates it is judged for being too small as well where the loss stands still.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -96,6 +96,9 @@ class GainMismatch(Rule):
     max_recurrent_gain: float = limit(
         2.5, "1 per step", "over an orthogonal matrix; acts once per step of the sequence: 1e4 in ten steps"
     )
+    min_recurrent_gain: float = limit(
+        0.5, "1 per step", "over an orthogonal matrix, without gates: a thousandth is left after ten steps"
+    )
     max_gain_product: float = limit(1e3, "1", "over all layers")
     min_gradient_ratio: float = limit(1e-3, "1", "a gradient that arrives within 1e-3 to 1e3 is unhurt by the mismatch")
     max_first_step: float = limit(100, "steps", "later weights are no longer the initial ones")
@@ -106,14 +109,17 @@ class GainMismatch(Rule):
             raise NotJudged("no layer with a kernel of known fan-in was recorded; record weights and the model card")
         if run.steps[0] > self.max_first_step:
             raise NotJudged(f"the first sampled step is {run.steps[0]:,}; record from the start of training")
-        small = [gain for gain in gains if gain.shortfall(gain.initial) < self.min_gain_ratio]
+        fading = [gain for gain in gains if gain.recurrent and gain.shortfall(gain.initial) < self.min_recurrent_gain]
+        small = [gain for gain in gains if not gain.recurrent and gain.shortfall(gain.initial) < self.min_gain_ratio]
         large = [gain for gain in gains if gain.excess(gain.initial) > self._max_gain(gain)]
-        if prod(min(1.0, gain.shortfall(gain.initial)) for gain in gains) < self.min_gain_product:
-            small = [gain for gain in gains if gain.shortfall(gain.initial) < 1 / _NOTABLE] or small
         stack = [gain for gain in gains if not gain.recurrent]
+        if prod(min(1.0, gain.shortfall(gain.initial)) for gain in stack) < self.min_gain_product:
+            small = [gain for gain in stack if gain.shortfall(gain.initial) < 1 / _NOTABLE] or small
         if prod(max(1.0, gain.excess(gain.initial)) for gain in stack) > self.max_gain_product:
             large = [gain for gain in gains if gain.excess(gain.initial) > _NOTABLE] or large
         calm = loss_trend.falling or self._flows(flow)
+        if fading and loss_trend.at_rest:
+            yield self._finding("too-small", fading, run, calm=False)
         if small:
             yield self._finding("too-small", small, run, calm=calm or small == [gains[-1]])
         if large:
@@ -138,17 +144,20 @@ class GainMismatch(Rule):
                 Measurement(
                     f"gain of {gain.layer.name}",
                     gain.initial,
-                    (self.min_gain_ratio if variant == "too-small" else self._max_gain(gain)) * least,
+                    (self._min_gain(gain) if variant == "too-small" else self._max_gain(gain)) * least,
                     "1",
                     gain.layer.name,
                     "about 1",
                 )
                 for gain, least in zip(found, usual, strict=True)
             ),
-            remedies=_remedies(found),
+            remedies=_remedies(found, variant),
             variant=variant,
             explains=_EXPLAINS[variant] if lasting else frozenset(),
         )
+
+    def _min_gain(self, gain: LayerGain) -> float:
+        return self.min_recurrent_gain if gain.recurrent else self.min_gain_ratio
 
     def _max_gain(self, gain: LayerGain) -> float:
         return self.max_recurrent_gain if gain.recurrent else self.max_gain_ratio
@@ -160,14 +169,15 @@ class GainMismatch(Rule):
 
     def _mismatched(self, gain: LayerGain, value: float, variant: str) -> bool:
         if variant == "too-small":
-            return gain.shortfall(value) < max(self.min_gain_ratio, gain.shortfall(gain.initial) * _NOTABLE)
+            return gain.shortfall(value) < max(self._min_gain(gain), gain.shortfall(gain.initial) * _NOTABLE)
         return gain.excess(value) > min(self.max_gain_ratio, gain.excess(gain.initial) / _NOTABLE)
 
 
-def _remedies(found: list[LayerGain]) -> tuple[Remedy, ...]:
+def _remedies(found: list[LayerGain], variant: str) -> tuple[Remedy, ...]:
     stack = [gain.layer for gain in found if not gain.recurrent]
     recurrent = [gain.layer for gain in found if gain.recurrent]
     return (
         *((remedies.initialise(stack),) if stack else ()),
-        *((remedies.initialise_recurrent(recurrent), remedies.clip_gradients()) if recurrent else ()),
+        *((remedies.initialise_recurrent(recurrent),) if recurrent else ()),
+        *((remedies.clip_gradients(),) if recurrent and variant == "too-large" else ()),
     )
