@@ -210,6 +210,14 @@ class TestSaturatedActivation:
         assert finding.severity == severity
         assert finding.sentence.endswith("on the lower side")
 
+    @pytest.mark.parametrize(("length", "found"), [(12, ["passed"]), (1, [])])
+    def test_a_saturation_that_passed_is_noted(self, length, found):
+        share = [0.1] * 5 + [0.99] * length + [0.1] * (SAMPLES - 5 - length)
+        put = {("activation", "hidden_1", "saturation_fraction"): share, ("activation", "hidden_1", "mean"): -0.99}
+        mine = findings("saturated-activation", toy_run(put=put, activation="tanh"))
+        assert [f.variant for f in mine] == found
+        assert all(f.severity == Severity.NOTE and "on the lower side" in f.sentence for f in mine)
+
     def test_the_output_may_saturate(self):
         put = {("activation", "output", "saturation_fraction"): 1.0}
         assert not findings("saturated-activation", toy_run(put=put, activation="tanh"))

@@ -11,12 +11,14 @@ import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Window
+from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among, shares
 from gradscope.run import Run
 from gradscope.vocabulary import SATURATION_BOUND
 
+_MOSTLY = 0.8
 _EXPLAINS = frozenset(
     {
         "collapsed-representation",
@@ -44,8 +46,8 @@ class SaturatedActivation(Rule):
     The share of entries where |f'(z)| is below 5 % of its maximum, from the derivative of the layer's own activation.
     Nearly all of them are an error if the loss stands still or the gradient that passes is weak: less than a tenth of
     it arrives at the layer below, or, for the first layer, its kernel hardly moves; most of them if the loss is known
-    and has not fallen by half. Output layers are meant to saturate and are
-    not judged. ReLU is judged by dead-units.
+    and has not fallen by half. Layers that were nearly all saturated for a tenth of the run, and recovered, are noted.
+    Output layers are meant to saturate and are not judged. ReLU is judged by dead-units.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -69,6 +71,7 @@ class SaturatedActivation(Rule):
     max_saturation_fraction: float = limit(0.5, "1", "most entries; used by TheDeepChecker and DeepDiagnosis too")
     error_saturation_fraction: float = limit(0.9, "1", "nearly all entries")
     slow_saturation_fraction: float = limit(0.7, "1", "where the loss is known and has not fallen by half")
+    min_passed_share: float = limit(0.1, "1", "of the steps, for a note where it passed")
     min_gradient_passed: float = limit(0.1, "1", "gradient norm at the layer below over that at this layer")
     min_update_to_weight_ratio: float = limit(1e-5, "1", "a hundredth of the healthy 1e-3")
 
@@ -97,8 +100,49 @@ class SaturatedActivation(Rule):
                 grave = level > self.error_saturation_fraction and hurts
                 grave |= level > self.slow_saturation_fraction and loss_trend.slow
                 groups.setdefault(grave, []).append(layer)
+            elif (past := self._past(series[layer.name], window)) is not None:
+                yield self._passed(layer, past, run, window)
         for grave, found in groups.items():
             yield self._finding(found, series, run, window, loss_trend, grave=grave)
+
+    def _past(self, series: npt.NDArray[np.floating], window: Window) -> tuple[int, int] | None:
+        with np.errstate(invalid="ignore"):
+            ill = series > self.error_saturation_fraction
+        ill &= window.usable
+        if not ill.any():
+            return None
+        first, last = window.span(ill, lasting=False)
+        reach = int(window.steps[window.usable][-1] - window.steps[window.usable][0])
+        within = window.usable & (window.steps >= first) & (window.steps <= last)
+        lasted = last - first >= self.min_passed_share * reach > 0 and ill[within].mean() > _MOSTLY
+        return (first, last) if lasted else None
+
+    def _passed(self, layer: Layer, past: tuple[int, int], run: Run, window: Window) -> Finding:
+        first, last = past
+        then = window.usable & (window.steps >= first) & (window.steps <= last)
+        level = median(run.series("activation", layer.name, "saturation_fraction")[then])
+        side = _side(layer, median(run.series("activation", layer.name, "mean")[then]))
+        return Finding(
+            rule=self.name,
+            title="saturated activation",
+            sentence=f"{shares([level])} of the entries of {layer.name} were saturated for a while, {side}",
+            severity=Severity.NOTE,
+            layers=(layer.name,),
+            first_step=first,
+            last_step=last,
+            measurements=(
+                Measurement(
+                    f"saturation_fraction (|f'| below {SATURATION_BOUND:.0%} of its maximum)",
+                    level,
+                    self.error_saturation_fraction,
+                    "1",
+                    layer.name,
+                    "below 0.3",
+                ),
+            ),
+            variant="passed",
+            phase="forward",
+        )
 
     def _finding(
         self,
@@ -119,7 +163,7 @@ class SaturatedActivation(Rule):
         else:
             harmed = loss_trend.slow or (grave and not loss_trend.fallen)
             severity = Severity.WARNING if harmed else Severity.NOTE
-        sides = {_side(run, layer, window) for layer in found}
+        sides = {_side(layer, window.lower(run.series("activation", layer.name, "mean"))) for layer in found}
         where = f", {sides.pop()}" if len(sides) == 1 else ""
         names = [layer.name for layer in found]
         bound = self.max_saturation_fraction
@@ -165,8 +209,7 @@ class SaturatedActivation(Rule):
         return any(ratio < self.min_update_to_weight_ratio for ratio in ratios)
 
 
-def _side(run: Run, layer: Layer, window: Window) -> str:
-    mean = window.lower(run.series("activation", layer.name, "mean"))
+def _side(layer: Layer, mean: float) -> str:
     activation = layer.card.activation.name if layer.card and layer.card.activation else ""
     low, high = (0.25, 0.75) if "sigmoid" in activation else (-0.5, 0.5)
     return "on the lower side" if mean < low else "on the upper side" if mean > high else "on both sides"
