@@ -61,8 +61,10 @@ class LogHistogram:
         The zeros are a row ``(0, 0, count)``. An empty histogram gives shape ``[0, 3]``.
         """
         counts = self.counts[_ASCENDING]
-        used = counts > 0
-        return np.stack([_LEFT[used], _RIGHT[used], counts[used].astype(np.float64)], axis=1)
+        used = np.flatnonzero(counts > 0)
+        rows = np.empty((len(used), 3))
+        rows[:, 0], rows[:, 1], rows[:, 2] = _LEFT[used], _RIGHT[used], counts[used]
+        return rows
 
     def quantiles(self, q: Sequence[float]) -> npt.NDArray[np.float64]:
         """Quantiles of the entries, each within one bucket of the true one; NaN if the histogram is empty."""
@@ -80,18 +82,18 @@ def quantiles(counts: npt.NDArray[np.integer], q: Sequence[float]) -> npt.NDArra
         ``[tensors, len(q)]``: for each probability a value of the bucket that holds the entry of rank ``q (n - 1)``,
         placed linearly between its edges. Rows without entries are NaN.
     """
-    ordered = counts[:, _ASCENDING]
-    used = np.flatnonzero(ordered.any(axis=0))
+    used = np.flatnonzero(np.any(counts, axis=0)[_ASCENDING])
     result = np.full((len(counts), len(q)), np.nan)
     if not len(used):
         return result
-    ordered = ordered[:, used].astype(np.float64)
+    ordered = counts[:, _ASCENDING[used]].astype(np.float64)
     cumulative = np.cumsum(ordered, axis=1)
     rows = np.flatnonzero(cumulative[:, -1] > 0)
-    ordered, cumulative = ordered[rows], cumulative[rows]
+    if len(rows) < len(counts):
+        ordered, cumulative = ordered[rows], cumulative[rows]
     rank = np.asarray(q, dtype=np.float64) * (cumulative[:, -1:] - 1)
     # The bucket of the entry of that rank is the first whose cumulative count exceeds it.
-    bucket = (cumulative[:, None, :] <= rank[:, :, None]).sum(axis=2)
+    bucket = np.stack([(cumulative > one[:, None]).argmax(axis=1) for one in rank.T], axis=1)
     count = np.take_along_axis(ordered, bucket, axis=1)
     before = np.take_along_axis(cumulative, bucket, axis=1) - count
     left, right = _LEFT[used][bucket], _RIGHT[used][bucket]

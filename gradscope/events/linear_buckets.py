@@ -69,8 +69,13 @@ def _join_near_zero(rows: npt.NDArray[np.float64], near_zero: float) -> npt.NDAr
 def _fill_gaps(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The same with an empty row wherever two rows do not touch."""
     gaps = np.flatnonzero(rows[:-1, 1] < rows[1:, 0])
-    empty = np.stack([rows[gaps, 1], rows[gaps + 1, 0], np.zeros(len(gaps))], axis=1)
-    return np.insert(rows, gaps + 1, empty, axis=0)
+    filled = np.zeros((len(rows) + len(gaps), 3))
+    after = np.arange(len(gaps)) + gaps + 1
+    is_row = np.ones(len(filled), bool)
+    is_row[after] = False
+    filled[is_row] = rows
+    filled[after, 0], filled[after, 1] = rows[gaps, 1], rows[gaps + 1, 0]
+    return filled
 
 
 def _thin(rows: npt.NDArray[np.float64], near_zero: float) -> npt.NDArray[np.float64]:
@@ -80,6 +85,9 @@ def _thin(rows: npt.NDArray[np.float64], near_zero: float) -> npt.NDArray[np.flo
     group = np.floor(_ROWS * (np.cumsum(share) - share / 2) / 2)
     around_zero = (left == -near_zero) & (right == near_zero)
     new = (group[1:] != group[:-1]) | around_zero[1:] | around_zero[:-1]
-    starts = np.append(0, np.flatnonzero(new) + 1)
-    ends = np.append(starts[1:], len(rows)) - 1
-    return np.column_stack([left[starts], right[ends], np.add.reduceat(count, starts)])
+    inner = np.flatnonzero(new)
+    joined = np.empty((len(inner) + 1, 3))
+    starts = np.concatenate([[0], inner + 1])
+    joined[:, 0], joined[:, 2] = left[starts], np.add.reduceat(count, starts)
+    joined[:-1, 1], joined[-1, 1] = right[inner], right[-1]
+    return joined

@@ -43,8 +43,8 @@ class Sample:
 
     def column(self, statistic: str, kind: str | None = None) -> npt.NDArray[np.float32]:
         """One statistic of all tensors, or of those of one kind, in recorded order; shape ``[tensors]``."""
-        rows = [row for row, key in enumerate(self.tensors) if kind in (None, key.kind)]
-        return self.values[rows, STATISTIC_NAMES.index(statistic)]
+        column = self.values[:, STATISTIC_NAMES.index(statistic)]
+        return column if kind is None else column[[key.kind == kind for key in self.tensors]]
 
 
 def _check_shape(name: str, array: npt.NDArray[np.generic], expected: tuple[int, int]) -> None:

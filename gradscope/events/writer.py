@@ -28,6 +28,7 @@ from gradscope.events.frames import frame
 from gradscope.events.sample import Sample
 from gradscope.events.stock import report_value, stock_values
 from gradscope.events.summaries import array_value, metadata, text_value
+from gradscope.histograms import BUCKETS
 from gradscope.model_card import ModelCard
 from gradscope.run import TensorKey
 from gradscope.vocabulary import FORMAT_VERSION, PLUGIN_NAME, STATISTIC_NAMES, STEP_STATISTIC_NAMES, Tag
@@ -158,17 +159,21 @@ class _Series:
 
     def __init__(self, tag: str) -> None:
         self._tag = tag
-        self._written: dict[tuple[Sequence[TensorKey], tuple[str, ...]], int] = {}
+        # Lists, since comparing names with the very same ones takes no time, and hashing them does.
+        self._names: list[tuple[Sequence[TensorKey], tuple[str, ...]]] = []
+        self._written: list[int] = []
 
     def value(
         self, array: npt.NDArray[np.generic], tensors: Sequence[TensorKey], statistics: Sequence[str]
     ) -> Summary.Value:
         names = (tensors, tuple(statistics))
-        written = self._written.setdefault(names, 0)
-        self._written[names] += 1
-        number = list(self._written).index(names) + 1
-        tag = self._tag if number == 1 else f"{self._tag}#{number}"
-        about = _names(tensors, statistics) if written % _REPEAT_NAMES == 0 else None
+        if names not in self._names:
+            self._names.append(names)
+            self._written.append(0)
+        number = self._names.index(names)
+        tag = self._tag if number == 0 else f"{self._tag}#{number + 1}"
+        about = _names(tensors, statistics) if self._written[number] % _REPEAT_NAMES == 0 else None
+        self._written[number] += 1
         return array_value(tag, array, about)
 
 
@@ -183,9 +188,11 @@ def _names(tensors: Sequence[TensorKey], statistics: Sequence[str]) -> SummaryMe
 
 def _non_empty(histograms: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
     """``[n, 3]`` of (tensor, bucket, count); a count beyond int32 stays at its greatest value."""
-    tensors, buckets = np.nonzero(histograms)
-    counts = np.minimum(histograms[tensors, buckets], np.iinfo(np.int32).max)
-    return np.stack([tensors, buckets, counts], axis=1).astype(np.int32)
+    places = np.flatnonzero(histograms)
+    result = np.empty((len(places), 3), np.int32)
+    result[:, 0], result[:, 1] = np.divmod(places, BUCKETS)
+    result[:, 2] = np.minimum(histograms.reshape(-1)[places], np.iinfo(np.int32).max)
+    return result
 
 
 def _event(step: int, wall_time: float, values: Sequence[Summary.Value]) -> Event:

@@ -105,12 +105,11 @@ class Assembler:
 
 
 def _fill_update_ratios(values: npt.NDArray[np.float32], row: Mapping[tuple[str, str], int]) -> None:
-    norm = _COLUMN["norm"]
-    for (kind, name), update in row.items():
-        weight = row.get(("weight", name))
-        if kind == "update" and weight is not None:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                values[update, _COLUMN["update_to_weight_ratio"]] = values[update, norm] / values[weight, norm]
+    norm = values[:, _COLUMN["norm"]]
+    pairs = [(update, row.get(("weight", name))) for (kind, name), update in row.items() if kind == "update"]
+    updates, weights = np.array([pair for pair in pairs if pair[1] is not None], int).reshape(-1, 2).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values[updates, _COLUMN["update_to_weight_ratio"]] = norm[updates] / norm[weights]
 
 
 def _global_norm(values: npt.NDArray[np.float32], row: Mapping[tuple[str, str], int], kind: str) -> float:

@@ -76,7 +76,10 @@ class BadlyScaledTarget(Rule):
     ) -> Iterable[Finding]:
         """Judge each regression target."""
         if not run.names("target"):
-            raise NotJudged("the targets were not recorded; record fit() with gradscope.Recorder")
+            raise NotJudged(
+                "the targets were not recorded; record fit() with gradscope.Recorder, or a wrapped loop whose step "
+                "names them y, labels or targets"
+            )
         for term in loss_terms:
             std = median(run.series("target", term.target, "std").astype(np.float64))
             judged = term.name in _REGRESSION and term.output is not None and term.activation in ("linear", "")
