@@ -99,7 +99,7 @@ class CollapsedRepresentation(Rule):
             yield self._finding(
                 shrunken,
                 {name: example_spread.kept[name] for name in names},
-                ("example_std over what it was at first", self.min_kept_spread, "0.5 to 100"),
+                ("example_std over what it was at first", self.min_kept_spread, "above 0.5"),
                 f"what tells the examples apart at {among(names)} has shrunk to {number(least)} of what it was",
                 run,
                 window,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Flow, LossTrend, OutputSpread, Window
@@ -64,32 +65,12 @@ class ConstantOutput(Rule):
         self, run: Run, flow: Flow, window: Window, loss_trend: LossTrend, output_spread: OutputSpread
     ) -> Iterable[Finding]:
         """Judge the answers where their targets are known, else the best connected of the first layers."""
-        spread = window.upper(output_spread.ratio)
-        identical = window.upper(output_spread.relative) < self.min_relative_spread
-        if identical and not loss_trend.fallen and not spread >= self.min_output_spread:
-            where = window.span(np.nan_to_num(output_spread.relative) < self.min_relative_spread)
-            measured = Measurement(
-                "spread of the answers over their rms",
-                window.upper(output_spread.relative),
-                self.min_relative_spread,
-                "1",
-                output_spread.layer,
-                "0.1 to 1",
-            )
-            yield self._finding(run, flow, where, measured, window.cap(Severity.ERROR))
-            return
-        unlearnt = loss_trend.answers_constantly or (loss_trend.slow and not loss_trend.knows_constant)
-        if unlearnt and spread < self.min_output_spread:
+        alike = self._alike(output_spread, window, loss_trend)
+        if alike is not None:
+            statistic, series, bound, healthy = alike
             with np.errstate(invalid="ignore"):
-                where = window.span(output_spread.ratio < self.min_output_spread)
-            measured = Measurement(
-                "spread of the answers over that of the right ones",
-                spread,
-                self.min_output_spread,
-                "1",
-                output_spread.layer,
-                "about 1",
-            )
+                where = window.span(series < bound)
+            measured = Measurement(statistic, window.upper(series), bound, "1", output_spread.layer, healthy)
             yield self._finding(run, flow, where, measured, window.cap(Severity.ERROR))
             return
         flow.require()
@@ -113,6 +94,20 @@ class ConstantOutput(Rule):
         )
         severity = window.cap(Severity.ERROR, extreme=value < self.min_output_share / 100)
         yield self._finding(run, flow, window.span(judged < self.min_output_share), measured, severity)
+
+    def _alike(
+        self, output_spread: OutputSpread, window: Window, loss_trend: LossTrend
+    ) -> tuple[str, npt.NDArray[np.floating], float, str] | None:
+        """By which measure the answers are alike: its name, the series, the limit and what is healthy."""
+        spread = window.upper(output_spread.ratio)
+        identical = window.upper(output_spread.relative) < self.min_relative_spread
+        if identical and not loss_trend.fallen and not spread >= self.min_output_spread:
+            return "spread of the answers over their rms", output_spread.relative, self.min_relative_spread, "0.1 to 1"
+        unlearnt = loss_trend.answers_constantly or (loss_trend.slow and not loss_trend.knows_constant)
+        if unlearnt and spread < self.min_output_spread:
+            statistic = "spread of the answers over that of the right ones"
+            return statistic, output_spread.ratio, self.min_output_spread, "about 1"
+        return None
 
     def _finding(
         self, run: Run, flow: Flow, where: tuple[int, int], measured: Measurement, severity: Severity

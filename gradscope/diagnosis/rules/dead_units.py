@@ -46,9 +46,8 @@ class DeadUnits(Rule):
 
     ## Evidence
     The share of units that are zero on every example of a window of recent sampled steps, or a layer that gives nothing
-    but zeros for a whole batch of 16 or more; unlike the share of zero
-    entries it does not confuse a sparse layer with a dead one. Layers with ReLU or ReLU6 are judged, and where there is
-    no model card those that give many zeros.
+    but zeros for a whole batch of 16 or more; unlike the share of zero entries it does not confuse a sparse layer with
+    a dead one. Layers with ReLU or ReLU6 are judged, and where there is no model card those that give many zeros.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose

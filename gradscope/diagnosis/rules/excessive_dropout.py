@@ -48,7 +48,7 @@ class ExcessiveDropout(Rule):
     """
 
     name: ClassVar[str] = "excessive-dropout"
-    max_rate: float = limit(0.85, "1", "Srivastava et al. find errors rising beyond 0.6 and steeply beyond 0.8")
+    max_rate: float = limit(0.85, "1", "Srivastava et al. (figure 9) find rates of 0.2 to 0.6 equally good")
 
     def check(self, run: Run, layers: tuple[Layer, ...], loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge all dropout layers together."""
