@@ -95,6 +95,11 @@ class LossTrend:
         return self.late / self.level if self.nonnegative and self.level > 0 else nan
 
     @property
+    def ahead(self) -> float:
+        """Where the loss would be after as many steps again, at the pace of the last half; at most the late one."""
+        return self.late + 2 * min(0.0, self.slope)
+
+    @property
     def change(self) -> float:
         """The late loss over the start; NaN if unknown or negative at times."""
         return self.late / self.start if self.nonnegative and self.start > 0 else nan

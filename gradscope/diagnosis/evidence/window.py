@@ -28,6 +28,7 @@ _FEW = 3
 _MANY = 9  # samples
 _LONG = 100  # steps
 _LASTING = 0.8
+_YOUNG = 20  # steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,12 @@ class Window:
     def brief(self) -> bool:
         """True where fewer than 3 samples are late: only what every sample shows counts."""
         return int(self.late.sum()) < _FEW
+
+    @property
+    def young(self) -> bool:
+        """True in the first 20 steps, in which much passes that is as it should be; false where values broke since."""
+        known = self.steps[self.usable]
+        return self.cut is None and bool(known[-1] - known[0] < _YOUNG)
 
     def early_level(self, series: FloatArray) -> float:
         """Median over the early samples; NaN if none was recorded."""
@@ -78,8 +85,12 @@ class Window:
         return int(steps[first]), int(steps[np.flatnonzero(ill)[-1]])
 
     def cap(self, severity: Severity, *, extreme: bool = False) -> Severity:
-        """The severity, but at most a warning in a brief run unless the values are extreme."""
-        return min(severity, Severity.WARNING) if self.brief and not extreme else severity
+        """The severity, but at most a warning where the run is too young for the evidence.
+
+        One sample shows no course; a young or brief run shows one where the values are extreme.
+        """
+        doubtful = self.usable.sum() == 1 or ((self.brief or self.young) and not extreme)
+        return min(severity, Severity.WARNING) if doubtful else severity
 
 
 def median(values: FloatArray) -> float:

@@ -70,6 +70,7 @@ class BadlyScaledTarget(Rule):
 
     name: ClassVar[str] = "badly-scaled-target"
     max_std: float = limit(30.0, "as the target", "thirty times the scale at which an output layer starts")
+    error_steps: float = limit(50, "steps", "earlier no learning is to be expected")
 
     def check(
         self, run: Run, loss_terms: tuple[LossTerm, ...], loss_trend: LossTrend, nonfinite: Nonfinite
@@ -84,7 +85,8 @@ class BadlyScaledTarget(Rule):
             std = median(run.series("target", term.target, "std").astype(np.float64))
             judged = term.name in _REGRESSION and term.output is not None and term.activation in ("linear", "")
             if judged and term.output is not None and std > self.max_std:
-                yield self._finding(run, term.output, std, _severity(loss_trend, broken=bool(nonfinite.broken.any())))
+                severity = self._severity(loss_trend, broken=bool(nonfinite.broken.any()))
+                yield self._finding(run, term.output, std, severity)
 
     def _finding(self, run: Run, output: Layer, std: float, severity: Severity) -> Finding:
         return Finding(
@@ -103,8 +105,7 @@ class BadlyScaledTarget(Rule):
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )
 
-
-def _severity(loss_trend: LossTrend, *, broken: bool) -> Severity:
-    if broken or loss_trend.at_rest:
-        return Severity.ERROR
-    return Severity.NOTE if loss_trend.falling else Severity.WARNING
+    def _severity(self, loss_trend: LossTrend, *, broken: bool) -> Severity:
+        if broken or (loss_trend.at_rest and loss_trend.reach >= self.error_steps):
+            return Severity.ERROR
+        return Severity.NOTE if loss_trend.falling else Severity.WARNING

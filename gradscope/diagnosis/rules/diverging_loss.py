@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite, Window
 from gradscope.diagnosis.evidence.example_count import example_count
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -71,6 +71,7 @@ class DivergingLoss(Rule):
         self,
         *,
         run: Run,
+        window: Window,
         loss_trend: LossTrend,
         nonfinite: Nonfinite,
         learning_rate: LearningRate,
@@ -103,7 +104,7 @@ class DivergingLoss(Rule):
             title="diverging loss",
             sentence=f"the loss has risen from {number(loss_trend.start)} to {number(late)}"
             + (", and then stopped being finite" if broken else ""),
-            severity=Severity.ERROR if grave else Severity.WARNING,
+            severity=Severity.ERROR if grave and not window.young else Severity.WARNING,
             layers=(),
             first_step=int(above[0]),
             last_step=int(above[-1]),

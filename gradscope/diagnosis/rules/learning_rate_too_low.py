@@ -32,7 +32,7 @@ class LearningRateTooLow(Rule):
     from solved: the late loss against the loss of a constant answer, where the loss function and the targets tell
     it (ln C for C classes, the variance for squared errors), else against the start. A fine-tuned network starts
     near its goal and is left in peace; without that level, only a network whose biases begin at zero is taken for a
-    new one.
+    new one. A warning where as many steps again, at the pace of the last half, would bring the loss well below.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -93,9 +93,11 @@ class LearningRateTooLow(Rule):
             return
         if not farthest.distance < self.max_distance or not far or not usable >= self.min_elasticity:
             return
+        # On its way down from a constant answer's loss, as many steps again may be all it needs.
+        where = loss_trend.ahead / loss_trend.level if loss_trend.remaining < 1 else loss_trend.remaining
         # Without a level to reach, a network that was trained before may be near its goal from the start.
         grave = (
-            loss_trend.remaining > self.error_remaining_loss
+            where > self.error_remaining_loss
             and loss_trend.reach >= self.error_steps
             and bool(loss_trend.knows_constant or fresh_start)
         )

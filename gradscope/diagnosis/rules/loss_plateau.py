@@ -16,6 +16,8 @@ from gradscope.diagnosis.wording import number
 from gradscope.run import Run
 
 _FAR = 0.5
+_FAR_UNBOUNDED = 0.8
+_THIRDS = 3  # the last of which is looked at
 _ENDED = 0.1
 
 
@@ -92,13 +94,16 @@ class LossPlateau(Rule):
         low, high = loss_trend.late_range
         # A huge penalty on the weights may still decay long after the answers have become one constant.
         settled = (
-            low > self.min_settled_loss * loss_trend.constant and high < self.max_settled_loss * loss_trend.constant
+            low > self.min_settled_loss * loss_trend.constant
+            and high < self.max_settled_loss * loss_trend.constant
+            and loss_trend.reach >= _THIRDS * self.min_steps
         )
         if ((falls or not np.isfinite(loss_trend.significance)) and not settled) or nonfinite.first_broken is not None:
             return
+        far = _FAR if loss_trend.bounded else _FAR_UNBOUNDED
         nothing = loss_trend.remaining > self.min_remaining_loss and (
             # Class weights or a penalty put the loss above that of a constant answer, and it may yet have fallen far.
-            (loss_trend.knows_constant and (loss_trend.remaining < self.max_settled_loss or loss_trend.change > _FAR))
+            (loss_trend.knows_constant and (loss_trend.remaining < self.max_settled_loss or loss_trend.change > far))
             or loss_trend.change > self.min_remaining_loss
         )
         if nothing:
@@ -130,9 +135,8 @@ class LossPlateau(Rule):
 
     def _is_above(self, loss_trend: LossTrend) -> bool:
         level = self.max_late_loss * loss_trend.constant
-        # As many steps again, at the pace of the last half, would not bring it there either.
-        ahead = loss_trend.late + 2 * min(0.0, loss_trend.slope)
-        return loss_trend.bounded and loss_trend.late_range[0] > level and ahead > loss_trend.constant
+        still = loss_trend.late_range[0] > level and loss_trend.ahead > loss_trend.constant
+        return loss_trend.bounded and still
 
     def _above(self, loss_trend: LossTrend) -> Finding:
         return Finding(

@@ -92,7 +92,7 @@ class SymmetricWeights(Rule):
             sentence=f"all weights of {among(names)} are zero, from the start"
             if zero
             else f"all units of {among(names)} have the same weights, from the start",
-            severity=Severity.WARNING if loss_trend.fallen and not zero else Severity.ERROR,
+            severity=Severity.WARNING if loss_trend.fallen and not zero else window.cap(Severity.ERROR, extreme=True),
             layers=tuple(names),
             first_step=int(steps[0]),
             last_step=int(steps[-1]),

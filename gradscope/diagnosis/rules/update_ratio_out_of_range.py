@@ -64,7 +64,7 @@ class UpdateRatioOutOfRange(Rule):
         if not known:
             raise NotJudged("no update of a kernel was recorded; record updates and weights")
         # The very first steps are naturally large; in a brief run that ends well only the extreme counts.
-        first_only = window.brief and window.cut is None
+        first_only = window.young or (window.brief and window.cut is None)
         bound = self.error_update_to_weight_ratio if first_only else self.max_update_to_weight_ratio
         large = [k for k in known if window.lower(k.update_to_weight_ratio) > bound]
         small = [k for k in known if window.upper(k.update_to_weight_ratio) < self.min_update_to_weight_ratio]
