@@ -87,13 +87,15 @@ def toy_run(
         key for key in _tensors(names) if key.layer not in omitted or key.kind not in ("gradient", "update")
     )
     values = np.full((len(steps), len(tensors), len(STATISTIC_NAMES)), np.nan, np.float32)
+    columns = [STATISTIC_NAMES.index(name) for name in _SCALED]
     for row, key in enumerate(tensors):
         _fill(values[:, row], key)
+        if key.kind == "gradient":  # no two batches have the same
+            values[:, row, columns] *= 1 + 0.1 * np.sin(np.arange(len(steps)))[:, None]
         if activation == "relu" and key.kind == "activation" and key.name.startswith("hidden"):
             values[:, row, STATISTIC_NAMES.index("zero_fraction")] = 0.5
     index = {(key.kind, key.name): row for row, key in enumerate(tensors)}
     for where, factor in (scale or {}).items():
-        columns = [STATISTIC_NAMES.index(name) for name in _SCALED]
         values[:, index[where], columns] *= np.broadcast_to(factor, (len(steps),))[:, None]
     weights = [key.name for key in tensors if key.kind == "weight" and ("update", key.name) in index]
     norm, ratio = STATISTIC_NAMES.index("norm"), STATISTIC_NAMES.index("update_to_weight_ratio")

@@ -195,6 +195,24 @@ class TestPermanentClipping:
         norms = {"global_gradient_norm": [2.0, 1e-3, 1e-3] * 10, "global_clipped_gradient_norm": 1e-3}
         assert not findings("permanent-clipping", toy_run(updates(1e-3), loss=1.0, step=norms))
 
+    @pytest.mark.parametrize("statistic", ["global norm", "norm", "max"])
+    def test_a_limit_that_the_optimizer_does_not_know_of_shows_by_values_that_never_vary(self, statistic):
+        loss = np.linspace(1.0, 0.99, SAMPLES)
+        kernels = [("gradient", f"{name}/kernel") for name in NAMES] * (statistic != "global norm")
+        run = toy_run(
+            updates(1e-3),
+            {(*key, statistic): 10 for key in kernels},
+            loss=loss,
+            step={"global_gradient_norm": 1e-3} if not kernels else None,
+        )
+        (finding,) = findings("permanent-clipping", run)
+        assert f"clipped to {0.001 if not kernels else 10} at 100 % of the steps, before" in finding.sentence
+        assert not findings("permanent-clipping", toy_run(updates(1e-3), loss=loss))
+
+    def test_the_same_batch_over_and_over_has_the_same_gradient(self):
+        run = toy_run(updates(1e-3), loss=1.0, step={"global_gradient_norm": 1e-3})
+        assert not findings("permanent-clipping", run)
+
     def test_what_the_optimizer_makes_up_for_is_none(self):
         assert not findings("permanent-clipping", toy_run(loss=1.0, step=self.CLIPPED))
 

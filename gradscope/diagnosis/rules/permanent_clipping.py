@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import nan
 from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Clipping, LossTrend, Travel
@@ -29,8 +33,9 @@ class PermanentClipping(Rule):
     ## Evidence
     The global norm after clipping over that before, at every sample; the distance that the kernels travelled, the sum
     over all steps of ‖update‖ / ‖weight‖; the late loss against the start or, where it is known, against that of a
-    constant answer. Clipping under which the network learns is no finding, nor is it with Adam and its kin, which make
-    up for the size of the gradient.
+    constant answer. A gradient that was clipped before the optimizer is handed it shows by its norm, or its greatest
+    entry, which is the same at every sample to a ten-thousandth though the loss is not. Clipping under which the
+    network learns is no finding, nor is it with Adam and its kin, which make up for the size of the gradient.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -55,6 +60,7 @@ class PermanentClipping(Rule):
     min_clipped_fraction: float = limit(0.9, "1", "of the samples: nearly every step")
     max_distance: float = limit(0.1, "1", "of a kernel's norm over the whole run, as for learning-rate-too-low")
     min_remaining_loss: float = limit(0.5, "1", "of a constant answer's loss or of the start")
+    min_variation: float = limit(1e-3, "1", "of the loss: steps at which the gradient must differ too")
     min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
 
     def check(self, clipping: Clipping, travel: tuple[Travel, ...], loss_trend: LossTrend) -> Iterable[Finding]:
@@ -65,28 +71,46 @@ class PermanentClipping(Rule):
             raise NotJudged("updates of kernels or the loss were not recorded; record both")
         if loss_trend.reach < self.min_steps:
             raise NotJudged(f"only {loss_trend.reach} steps lie in the log; record at least {self.min_steps:g}")
-        cut = clipping.kept < self.max_kept_fraction
-        share, kept = float(cut.mean()), median(clipping.kept)
         farthest = max(path.distance for path in travel if path.kernel.role != "embeddings" or len(travel) == 1)
-        stuck = farthest < self.max_distance and loss_trend.is_far(self.min_remaining_loss)
-        if share < self.min_clipped_fraction or not stuck:
+        if not farthest < self.max_distance or not loss_trend.is_far(self.min_remaining_loss):
             return
-        yield Finding(
+        cut = clipping.kept < self.max_kept_fraction
+        if cut.mean() >= self.min_clipped_fraction:
+            kept = median(clipping.kept)
+            measured = Measurement(
+                "global gradient norm after clipping over before", kept, self.max_kept_fraction, "1", "", "about 1"
+            )
+            what = f"clipping leaves {number(100 * kept)} % of the gradient at {100 * cut.mean():.0f} % of the steps"
+            yield self._finding(what, clipping.steps[cut], measured, farthest, median(clipping.norm))
+        elif clipping.held_fraction >= self.min_clipped_fraction and self._varies(loss_trend):
+            share = clipping.held_fraction
+            measured = Measurement(
+                "share of the steps at the same limit", share, self.min_clipped_fraction, "1", "", "about 0"
+            )
+            limit_seen = number(clipping.held_at)
+            what = f"the gradient is clipped to {limit_seen} at {100 * share:.0f} % of the steps, before the optimizer"
+            yield self._finding(what, clipping.steps, measured, farthest, nan)
+
+    def _varies(self, loss_trend: LossTrend) -> bool:
+        # The same batch, shown to a network that stands still, has the same gradient again.
+        return bool(np.ptp(loss_trend.loss) > self.min_variation * np.abs(loss_trend.loss).max())
+
+    def _finding(
+        self, what: str, steps: npt.NDArray[np.int64], measured: Measurement, farthest: float, norm: float
+    ) -> Finding:
+        return Finding(
             rule=self.name,
             title="permanent clipping",
-            sentence=f"clipping leaves {number(100 * kept)} % of the gradient at {100 * share:.0f} % of the steps, "
-            f"so no kernel moved beyond {number(100 * farthest)} % of its size",
+            sentence=f"{what}, so no kernel moved beyond {number(100 * farthest)} % of its size",
             severity=Severity.ERROR,
             layers=(),
-            first_step=int(clipping.steps[cut][0]),
-            last_step=int(clipping.steps[cut][-1]),
+            first_step=int(steps[0]),
+            last_step=int(steps[-1]),
             measurements=(
-                Measurement(
-                    "global gradient norm after clipping over before", kept, self.max_kept_fraction, "1", "", "about 1"
-                ),
+                measured,
                 Measurement("distance travelled by the farthest kernel", farthest, self.max_distance, "1"),
             ),
-            remedies=(remedies.loosen_clipping(median(clipping.norm)),),
+            remedies=(remedies.loosen_clipping(norm),),
             explains=frozenset(
                 {
                     "learning-rate-too-low",

@@ -47,7 +47,7 @@ class StaleOptimizer(Rule):
     >>> fading = {("update", f"{name}/kernel"): np.geomspace(1, 1e-4, 30) for name in names}
     >>> ill = toy_run(fading, loss=1.0)
     >>> [f.sentence for f in diagnose(ill, [StaleOptimizer()]).findings()]
-    ["the optimizer's step per unit of gradient has shrunk to 0.00058 of what it was, at a constant learning rate"]
+    ["the optimizer's step per unit of gradient has shrunk to 0.00067 of what it was, at a constant learning rate"]
     >>> list(diagnose(toy_run(), [StaleOptimizer()]).findings())
     []
 
