@@ -107,7 +107,8 @@ class _Buffer:
         size = 1 + sum(layout.sizes) * (replica.count if replica else 1)
 
         def make() -> Any:
-            return tf.Variable(tf.zeros([size]), trainable=False)
+            # A step that is seen to make variables is traced a second time, to have a form that makes none.
+            return tf.Variable(tf.zeros([size]), trainable=False, experimental_enable_variable_lifting=False)
 
         if replica:
             self.variable = replica.outside(make)

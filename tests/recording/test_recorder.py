@@ -133,6 +133,23 @@ def test_unsampled_steps_run_the_models_own_function(regression, tmp_path):
     assert len(set(own)) == 1
 
 
+def test_a_sampled_step_is_traced_once(regression, tmp_path):
+    traces = []
+
+    class Counted(keras.layers.Layer):
+        def call(self, x):
+            traces.append(x)
+            return x
+
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1), Counted()])
+    model.compile("sgd", "mse")
+    model.optimizer.build(model.trainable_variables)
+    traces.clear()
+    model.fit(*regression, batch_size=16, verbose=0, callbacks=[gradscope.Recorder(tmp_path, every=1, summary=False)])
+    assert gradscope.read_run(tmp_path).steps.tolist() == [0, 1, 2, 3]
+    assert len(traces) == 1
+
+
 def test_steps_go_on_over_several_fits_and_partial_batches(regression, tmp_path):
     x, y = regression
     model = mlp()
