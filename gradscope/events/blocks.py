@@ -42,6 +42,8 @@ class Block:
     starts: npt.NDArray[np.int64]
     """Where each payload begins in ``data``."""
     ends: npt.NDArray[np.int64]
+    left: int
+    """Bytes of the file behind them."""
 
     def __len__(self) -> int:
         """Number of records."""
@@ -57,7 +59,7 @@ class Block:
 
     def only(self, records: Sequence[int] | slice) -> Block:
         """Some of the records, by position."""
-        return Block(self.data, self.starts[records], self.ends[records])
+        return Block(self.data, self.starts[records], self.ends[records], self.left)
 
 
 def read_blocks(path: str, start: int = 0) -> Iterator[Block | Damage]:
@@ -142,7 +144,7 @@ class _Scan:
         if len(places) == 1:
             return None, offset
         bounds = np.array(places, np.int64)
-        block = Block(data, bounds[:-1] + HEADER.size, bounds[1:] - _CHECKSUM)
+        block = Block(data, bounds[:-1] + HEADER.size, bounds[1:] - _CHECKSUM, 0)
         intact = self._intact(block)
         if intact < len(block):
             self._patience -= int(block.ends[intact] - block.starts[intact])
@@ -153,7 +155,8 @@ class _Scan:
             return None, offset
         if len(data) < block.ends[-1] + _SLACK:
             data += bytes(_SLACK)
-        return Block(data, block.starts[:intact], block.ends[:intact]), offset + places[intact]
+        following = offset + places[intact]
+        return Block(data, block.starts[:intact], block.ends[:intact], self._size - following), following
 
     def _places(self, data: bytes) -> list[int]:
         """Where the records in ``data`` begin, and where the first begins that is cut or has no intact header."""

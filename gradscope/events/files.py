@@ -94,27 +94,31 @@ class _FileReader:
                     self._result.damage.append(_with_steps(gap, _end(before, -1), _end(after, 0)))
                 else:
                     self.gaps.append(gap)
+        self._own.finish_block(block, head)
         if self._foreign is not None:
             self._foreign.finish_block(block, head)
         return len(unknown)
 
     def _unknown(self, block: Block, head: Heads) -> list[int]:
         """Positions of the records to be looked at one by one."""
-        if self._foreign is None or self._is_own:
+        if self._is_own:
+            is_summary = head.summaries.tolist()
+            rest = self._own.take_block(block, head).tolist()
+            return [position for position in rest if not is_summary[position] or _is_own(block, position)]
+        if self._foreign is None:
             return list(range(len(block)))
         positions: list[int] = self._foreign.take_block(block, head).tolist()
         return positions
 
     def _take_event(self, block: Block, head: Heads, position: int) -> bool:
         """Take one record; False if it holds no event."""
-        start, end = int(block.starts[position]), int(block.ends[position])
         try:
-            if block.data.find(_OWN, start, min(start + _BEGINNING, end)) < 0:
-                self._take_other(block.payload(position), head, position, int(head.bodies[position]) - start)
-            else:
+            if _is_own(block, position):
                 self._is_own = True
-                step, wall_time = int(head.steps[position]), float(head.wall_times[position])
-                self._own.add(block.data, int(head.bodies[position]), end, step, wall_time)
+                self._own.take_event(block, head, position)
+            else:
+                body = int(head.bodies[position] - block.starts[position])
+                self._take_other(block.payload(position), head, position, body)
         except WireError:
             return False
         return True
@@ -138,6 +142,11 @@ class _FileReader:
     def _close_gaps(self, after: int | None) -> None:
         self._result.damage += [_with_steps(gap, self._last, after) for gap in self.gaps]
         self.gaps.clear()
+
+
+def _is_own(block: Block, position: int) -> bool:
+    start = int(block.starts[position])
+    return block.data.find(_OWN, start, min(start + _BEGINNING, int(block.ends[position]))) >= 0
 
 
 def _end(steps: npt.NDArray[np.int64], place: int) -> int | None:

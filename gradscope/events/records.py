@@ -6,13 +6,16 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from gradscope.errors import NewerFormatError
-from gradscope.events.wire import BYTES, VARINT, fields
+from gradscope.events.blocks import Block
+from gradscope.events.stacks import Stack
+from gradscope.events.wire import BYTES, VARINT, Heads, begins, fields
 from gradscope.run import Damage, TensorKey
 from gradscope.vocabulary import FORMAT_VERSION, Tag
 
@@ -28,6 +31,7 @@ _TYPES = {
 }
 _TEXTS = frozenset({Tag.MODEL_CARD, Tag.TROUBLE})
 _SUMMARY = 5  # number of the field in an event
+_NUMBER = 4  # bytes
 _MOST_TENSORS = 3  # of an event that is held against the one before
 
 
@@ -80,11 +84,8 @@ class FileRecords:
         return self.first_wall_time < other.last_wall_time and other.first_wall_time < self.last_wall_time
 
 
-_Kind = tuple[str, int, tuple[int, ...], int]
-
-
 class _Tensor(NamedTuple):
-    """A value before the names of its tag are known: ``payload[start:end]`` are its numbers, or its text."""
+    """A value before the names of its tag are known: ``summary[start:end]`` are its numbers, or its text."""
 
     numbered_tag: str
     tag: str
@@ -94,26 +95,25 @@ class _Tensor(NamedTuple):
     end: int
 
     @property
-    def kind(self) -> _Kind:
-        """What makes its content as long as another's."""
-        return self.numbered_tag, self.dtype, self.shape, self.end - self.start
+    def kind(self) -> tuple[str, int, tuple[int, ...]]:
+        """What makes it one of a stack."""
+        return self.numbered_tag, self.dtype, self.shape
 
-
-class _Series:
-    """The contents of tensors of one tag, type and shape, end to end."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.data = bytearray()
+    @property
+    def is_complete(self) -> bool:
+        """Whether there are as many numbers as the shape says."""
+        return self.end - self.start == _NUMBER * math.prod(self.shape)
 
 
 class _Raw(NamedTuple):
-    """A tensor apart from its event: the content is one of its series, by position."""
+    """A tensor apart from its event."""
 
     tensor: _Tensor
     step: int
     wall_time: float
     place: int
+    """In the stack of its kind."""
+    text: str
 
 
 class OwnRecords:
@@ -127,32 +127,59 @@ class OwnRecords:
             values_of: tags whose arrays are wanted; of the others only steps are kept, which spares their memory.
         """
         self._path = path
-        self._values_of = values_of | _TEXTS
+        self._values_of = values_of
         self._raw: list[_Raw] = []
-        self._series: dict[_Kind, _Series] = {}
+        self._found: list[tuple[int, _Tensor, str]] = []  # in the block: position of the event, and text
+        self._stacks: dict[tuple[str, int, tuple[int, ...]], Stack] = {}
         self._contents: dict[str, bytes] = {}
         self._alike: dict[int, tuple[list[tuple[int, bytes]], list[_Tensor]]] = {}  # by size of the summary
 
-    def add(self, data: bytes, body: int, end: int, step: int, wall_time: float) -> None:
-        """Take one event, whose summary is ``data[body:end]``.
+    def take_block(self, block: Block, heads: Heads) -> npt.NDArray[np.int64]:
+        """Take all records that differ from one seen before in their numbers only; the positions of the others.
+
+        Each of these that is gradscope's is to be given to `take_event`; then comes `finish_block`.
+        """
+        sizes = block.ends - heads.bodies
+        rest = np.ones(len(block), bool)
+        for size in set(sizes.tolist()) & self._alike.keys():
+            around, tensors = self._alike[size]
+            mine = np.flatnonzero(sizes == size)
+            for place, piece in around:
+                mine = mine[begins(block.data, heads.bodies[mine] + place, piece)]
+            rest[mine] = False
+            self._found += [(position, tensor, "") for position in mine.tolist() for tensor in tensors]
+        return np.flatnonzero(rest)
+
+    def take_event(self, block: Block, heads: Heads, position: int) -> None:
+        """Take one record of the block.
 
         Raises:
             WireError: it is no event.
         """
-        around, tensors = self._alike.get(end - body, ([], []))
-        if not around or not all(data.startswith(piece, body + place) for place, piece in around):
-            summary = data[body:end]
-            tensors = self._tensors(summary)
-            if 0 < len(tensors) <= _MOST_TENSORS:
-                self._alike[len(summary)] = _around(summary, tensors), tensors
-        for tensor in tensors:
+        summary = block.data[int(heads.bodies[position]) : int(block.ends[position])]
+        tensors = self._tensors(summary)
+        texts = [_text(summary, tensor) for tensor in tensors]
+        if 0 < len(tensors) <= _MOST_TENSORS and not any(texts):
+            self._alike[len(summary)] = _around(summary, tensors), tensors
+        self._found += [(position, tensor, text) for tensor, text in zip(tensors, texts, strict=True)]
+
+    def finish_block(self, block: Block, heads: Heads) -> None:
+        """Put what was taken of the block in its order."""
+        steps, wall_times, bodies = heads.steps.tolist(), heads.wall_times.tolist(), heads.bodies.tolist()
+        places: dict[Stack, list[int]] = {}
+        for position, tensor, text in sorted(self._found, key=itemgetter(0)):
             place = 0
-            if tensor.tag in self._values_of:
-                series = self._series.setdefault(tensor.kind, _Series())
-                place = series.count
-                series.data += memoryview(data)[body + tensor.start : body + tensor.end]
-                series.count += 1
-            self._raw.append(_Raw(tensor, step, wall_time, place))
+            if tensor.tag in self._values_of and tensor.is_complete:
+                stack = self._stacks.get(tensor.kind)
+                if stack is None:
+                    stack = self._stacks[tensor.kind] = Stack(_TYPES[tensor.tag][1], tensor.shape)
+                stacked = places.setdefault(stack, [])
+                place = stack.count + len(stacked)
+                stacked.append(bodies[position] + tensor.start)
+            self._raw.append(_Raw(tensor, steps[position], wall_times[position], place, text))
+        for stack, stacked in places.items():
+            stack.add(block.data, np.array(stacked), block.left)
+        self._found.clear()
 
     def _tensors(self, summary: bytes) -> list[_Tensor]:
         found = []
@@ -176,39 +203,29 @@ class OwnRecords:
         unusable: Counter[str] = Counter()
         layouts = {tag: _layout(self._path, tag, content, unusable) for tag, content in self._contents.items()}
         flaws: dict[int, str] = {}
-        arrays: dict[_Kind, npt.NDArray[Any] | None] = {}
-        for tensor, step, wall_time, place in self._raw:
+        arrays = {kind: stack.array() for kind, stack in self._stacks.items()}
+        for tensor, step, wall_time, place, text in self._raw:
             layout = layouts.get(tensor.numbered_tag)
             if id(tensor) not in flaws:
-                flaws[id(tensor)] = flaw = _flaw(tensor, layout, self._values_of)
-                if not flaw and tensor.kind not in arrays:
-                    arrays[tensor.kind] = self._arrays(tensor)
+                flaws[id(tensor)] = _flaw(tensor, layout, self._values_of)
             if flaws[id(tensor)]:
                 unusable[f"{tensor.numbered_tag}: {flaws[id(tensor)]}"] += 1
             elif tensor.tag in _TEXTS:
-                text = self._text(tensor, place)
                 result.records.append(Record(tensor.tag, step, wall_time, None, text=text))
             else:
-                result.records.append(Record(tensor.tag, step, wall_time, layout, arrays[tensor.kind], place))
+                result.records.append(Record(tensor.tag, step, wall_time, layout, arrays.get(tensor.kind), place))
         for what, count in unusable.items():
             result.damage.append(Damage(self._path, f"{what} ({count} records)" if count > 1 else what))
-
-    def _arrays(self, tensor: _Tensor) -> npt.NDArray[Any] | None:
-        """Of all tensors like that one; None of text, or of what was not asked for."""
-        series = self._series.get(tensor.kind)
-        if series is None or tensor.tag in _TEXTS:
-            return None
-        return np.frombuffer(series.data, _TYPES[tensor.tag][1]).reshape(series.count, *tensor.shape)
-
-    def _text(self, tensor: _Tensor, place: int) -> str:
-        size = tensor.end - tensor.start
-        return self._series[tensor.kind].data[place * size : (place + 1) * size].decode("utf-8", "replace")
 
 
 def own_tag(tag: str) -> str | None:
     """The tag without the number of a rebuilt model, or None if it is not one that is read."""
     base, _, number = tag.partition("#")
     return base if base in _TYPES and (number.isdecimal() or base == tag) else None
+
+
+def _text(summary: bytes, tensor: _Tensor) -> str:
+    return summary[tensor.start : tensor.end].decode("utf-8", "replace") if tensor.tag in _TEXTS else ""
 
 
 def _around(summary: bytes, tensors: list[_Tensor]) -> list[tuple[int, bytes]]:
@@ -266,8 +283,7 @@ def _flaw(tensor: _Tensor, layout: Layout | None, values_of: frozenset[str]) -> 
         Tag.STEP: (len(layout.statistics),),
         Tag.HISTOGRAMS: (*tensor.shape[:1], 3),
     }[tensor.tag]
-    size = tensor.end - tensor.start
-    if tensor.tag in values_of and (tensor.shape != expected or size != 4 * math.prod(tensor.shape)):
+    if tensor.tag in values_of and not (tensor.shape == expected and tensor.is_complete):
         return f"values of shape {list(tensor.shape)}, where their names call for {list(expected)}"
     return ""
 

@@ -13,7 +13,19 @@ import numpy.typing as npt
 
 from gradscope.events.blocks import Block
 
-__all__ = ["BYTES", "FIXED32", "FIXED64", "VARINT", "Heads", "WireError", "fields", "heads", "peek_tag", "varint"]
+__all__ = [
+    "BYTES",
+    "FIXED32",
+    "FIXED64",
+    "VARINT",
+    "Heads",
+    "WireError",
+    "begins",
+    "fields",
+    "heads",
+    "peek_tag",
+    "varint",
+]
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _SIZES = {FIXED64: 8, FIXED32: 4}
@@ -127,3 +139,15 @@ def heads(block: Block) -> Heads:
     behind = head[np.arange(len(head)), np.where(timed, 9, 0) + width]
     summaries = (behind == _SUMMARY) & (bodies < block.ends)
     return Heads(wall_times, steps.view(np.int64), bodies, summaries)
+
+
+def begins(data: bytes, places: npt.NDArray[np.int64], piece: bytes) -> npt.NDArray[np.bool_]:
+    """Whether ``piece`` lies at each of the places."""
+    if not piece:
+        return np.ones(len(places), bool)
+    if not len(places) or len(piece) > len(data):
+        return np.zeros(len(places), bool)
+    # Equal as strings of one size is equal byte by byte, and the fastest comparison there is.
+    rows = np.ndarray(len(data) - len(piece) + 1, f"S{len(piece)}", data, strides=(1,))
+    alike: npt.NDArray[np.bool_] = rows[places] == piece
+    return alike

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import pickle
 import subprocess
@@ -29,6 +30,24 @@ def test_steps_tensors_and_every_value_come_back(log, make_sample, two_layer_arr
     assert run.wall_times.tolist() == [1_800_000_000.0 + step for step in run.steps]
     assert run.damage == ()
     assert run.trouble == ()
+
+
+def test_thousands_of_steps_come_back_in_their_order(tmp_path, make_sample):
+    steps = range(0, 15_000, 5)
+    sample = make_sample(0, {("weight", "dense/kernel"): [1.0, 2.0], ("gradient", "dense/kernel"): [0.0]})
+    marks = np.random.default_rng(0).random((len(steps), *sample.values.shape), np.float32)
+    with EventWriter(tmp_path) as writer:
+        for step, values in zip(steps, marks, strict=True):
+            histograms = sample.histograms if step % 175 == 0 else None
+            writer.write_sample(
+                dataclasses.replace(
+                    sample, step=step, values=values, histograms=histograms, step_statistics={"loss": step}
+                )
+            )
+    run = read_run(tmp_path)
+    assert run.steps.tolist() == run.step_statistics["loss"].tolist() == list(steps)
+    np.testing.assert_array_equal(run.values, marks)
+    assert run.series("gradient", "dense/kernel", "rms").flags.c_contiguous
 
 
 def test_a_single_file_reads_as_its_directory_does(log):
