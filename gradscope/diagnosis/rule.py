@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar
 
 from gradscope.diagnosis.verdict import Finding
@@ -54,6 +55,7 @@ class Rule:
         raise NotImplementedError
 
     @classmethod
+    @cache
     def evidence(cls) -> tuple[str, ...]:
         """Names of the evidence that ``check`` asks for."""
         return tuple(name for name in inspect.signature(cls.check).parameters if name != "self")

@@ -40,11 +40,12 @@ def global_gradient(run: Run, window: Window) -> GlobalGradient:
     early = norm[window.early & np.isfinite(norm)]
     # In a run that diverges at once the early samples are already the explosion: the first three are the measure then.
     start = float(np.max(early[:_PAST])) / 10 if len(early) else float("nan")
-    for sample in np.flatnonzero(window.usable & np.isfinite(norm)):
+    known = np.flatnonzero(window.usable & np.isfinite(norm))
+    for sample, number in zip(known.tolist(), norm[known].tolist(), strict=True):
         if len(past) >= _PAST:
             baseline = max(past.median, start)
-            growth[sample] = norm[sample] / baseline if baseline > 0 else np.nan
-        past.add(float(norm[sample]))
+            growth[sample] = number / baseline if baseline > 0 else np.nan
+        past.add(number)
     return GlobalGradient(norm, growth, np.where(np.isfinite(clipped), clipped, norm))
 
 

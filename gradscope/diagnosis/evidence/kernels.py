@@ -48,7 +48,8 @@ def kernels(run: Run, layers: tuple[Layer, ...]) -> tuple[Kernel, ...]:
     by_name = {layer.name: layer for layer in layers}
     cards = {variable.name: variable for variable in run.model.variables}
     found = []
-    largest = max((_drift(run, name) for name in run.names("weight")), key=np.nan_to_num, default=float("nan"))
+    drifts = {name: _drift(run, name) for name in run.names("weight")}
+    largest = max(drifts.values(), key=np.nan_to_num, default=float("nan"))
     for key in _variables(run):
         card = cards.get(key.name)
         layer = by_name.get(key.layer)
@@ -63,7 +64,7 @@ def kernels(run: Run, layers: tuple[Layer, ...]) -> tuple[Kernel, ...]:
                     fan_out,
                     run.series("weight", key.name, "rms"),
                     _update_ratio(run, key.name),
-                    _drift(run, key.name),
+                    drifts.get(key.name, float("nan")),
                     largest,
                 )
             )

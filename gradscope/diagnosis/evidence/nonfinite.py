@@ -64,9 +64,8 @@ class Nonfinite:
 
 def nonfinite(run: Run, layers: tuple[Layer, ...]) -> Nonfinite:
     """Find the steps with NaN or infinite values, and the tensor where they began."""
-    nan = _counts(run, "nan_count")
-    inf = _counts(run, "inf_count")
-    bad = (nan + inf) > 0
+    nan, inf = (run.values[:, :, STATISTIC_NAMES.index(name)] for name in ("nan_count", "inf_count"))
+    bad = (nan > 0) | (inf > 0)
     kinds = np.array([key.kind for key in run.tensors], dtype=object)
     loss = np.asarray(run.step_statistics.get("loss", np.zeros(0)))
     bad_loss = _bad_loss(loss, bad, run)
@@ -78,15 +77,11 @@ def nonfinite(run: Run, layers: tuple[Layer, ...]) -> Nonfinite:
     broken = (backward | updated | bad_loss) & ~skipped
     seen = broken | (forward & ~skipped)
     return Nonfinite(
-        first=_first(run, layers, int(np.argmax(seen)), nan=nan, inf=inf, bad_loss=bad_loss) if seen.any() else None,
+        first=_first(run, layers, int(np.argmax(seen)), nan, inf, bad_loss=bad_loss) if seen.any() else None,
         broken=broken,
         skipped=skipped,
         recorded=bool(len(loss) and np.isfinite(loss).any()) or bool(_recorded(run)),
     )
-
-
-def _counts(run: Run, statistic: str) -> npt.NDArray[np.float64]:
-    return np.nan_to_num(run.values[:, :, STATISTIC_NAMES.index(statistic)].astype(np.float64))
 
 
 def _recorded(run: Run) -> bool:
@@ -105,11 +100,12 @@ def _first(
     run: Run,
     layers: tuple[Layer, ...],
     sample: int,
+    nan_counts: npt.NDArray[np.floating],
+    inf_counts: npt.NDArray[np.floating],
     *,
-    nan: npt.NDArray[np.float64],
-    inf: npt.NDArray[np.float64],
     bad_loss: BoolArray,
 ) -> Occurrence:
+    nan, inf = (np.nan_to_num(counts[sample].astype(np.float64)) for counts in (nan_counts, inf_counts))
     depth = {layer.name: position for position, layer in enumerate(layers)}
 
     def order(entry: tuple[TensorKey, int]) -> tuple[int, int]:
@@ -118,11 +114,9 @@ def _first(
         # The backward pass meets the last layer first.
         return _ORDER.index(key.kind), -position if _PHASES[key.kind] == "backward" else position
 
-    found = [
-        (key, row) for row, key in enumerate(run.tensors) if key.kind in _PHASES and nan[sample, row] + inf[sample, row]
-    ]
+    found = [(key, row) for row, key in enumerate(run.tensors) if key.kind in _PHASES and nan[row] + inf[row]]
     if bad_loss[sample]:
         found.append((TensorKey("loss", "", ""), -1))
     key, row = min(found, key=order)
-    counts = (int(nan[sample, row]), int(inf[sample, row])) if row >= 0 else (1, 0)
+    counts = (int(nan[row]), int(inf[row])) if row >= 0 else (1, 0)
     return Occurrence(int(run.steps[sample]), key, _PHASES[key.kind], *counts)

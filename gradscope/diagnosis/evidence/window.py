@@ -99,8 +99,9 @@ def median(values: FloatArray) -> float:
     if not len(finite):
         return float("nan")
     # np.median imports numpy.ma on its first call, which takes 10 ms.
-    middle = (len(finite) - 1) // 2, len(finite) // 2
-    return float(np.mean(np.partition(finite, middle)[list(middle)]))
+    lower, upper = (len(finite) - 1) // 2, len(finite) // 2
+    ordered = np.partition(finite, (lower, upper) if lower < upper else upper)
+    return float((ordered[lower] + ordered[upper]) / 2)
 
 
 def quantile(values: FloatArray, share: float) -> float:
