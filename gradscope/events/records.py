@@ -94,26 +94,13 @@ class _Tensor(NamedTuple):
     start: int
     end: int
 
-    @property
-    def kind(self) -> tuple[str, int, tuple[int, ...]]:
-        """What makes it one of a stack."""
-        return self.numbered_tag, self.dtype, self.shape
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether there are as many numbers as the shape says."""
-        return self.end - self.start == _NUMBER * math.prod(self.shape)
-
-
-class _Raw(NamedTuple):
-    """A tensor apart from its event."""
-
-    tensor: _Tensor
-    step: int
-    wall_time: float
-    place: int
-    """In the stack of its kind."""
-    text: str
+_Stacked = tuple[_Tensor, Stack | None]
+"""A tensor and where its numbers go; None where they are not wanted, or not as many as its shape says."""
+_Found = tuple[int, _Tensor, Stack | None, str]
+"""Position of the event in its block, tensor and stack, text."""
+_Raw = tuple[_Tensor, Stack | None, int, float, int, str]
+"""Tensor and stack, step, wall time, place in the stack, text."""
 
 
 class OwnRecords:
@@ -129,10 +116,10 @@ class OwnRecords:
         self._path = path
         self._values_of = values_of
         self._raw: list[_Raw] = []
-        self._found: list[tuple[int, _Tensor, str]] = []  # in the block: position of the event, and text
+        self._found: list[_Found] = []  # in the block
         self._stacks: dict[tuple[str, int, tuple[int, ...]], Stack] = {}
         self._contents: dict[str, bytes] = {}
-        self._alike: dict[int, tuple[list[tuple[int, bytes]], list[_Tensor]]] = {}  # by size of the summary
+        self._alike: dict[int, tuple[list[tuple[int, bytes]], list[_Stacked]]] = {}  # by size of the summary
 
     def take_block(self, block: Block, heads: Heads) -> npt.NDArray[np.int64]:
         """Take all records that differ from one seen before in their numbers only; the positions of the others.
@@ -147,7 +134,7 @@ class OwnRecords:
             for place, piece in around:
                 mine = mine[begins(block.data, heads.bodies[mine] + place, piece)]
             rest[mine] = False
-            self._found += [(position, tensor, "") for position in mine.tolist() for tensor in tensors]
+            self._found += [(position, tensor, stack, "") for position in mine.tolist() for tensor, stack in tensors]
         return np.flatnonzero(rest)
 
     def take_event(self, block: Block, heads: Heads, position: int) -> None:
@@ -158,28 +145,33 @@ class OwnRecords:
         """
         summary = block.data[int(heads.bodies[position]) : int(block.ends[position])]
         tensors = self._tensors(summary)
-        texts = [_text(summary, tensor) for tensor in tensors]
-        if 0 < len(tensors) <= _MOST_TENSORS and not any(texts):
-            self._alike[len(summary)] = _around(summary, tensors), tensors
-        self._found += [(position, tensor, text) for tensor, text in zip(tensors, texts, strict=True)]
+        found = [(position, tensor, self._stack(tensor), _text(summary, tensor)) for tensor in tensors]
+        if 0 < len(tensors) <= _MOST_TENSORS and not any(text for *_, text in found):
+            self._alike[len(summary)] = _around(summary, tensors), [(tensor, stack) for _, tensor, stack, _ in found]
+        self._found += found
 
     def finish_block(self, block: Block, heads: Heads) -> None:
         """Put what was taken of the block in its order."""
         steps, wall_times, bodies = heads.steps.tolist(), heads.wall_times.tolist(), heads.bodies.tolist()
         places: dict[Stack, list[int]] = {}
-        for position, tensor, text in sorted(self._found, key=itemgetter(0)):
+        for position, tensor, stack, text in sorted(self._found, key=itemgetter(0)):
             place = 0
-            if tensor.tag in self._values_of and tensor.is_complete:
-                stack = self._stacks.get(tensor.kind)
-                if stack is None:
-                    stack = self._stacks[tensor.kind] = Stack(_TYPES[tensor.tag][1], tensor.shape)
+            if stack is not None:
                 stacked = places.setdefault(stack, [])
                 place = stack.count + len(stacked)
                 stacked.append(bodies[position] + tensor.start)
-            self._raw.append(_Raw(tensor, steps[position], wall_times[position], place, text))
+            self._raw.append((tensor, stack, steps[position], wall_times[position], place, text))
         for stack, stacked in places.items():
             stack.add(block.data, np.array(stacked), block.left)
         self._found.clear()
+
+    def _stack(self, tensor: _Tensor) -> Stack | None:
+        if tensor.tag not in self._values_of or tensor.end - tensor.start != _NUMBER * math.prod(tensor.shape):
+            return None
+        kind = tensor.numbered_tag, tensor.dtype, tensor.shape
+        if kind not in self._stacks:
+            self._stacks[kind] = Stack(_TYPES[tensor.tag][1], tensor.shape)
+        return self._stacks[kind]
 
     def _tensors(self, summary: bytes) -> list[_Tensor]:
         found = []
@@ -202,18 +194,19 @@ class OwnRecords:
         """
         unusable: Counter[str] = Counter()
         layouts = {tag: _layout(self._path, tag, content, unusable) for tag, content in self._contents.items()}
+        arrays = {stack: stack.array() for stack in self._stacks.values()}
         flaws: dict[int, str] = {}
-        arrays = {kind: stack.array() for kind, stack in self._stacks.items()}
-        for tensor, step, wall_time, place, text in self._raw:
-            layout = layouts.get(tensor.numbered_tag)
-            if id(tensor) not in flaws:
-                flaws[id(tensor)] = _flaw(tensor, layout, self._values_of)
-            if flaws[id(tensor)]:
-                unusable[f"{tensor.numbered_tag}: {flaws[id(tensor)]}"] += 1
-            elif tensor.tag in _TEXTS:
-                result.records.append(Record(tensor.tag, step, wall_time, None, text=text))
+        for tensor, stack, step, wall_time, place, text in self._raw:
+            flaw = flaws.get(id(tensor))
+            layout = None if tensor.tag in _TEXTS else layouts.get(tensor.numbered_tag)
+            if flaw is None:
+                is_wanted = tensor.tag in self._values_of
+                flaw = flaws[id(tensor)] = _flaw(tensor, layout, stack, is_wanted=is_wanted)
+            if flaw:
+                unusable[f"{tensor.numbered_tag}: {flaw}"] += 1
             else:
-                result.records.append(Record(tensor.tag, step, wall_time, layout, arrays.get(tensor.kind), place))
+                array = arrays[stack] if stack else None
+                result.records.append(Record(tensor.tag, step, wall_time, layout, array, place, text))
         for what, count in unusable.items():
             result.damage.append(Damage(self._path, f"{what} ({count} records)" if count > 1 else what))
 
@@ -270,7 +263,7 @@ def _size(data: bytes, start: int, end: int) -> int:
     return next((a for n, w, a, _ in fields(data, start, end) if (n, w) == (1, VARINT)), 0)
 
 
-def _flaw(tensor: _Tensor, layout: Layout | None, values_of: frozenset[str]) -> str:
+def _flaw(tensor: _Tensor, layout: Layout | None, stack: Stack | None, *, is_wanted: bool) -> str:
     """The reason why the tensor cannot be used; empty if it can."""
     if tensor.dtype != _TYPES[tensor.tag][0]:
         return f"values of another type than format {FORMAT_VERSION} prescribes"
@@ -283,7 +276,7 @@ def _flaw(tensor: _Tensor, layout: Layout | None, values_of: frozenset[str]) -> 
         Tag.STEP: (len(layout.statistics),),
         Tag.HISTOGRAMS: (*tensor.shape[:1], 3),
     }[tensor.tag]
-    if tensor.tag in values_of and not (tensor.shape == expected and tensor.is_complete):
+    if is_wanted and (stack is None or tensor.shape != expected):
         return f"values of shape {list(tensor.shape)}, where their names call for {list(expected)}"
     return ""
 

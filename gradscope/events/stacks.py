@@ -15,7 +15,7 @@ __all__ = ["Stack"]
 
 _WAITING = 512  # records that are laid out at once at first, so that a stack of few is no larger than these
 _GROWTH = 4
-_TILE = 64  # numbers whose series are written side by side, so that a cache holds them
+_TILE = 128  # numbers whose series are written side by side, so that a cache holds them
 
 
 class Stack:
