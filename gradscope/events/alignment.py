@@ -25,8 +25,12 @@ def chosen_steps(steps: npt.NDArray[np.int64], most: int, kept: Iterable[int]) -
     return chosen
 
 
-def rows_of(series: Series, steps: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Which of the steps the series has a record of, and the positions of those records."""
+def rows_of(
+    series: Series, steps: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64] | slice, npt.NDArray[np.int64] | slice]:
+    """Which of the steps the series has a record of, and the positions of those records; slices where that is all."""
+    if np.array_equal(series.steps, steps):
+        return slice(None), slice(None)
     place = np.minimum(np.searchsorted(series.steps, steps), len(series.steps) - 1)
     found = np.flatnonzero(series.steps[place] == steps)
     return found, place[found]

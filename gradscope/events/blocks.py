@@ -136,14 +136,11 @@ class _Scan:
 
     def _block(self, offset: int) -> tuple[Block | None, int]:
         """Intact records from ``offset`` on and where they end, or None if the first is damaged."""
-        data = self._read(offset, self._window)
-        places = self._places(data)
-        if len(places) == 1 and (whole := self._first_length(data, offset)) > len(data):
-            data = self._read(offset, whole)
-            places = self._places(data)
-        if len(places) == 1:
+        data, bounds = self._read_records(offset, self._window)
+        if len(bounds) == 1 and (whole := self._first_length(data, offset)):
+            data, bounds = self._read_records(offset, whole)
+        if len(bounds) == 1:
             return None, offset
-        bounds = np.array(places, np.int64)
         block = Block(data, bounds[:-1] + HEADER.size, bounds[1:] - _CHECKSUM, 0)
         intact = self._intact(block)
         if intact < len(block):
@@ -153,24 +150,32 @@ class _Scan:
             self._window = min(_LARGEST, self._window * _GROWTH)
         if not intact:
             return None, offset
-        if len(data) < block.ends[-1] + _SLACK:
-            data += bytes(_SLACK)
-        following = offset + places[intact]
+        following = offset + int(bounds[intact])
         return Block(data, block.starts[:intact], block.ends[:intact], self._size - following), following
 
-    def _places(self, data: bytes) -> list[int]:
-        """Where the records in ``data`` begin, and where the first begins that is cut or has no intact header."""
-        places = self._sizes.guess(data)
-        guessed, position, last = len(places) - 1, places[-1], len(data) - OVERHEAD
-        known, unpack, size = self._known, HEADER.unpack_from, len(data)
+    def _read_records(self, offset: int, count: int) -> tuple[bytes, npt.NDArray[np.int64]]:
+        """At least ``count`` bytes, if the file has as many, and the places of the records in these."""
+        data = self._read(offset, count + _SLACK)
+        if len(data) == count + _SLACK:
+            return data, self._places(data, count)
+        return data + bytes(_SLACK), self._places(data, len(data))
+
+    def _places(self, data: bytes, end: int) -> npt.NDArray[np.int64]:
+        """Where the records in ``data[:end]`` begin, and where the first begins that is cut or has no intact header."""
+        places = self._sizes.guess(data, end)
+        position, last, more = int(places[-1]), end - OVERHEAD, []
+        known, unpack = self._known, HEADER.unpack_from
         while position <= last:
             length, checksum = unpack(data, position)
             if known.get(length) != checksum and not self._learn(length, checksum):
                 break
             position += length + OVERHEAD
-            if position > size:
+            if position > end:
                 break
-            places.append(position)
+            more.append(position)
+        guessed = len(places) - 1
+        if more:
+            places = np.append(places, more)
         self._sizes.remember(np.diff(places), guessed, known)
         return places
 

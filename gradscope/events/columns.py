@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gradscope.events.buckets import COLUMNS
 
-__all__ = ["Columns", "Series"]
+__all__ = ["Columns", "Series", "first_place"]
 
-_CHUNK = 1 << 16
+_ROWS = 1 << 16
+_SMALLEST, _LARGEST = 1 << 12, 1 << 19  # records for which room is made at once: few pieces of memory, not many
+_FILE = 40  # bits of a place that tell a record from the others of its file
+
+
+def first_place(file: int) -> int:
+    """Where the places of a file's records begin, in the order of all files."""
+    return file << _FILE
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +45,9 @@ class Columns:
 
     def __post_init__(self) -> None:
         """Begin with nothing."""
-        self._chunks: list[tuple[npt.NDArray[np.generic], ...]] = []
+        self._rooms: list[tuple[npt.NDArray[Any], ...]] = []
+        self._filled = 0  # of the last room
         self._rows: list[tuple[int, int, float, tuple[float, ...], int]] = []
-        self._file = 0
 
     @classmethod
     def of_scalars(cls) -> Columns:
@@ -50,11 +59,6 @@ class Columns:
         """Columns of the statistics of histograms."""
         return cls(len(COLUMNS))
 
-    def begin_file(self, number: int) -> None:
-        """What is added from now on comes from the file with that number."""
-        self._flush()
-        self._file = number
-
     def add(
         self,
         series: npt.NDArray[np.int64],
@@ -64,19 +68,27 @@ class Columns:
         places: npt.NDArray[np.int64],
     ) -> None:
         """Records of many series at once; ``numbers`` is ``[records, width]``, ``places`` their order in the files."""
-        self._append(series, steps, wall_times, numbers, places)
+        columns = series, steps, wall_times, numbers.reshape(-1, self.width), places
+        taken = 0
+        while taken < len(series):
+            if not self._rooms or self._filled == len(self._rooms[-1][0]):
+                self._rooms.append(self._room())
+                self._filled = 0
+            count = min(len(self._rooms[-1][0]) - self._filled, len(series) - taken)
+            for room, column in zip(self._rooms[-1], columns, strict=True):
+                room[self._filled : self._filled + count] = column[taken : taken + count]
+            taken, self._filled = taken + count, self._filled + count
+
+    def _room(self) -> tuple[npt.NDArray[Any], ...]:
+        size = min(2 * len(self._rooms[-1][0]), _LARGEST) if self._rooms else _SMALLEST
+        numbers = np.empty((size, self.width), np.float32)
+        return np.empty(size, np.int32), np.empty(size, np.int64), np.empty(size), numbers, np.empty(size, np.int64)
 
     def add_one(self, series: int, step: int, wall_time: float, numbers: tuple[float, ...], place: int) -> None:
         """One record."""
         self._rows.append((series, step, wall_time, numbers, place))
-        if len(self._rows) >= _CHUNK:
+        if len(self._rows) >= _ROWS:
             self._flush()
-
-    def _append(self, *columns: npt.NDArray[np.generic]) -> None:
-        series, steps, wall_times, numbers, places = columns
-        files = np.full(len(series), self._file, np.int32)
-        values = numbers.astype(np.float32, copy=False).reshape(-1, self.width)
-        self._chunks.append((series.astype(np.int32), steps, wall_times, values, files, places))
 
     def _flush(self) -> None:
         if self._rows:
@@ -84,7 +96,7 @@ class Columns:
             self._rows = []
             with np.errstate(over="ignore"):
                 values = np.array(numbers, np.float64).astype(np.float32)
-            self._append(np.array(series), np.array(steps, np.int64), np.array(wall_times), values, np.array(places))
+            self.add(np.array(series), np.array(steps, np.int64), np.array(wall_times), values, np.array(places))
 
     def series(self) -> dict[int, Series]:
         """All records by series.
@@ -92,27 +104,31 @@ class Columns:
         A step that comes again, or a lower one, replaces all from there on, as after a restart from a checkpoint.
         """
         self._flush()
-        if not self._chunks:
+        if not self._rooms:
             return {}
-        columns = [np.concatenate(column) for column in zip(*self._chunks, strict=True)]
-        self._chunks = []
-        series, steps, wall_times, numbers, files, places = columns
-        order = _order(series, places)
-        bounds = np.flatnonzero(np.diff(series[order])) + 1
+        self._rooms[-1] = tuple(column[: self._filled] for column in self._rooms[-1])
+        pieces = list(zip(*self._rooms, strict=True))
+        self._rooms.clear()
+        order = _order(np.concatenate(pieces[0]), np.concatenate(pieces[-1]))
+        # One column after the other, and each in one piece: fresh memory takes as long as the sorting.
+        series, steps, wall_times, numbers, places = (np.concatenate(pieces.pop(0))[order] for _ in range(len(pieces)))
+        bounds = [0, *(np.flatnonzero(np.diff(series)) + 1).tolist(), len(series)]
         result = {}
-        for mine in np.split(order, bounds):
-            kept = self._unreplaced(steps[mine], files[mine])
-            mine = mine[kept]  # noqa: PLW2901  the rest is superseded
-            result[int(series[mine[0]])] = Series(steps[mine], wall_times[mine], numbers[mine])
+        for start, end in pairwise(bounds):
+            mine: slice | npt.NDArray[np.int64] = slice(start, end)
+            kept = self._unreplaced(steps[mine], places[mine])
+            if not kept.all():
+                mine = start + np.flatnonzero(kept)
+            result[int(series[start])] = Series(steps[mine], wall_times[mine], numbers[mine])
         return result
 
-    def _unreplaced(self, steps: npt.NDArray[np.int64], files: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    def _unreplaced(self, steps: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         least_behind = np.minimum.accumulate(steps[::-1])[::-1]
         kept = np.append(steps[:-1] < least_behind[1:], True)
         if not kept.all():
             # The record that replaces another is the next one with a step not above its own.
-            later = files[1:][np.diff(steps) <= 0]
-            self.superseded[int(later[-1])] += int((~kept).sum())
+            later = places[1:][np.diff(steps) <= 0]
+            self.superseded[int(later[-1]) >> _FILE] += int((~kept).sum())
         return kept
 
 

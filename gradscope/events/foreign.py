@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gradscope.events.blocks import Block
 from gradscope.events.buckets import of_proto, of_rows, rows_of_proto
-from gradscope.events.columns import Columns, Series
+from gradscope.events.columns import Columns, Series, first_place
 from gradscope.events.mapping import Meaning, TagRule, meaning
 from gradscope.events.templates import Match, Templates
 from gradscope.events.values import PROTO, TEXT, Value, Values, decode
@@ -65,9 +65,7 @@ class ForeignLog:
 
     def begin_file(self, number: int) -> None:
         """What is taken from now on comes from the file with that number; files may come in any order."""
-        self._scalars.begin_file(number)
-        self._histograms.begin_file(number)
-        self._place = number << 40
+        self._place = first_place(number)
 
     def take_block(self, block: Block, heads: Heads) -> npt.NDArray[np.int64]:
         """Take what looks like records seen before; the positions of the others are the result.

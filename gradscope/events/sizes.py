@@ -27,25 +27,25 @@ class SizeRhythm:
         self._headers: npt.NDArray[np.uint32] = np.zeros((0, 3), np.uint32)
         self._phase = 0
 
-    def guess(self, data: bytes) -> list[int]:
-        """Where records begin, from 0 on, as far as lengths and checksums of their headers are those guessed.
+    def guess(self, data: bytes, end: int) -> IntArray:
+        """Where the records in ``data[:end]`` begin, as far as lengths and checksums of headers are those guessed.
 
         The last place is where the first record begins that is not known to be one; without a guess that is 0.
         ``data`` begins with a record.
         """
         period = len(self._sizes)
-        if not period or len(data) < OVERHEAD:
-            return [0]
-        count = len(data) * period // int(self._sizes.sum()) + period
+        if not period or end < OVERHEAD:
+            return np.zeros(1, np.int64)
+        count = end * period // int(self._sizes.sum()) + period
         turn = (self._phase + np.arange(count)) % period
         places = np.zeros(count + 1, np.int64)
         np.cumsum(self._sizes[turn], out=places[1:])
-        within = int(np.searchsorted(places, len(data), side="right")) - 1
+        within = int(np.searchsorted(places, end, side="right")) - 1
         rows = np.ndarray(len(data) - HEADER.size + 1, f"V{HEADER.size}", data, strides=(1,))
         found = rows[places[:within]].view(np.uint32).reshape(within, 3)
         wrong = np.flatnonzero((found != self._headers[turn[:within]]).any(axis=1))
-        result: list[int] = places[: int(wrong[0]) + 1 if len(wrong) else within + 1].tolist()
-        return result
+        known: IntArray = places[: int(wrong[0]) + 1 if len(wrong) else within + 1]
+        return known
 
     def remember(self, sizes: IntArray, guessed: int, checksums: dict[int, int]) -> None:
         """Take the sizes of the records that follow.
