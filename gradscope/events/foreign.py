@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.events.blocks import Block
-from gradscope.events.buckets import of_proto, of_rows, rows_of_proto
+from gradscope.events.buckets import of_proto, of_protos, of_rows, rows_of_proto
 from gradscope.events.columns import Columns, Series, first_place
 from gradscope.events.mapping import Meaning, TagRule, meaning
+from gradscope.events.plain_values import PlainValues
 from gradscope.events.templates import Match, Templates
 from gradscope.events.values import PROTO, TEXT, Value, Values, decode
 from gradscope.events.wire import Heads, WireError
@@ -62,6 +63,7 @@ class ForeignLog:
         self._histograms = Columns.of_histograms()
         self._place = 0  # of the block's first record, in the order of all files
         self._learnt: list[int] = []
+        self._plain = PlainValues(self._numbers)
 
     def begin_file(self, number: int) -> None:
         """What is taken from now on comes from the file with that number; files may come in any order."""
@@ -74,7 +76,15 @@ class ForeignLog:
         """
         matches, rest = self._templates.match(block, heads)
         self._add(matches, heads, self._place + np.arange(len(block)))
-        return rest
+        if self.rows_at:
+            return rest
+        bodies, ends, summaries = heads.bodies, block.ends, heads.summaries
+        plain = [
+            bool(summaries[record]) and self._plain.take(block.data, int(bodies[record]), int(ends[record]), record)
+            for record in rest.tolist()
+        ]
+        others: npt.NDArray[np.int64] = rest[~np.array(plain, bool)]
+        return others
 
     def take_event(self, payload: bytes, body: int, position: int) -> Values:
         """Take one event of the block, whose summary begins at ``body`` if it is an ordinary one.
@@ -93,12 +103,13 @@ class ForeignLog:
         return event
 
     def finish_block(self, block: Block, heads: Heads) -> None:
-        """Take, all at once, the records that `take_event` has learnt to read."""
+        """Take, all at once, the records that `take_event` has learnt to read, and the plain values."""
         if self._learnt:
             part = heads.only(self._learnt)
             matches, _ = self._templates.match(block.only(self._learnt), part, in_order=False)
             self._add(matches, part, self._place + np.array(self._learnt, np.int64))
             self._learnt = []
+        self._add_plain(block.data, heads)
         self._place += len(block)
 
     def _add(self, matches: Sequence[Match], heads: Heads, places: npt.NDArray[np.int64]) -> None:
@@ -115,6 +126,26 @@ class ForeignLog:
             if form.rows and self.rows_at:
                 self._keep_rows(series, heads.steps[records], places[records], numbers)
             columns.add(series, heads.steps[records], heads.wall_times[records], values, places[records])
+
+    def _add_plain(self, data: bytes, heads: Heads) -> None:
+        if (found := self._plain.finish(histograms=False)) is not None:
+            series, records, starts, _ = found
+            floats = np.ndarray(len(data) - 3, "<f4", data, strides=(1,))[starts]
+            self._scalars.add(series, heads.steps[records], heads.wall_times[records], floats, self._place + records)
+        if (found := self._plain.finish(histograms=True)) is not None:
+            series, records, starts, ends = found
+            statistics, usable = of_protos(data, starts, ends)
+            usable &= ~np.isin(series, [number for number in set(series.tolist()) if self._may_be_dead(number)])
+            for number, record, start, end in zip(*(column[~usable].tolist() for column in found), strict=True):
+                event = Values(float(heads.wall_times[record]), int(heads.steps[record]))
+                self._take_proto(data, Value(b"", PROTO, start, end), event, number, self._place + record)
+            series, records = series[usable], records[usable]
+            times = heads.wall_times[records]
+            self._histograms.add(series, heads.steps[records], times, statistics[usable], self._place + records)
+
+    def _may_be_dead(self, number: int) -> bool:
+        known = self.tags[number].meaning
+        return known is not None and known.kind in _MAY_BE_DEAD
 
     def _keep_rows(
         self,
@@ -136,17 +167,7 @@ class ForeignLog:
         if number == _UNKNOWN:
             return
         if value.form == PROTO:
-            try:
-                known = self.tags[number].meaning
-                zeros = known is not None and known.kind in _MAY_BE_DEAD
-                statistics = of_proto(payload, value.start, value.end, zeros=zeros)
-                if event.step in self.rows_at:
-                    rows = rows_of_proto(payload, value.start, value.end)
-                    self.rows.append((number, event.step, place, rows))
-            except WireError as error:
-                self.left_out[f"histograms of another make ({error})"] += 1
-                return
-            self._histograms.add_one(number, event.step, event.wall_time, statistics, place)
+            self._take_proto(payload, value, event, number, place)
             return
         numbers = np.frombuffer(
             payload, value.form.dtype, value.form.size // np.dtype(value.form.dtype).itemsize, value.start
@@ -159,6 +180,16 @@ class ForeignLog:
             self._histograms.add_one(number, event.step, event.wall_time, tuple(row.tolist()), place)
         else:
             self._scalars.add_one(number, event.step, event.wall_time, (float(numbers[0]),), place)
+
+    def _take_proto(self, payload: bytes, value: Value, event: Values, number: int, place: int) -> None:
+        try:
+            statistics = of_proto(payload, value.start, value.end, zeros=self._may_be_dead(number))
+            if event.step in self.rows_at:
+                self.rows.append((number, event.step, place, rows_of_proto(payload, value.start, value.end)))
+        except WireError as error:
+            self.left_out[f"histograms of another make ({error})"] += 1
+            return
+        self._histograms.add_one(number, event.step, event.wall_time, statistics, place)
 
     def _number(self, value: Value) -> int:
         histogram = bool(value.form.rows) or value.form == PROTO

@@ -76,6 +76,8 @@ def varint(data: bytes, start: int, end: int) -> tuple[int, int]:
     byte = data[start]
     if byte < 0x80:
         return byte, start + 1
+    if start + 1 < end and data[start + 1] < 0x80:  # most lengths; the loop takes three times as long
+        return byte & 0x7F | data[start + 1] << 7, start + 2
     value, shift = byte & 0x7F, 7
     for position in range(start + 1, min(start + 10, end)):
         byte = data[position]
