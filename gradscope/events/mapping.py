@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from gradscope.errors import ConfigurationError
 from gradscope.vocabulary import KINDS, STATISTIC_NAMES, STEP_STATISTIC_NAMES
 
-__all__ = ["DEFAULT_TAGS", "IGNORE", "Meaning", "TagRule", "meaning"]
+__all__ = ["IGNORE", "Meaning", "TagRule", "default_tags", "meaning"]
 
 IGNORE = "ignore"
 """The meaning of tags that are to be left out."""
@@ -82,43 +82,49 @@ _ROLE = (
 )
 _TRAIN = r"(?:train(?:ing)?/)?"
 
-DEFAULT_TAGS: tuple[TagRule, ...] = (
-    # Lightning's grad_norm, and its kin
-    TagRule(r"(?:.*/)?grad_2(?:\.0)?_norm_total", "global_gradient_norm"),
-    TagRule(r"(?:.*/)?(?:total_|global_)?grad(?:ient)?s?_?norm(?:[/_]total)?", "global_gradient_norm"),
-    TagRule(r"(?:.*/)?grad_2(?:\.0)?_norm[/_](?P<name>.+)", "gradient_norm"),
-    TagRule(r"(?:.*/)?grad(?:ient)?_?norms?/(?P<name>.+)|(?P<name2>.+)[/._]grad(?:ient)?_?norm", "gradient_norm"),
-    TagRule(r"(?:.*/)?(?:weight|param(?:eter)?)_?norms?/(?P<name>.+)", "weight_norm"),
-    # scalars of the step
-    TagRule(
-        r"(?!.*(?:val|eval|test|dev))(?:.*/)?(?:train(?:ing)?[/_.])?(?:epoch_|batch_|step_|total_)?"
-        r"loss(?:[/_](?:train(?:ing)?|step|epoch|total|1))?",
-        "loss",
-    ),
-    TagRule(r"(?:.*/)?(?:epoch_|batch_)?(?:learning_rate|lr|lr-\w+)(?:/\w+)?", "learning_rate"),
-    # histograms, what is the more special first
-    TagRule(rf"{_TRAIN}activation_{_GRADIENT}/(?P<name>.+)", "activation_gradient"),
-    TagRule(rf"(?P<name>.+)[/._](?:activations?|outputs?)[/._]{_GRADIENT}", "activation_gradient"),
-    TagRule(rf"{_TRAIN}{_GRADIENT}[/._-](?P<name>.+)|(?P<name2>.+?)[/._\s-]{_GRADIENT}", "gradient"),
-    TagRule(rf"{_TRAIN}updates?/(?P<name>.+)|(?P<name2>.+)[/._]updates?", "update"),
-    TagRule(rf"{_TRAIN}pre_?activations?/(?P<name>.+)|(?P<name2>.+)[/._]pre_?activations?", "preactivation"),
-    TagRule(rf"{_TRAIN}(?:activations?|outputs?)/(?P<name>.+)", "activation"),
-    TagRule(r"(?P<name>.+)[/._](?:activations?|outputs?)", "activation"),
-    TagRule(rf"{_TRAIN}(?:weights?|params?|parameters?|variables?|vars?)/(?P<name>.+)", "weight"),
-    TagRule(rf"(?P<name>(?:.*[/.])?{_ROLE}(?:[:_]\d+)?)", "weight"),
-)  # fmt: skip
-"""The common styles: TensorFlow 1 helpers, Keras, ``tf.summary``, PyTorch, Lightning; the first that fits counts."""
+
+@cache
+def default_tags() -> tuple[TagRule, ...]:
+    """The common styles: TensorFlow 1 helpers, Keras, ``tf.summary``, PyTorch, Lightning; the first that fits counts.
+
+    Made when first asked for: gradscope's own logs need none, and compiling the patterns takes longer than a small one.
+    """
+    return (
+        # Lightning's grad_norm, and its kin
+        TagRule(r"(?:.*/)?grad_2(?:\.0)?_norm_total", "global_gradient_norm"),
+        TagRule(r"(?:.*/)?(?:total_|global_)?grad(?:ient)?s?_?norm(?:[/_]total)?", "global_gradient_norm"),
+        TagRule(r"(?:.*/)?grad_2(?:\.0)?_norm[/_](?P<name>.+)", "gradient_norm"),
+        TagRule(r"(?:.*/)?grad(?:ient)?_?norms?/(?P<name>.+)|(?P<name2>.+)[/._]grad(?:ient)?_?norm", "gradient_norm"),
+        TagRule(r"(?:.*/)?(?:weight|param(?:eter)?)_?norms?/(?P<name>.+)", "weight_norm"),
+        # scalars of the step
+        TagRule(
+            r"(?!.*(?:val|eval|test|dev))(?:.*/)?(?:train(?:ing)?[/_.])?(?:epoch_|batch_|step_|total_)?"
+            r"loss(?:[/_](?:train(?:ing)?|step|epoch|total|1))?",
+            "loss",
+        ),
+        TagRule(r"(?:.*/)?(?:epoch_|batch_)?(?:learning_rate|lr|lr-\w+)(?:/\w+)?", "learning_rate"),
+        # histograms, what is the more special first
+        TagRule(rf"{_TRAIN}activation_{_GRADIENT}/(?P<name>.+)", "activation_gradient"),
+        TagRule(rf"(?P<name>.+)[/._](?:activations?|outputs?)[/._]{_GRADIENT}", "activation_gradient"),
+        TagRule(rf"{_TRAIN}{_GRADIENT}[/._-](?P<name>.+)|(?P<name2>.+?)[/._\s-]{_GRADIENT}", "gradient"),
+        TagRule(rf"{_TRAIN}updates?/(?P<name>.+)|(?P<name2>.+)[/._]updates?", "update"),
+        TagRule(rf"{_TRAIN}pre_?activations?/(?P<name>.+)|(?P<name2>.+)[/._]pre_?activations?", "preactivation"),
+        TagRule(rf"{_TRAIN}(?:activations?|outputs?)/(?P<name>.+)", "activation"),
+        TagRule(r"(?P<name>.+)[/._](?:activations?|outputs?)", "activation"),
+        TagRule(rf"{_TRAIN}(?:weights?|params?|parameters?|variables?|vars?)/(?P<name>.+)", "weight"),
+        TagRule(rf"(?P<name>(?:.*[/.])?{_ROLE}(?:[:_]\d+)?)", "weight"),
+    )  # fmt: skip
 
 
 def meaning(tag: str, *, histogram: bool, rules: Sequence[TagRule] = ()) -> Meaning | None:
-    """What a tag means: by ``rules``, then by `DEFAULT_TAGS`; None if nothing fits, or it is to be ignored.
+    """What a tag means: by ``rules``, then by `default_tags`; None if nothing fits, or it is to be ignored.
 
     Example:
         >>> meaning("dense/kernel_0_grad", histogram=True)
         Meaning(kind='gradient', name='dense/kernel', statistic='', layer='')
     """
     bare = re.sub(r"/histogram(_\d+)?$", "", tag) if histogram else tag
-    for rule in (*rules, *DEFAULT_TAGS):
+    for rule in (*rules, *default_tags()):
         kind, statistic = rule.target
         if kind != IGNORE and histogram == bool(statistic):
             continue
