@@ -15,7 +15,7 @@ from gradscope.events.buckets import COLUMNS
 __all__ = ["Columns", "Series", "first_place"]
 
 _ROWS = 1 << 16
-_SMALLEST, _LARGEST = 1 << 12, 1 << 19  # records for which room is made at once: few pieces of memory, not many
+_SMALLEST, _STEP = 1 << 12, 1 << 19  # records for which room is made at once
 _FILE = 40  # bits of a place that tell a record from the others of its file
 
 
@@ -45,9 +45,18 @@ class Columns:
 
     def __post_init__(self) -> None:
         """Begin with nothing."""
-        self._rooms: list[tuple[npt.NDArray[Any], ...]] = []
-        self._filled = 0  # of the last room
+        self._clear()
         self._rows: list[tuple[int, int, float, tuple[float, ...], int]] = []
+
+    def _clear(self) -> None:
+        self._columns: tuple[npt.NDArray[Any], ...] = (
+            np.empty(0, np.int32),
+            np.empty(0, np.int64),
+            np.empty(0),
+            np.empty((0, self.width), np.float32),
+            np.empty(0, np.int64),
+        )
+        self._filled = 0
 
     @classmethod
     def of_scalars(cls) -> Columns:
@@ -68,21 +77,16 @@ class Columns:
         places: npt.NDArray[np.int64],
     ) -> None:
         """Records of many series at once; ``numbers`` is ``[records, width]``, ``places`` their order in the files."""
-        columns = series, steps, wall_times, numbers.reshape(-1, self.width), places
-        taken = 0
-        while taken < len(series):
-            if not self._rooms or self._filled == len(self._rooms[-1][0]):
-                self._rooms.append(self._room())
-                self._filled = 0
-            count = min(len(self._rooms[-1][0]) - self._filled, len(series) - taken)
-            for room, column in zip(self._rooms[-1], columns, strict=True):
-                room[self._filled : self._filled + count] = column[taken : taken + count]
-            taken, self._filled = taken + count, self._filled + count
-
-    def _room(self) -> tuple[npt.NDArray[Any], ...]:
-        size = min(2 * len(self._rooms[-1][0]), _LARGEST) if self._rooms else _SMALLEST
-        numbers = np.empty((size, self.width), np.float32)
-        return np.empty(size, np.int32), np.empty(size, np.int64), np.empty(size), numbers, np.empty(size, np.int64)
+        first, self._filled = self._filled, self._filled + len(series)
+        room = len(self._columns[0])
+        if self._filled > room:
+            size = max(self._filled, _SMALLEST, room + min(room, _STEP))
+            for column in self._columns:
+                # Large ones grow where they lie, without a copy; nothing else refers to them.
+                column.resize((size, *column.shape[1:]), refcheck=False)
+        added = series, steps, wall_times, numbers.reshape(-1, self.width), places
+        for column, new in zip(self._columns, added, strict=True):
+            column[first : self._filled] = new
 
     def add_one(self, series: int, step: int, wall_time: float, numbers: tuple[float, ...], place: int) -> None:
         """One record."""
@@ -104,14 +108,13 @@ class Columns:
         A step that comes again, or a lower one, replaces all from there on, as after a restart from a checkpoint.
         """
         self._flush()
-        if not self._rooms:
+        columns = [column[: self._filled] for column in self._columns]
+        self._clear()
+        if not len(columns[0]):
             return {}
-        self._rooms[-1] = tuple(column[: self._filled] for column in self._rooms[-1])
-        pieces = list(zip(*self._rooms, strict=True))
-        self._rooms.clear()
-        order = _order(np.concatenate(pieces[0]), np.concatenate(pieces[-1]))
-        # One column after the other, and each in one piece: fresh memory takes as long as the sorting.
-        series, steps, wall_times, numbers, places = (np.concatenate(pieces.pop(0))[order] for _ in range(len(pieces)))
+        order = _order(columns[0], columns[-1])
+        # Each in one piece, and one after the other: fresh memory takes as long as the sorting.
+        series, steps, wall_times, numbers, places = (columns.pop(0)[order] for _ in range(len(columns)))
         bounds = [0, *(np.flatnonzero(np.diff(series)) + 1).tolist(), len(series)]
         result = {}
         for start, end in pairwise(bounds):

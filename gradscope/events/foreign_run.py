@@ -56,7 +56,8 @@ def foreign_run(path: str, log: ForeignLog, files: Sequence[str]) -> Run | None:
     if not axis:
         return None
     tensors = tuple(dict.fromkeys(source.key for source in sources))
-    all_steps = np.unique(np.concatenate([series.steps for series in axis]))
+    first = axis[0].steps
+    all_steps = np.unique(np.concatenate([first, *(s.steps for s in axis if not np.array_equal(s.steps, first))]))
     most = _MOST_CELLS // max(len(tensors), 1)
     steps = chosen_steps(all_steps, most, _flaws(sources, progress, all_steps))
     values = _values(steps, tensors, sources)
