@@ -58,12 +58,14 @@ class EventWriter:
 
     path: str
     bytes_written: int
+    histogram_bytes: int
+    """Those of them that are events with histograms."""
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         """Create ``directory`` if it is missing, and the file in it."""
         Path(directory).mkdir(parents=True, exist_ok=True)
         self.path, self._stream = _create(Path(directory))
-        self.bytes_written = 0
+        self.bytes_written = self.histogram_bytes = 0
         self._close_at_last()
         self._statistics = _Series(Tag.STATISTICS)
         self._step = _Series(Tag.STEP)
@@ -90,7 +92,10 @@ class EventWriter:
         stock = list(stock_values(sample))
         if stock:
             events.append(_event(sample.step, sample.wall_time, stock))
-        self._write(events)
+        first, *rest = (frame(event.SerializeToString()) for event in events)
+        self._write_frames([first, *rest])
+        if sample.histograms is not None:
+            self.histogram_bytes += sum(map(len, rest))
 
     def write_trouble(self, text: str, step: int) -> None:
         """Say what could not be recorded, and why; the event holds all troubles so far.
@@ -133,7 +138,10 @@ class EventWriter:
         self._write([_event(step, time.time(), [text_value(tag, text, about)])])
 
     def _write(self, events: Iterable[Event]) -> None:
-        rest = memoryview(b"".join(frame(event.SerializeToString()) for event in events))
+        self._write_frames(frame(event.SerializeToString()) for event in events)
+
+    def _write_frames(self, frames: Iterable[bytes]) -> None:
+        rest = memoryview(b"".join(frames))
         size = len(rest)
         if self._stream.closed:
             self._stream = io.FileIO(self.path, "r+b")

@@ -18,6 +18,7 @@ from gradscope.recording.frameworks import tf
 from gradscope.recording.graph_fetch import join
 from gradscope.recording.graph_observation import GraphObservation, Pairs
 from gradscope.recording.log import Log
+from gradscope.recording.log_budget import LogBudget
 from gradscope.recording.schedule import Schedule
 from gradscope.recording.scope import SCOPE
 from gradscope.recording.session import Session
@@ -40,10 +41,14 @@ class GraphRecorder:
         every: sample every n-th step, from step 0; None (the default) adapts the interval to ``overhead``.
         overhead: share of the training time that recording may take, its first step left out; see
             `gradscope.recording.schedule.Schedule`.
+        max_log_bytes: what the log may take in 100,000 steps; samples of large models are taken more rarely, so that it
+            does. None: it may take anything. A run that goes on in another recorder's log counts its own bytes. With
+            ``every`` only histograms become rarer, and it is said once if the log is larger.
         summary: whether `close` prints the verdict.
 
     Raises:
-        RecordingError: ``every`` is not a whole number >= 1, ``overhead`` not in (0, 1], or ``log_dir`` not a path.
+        RecordingError: ``every`` is not a whole number >= 1, ``overhead`` not in (0, 1], ``max_log_bytes`` not > 0, or
+            ``log_dir`` not a path.
 
     Example:
         >>> import gradscope, tempfile
@@ -72,14 +77,15 @@ class GraphRecorder:
         *,
         every: int | None = None,
         overhead: float = 0.01,
+        max_log_bytes: float | None = 100e6,
         summary: bool = True,
     ) -> None:
         if not isinstance(log_dir, (str, os.PathLike)):
             raise RecordingError(f"log_dir={log_dir!r}: give a path as str or os.PathLike")
         self.log_dir = os.fspath(log_dir)
         self.summary = summary
-        trouble = Trouble()
-        self._session = Session(Schedule(every, overhead), Log(self.log_dir, trouble), trouble)
+        trouble, budget = Trouble(), LogBudget(max_log_bytes)
+        self._session = Session(Schedule(every, overhead, budget), Log(self.log_dir, trouble, budget), trouble)
         self._observed: GraphObservation | None = None
         self._card: ModelCard | None = None
         self._last_step = -1

@@ -15,6 +15,7 @@ from gradscope.events.writer import EventWriter
 from gradscope.model_card import ModelCard
 from gradscope.recording.assemble import Assembler
 from gradscope.recording.collector import Measured
+from gradscope.recording.log_budget import LogBudget
 from gradscope.recording.trouble import Trouble, describe_error
 from gradscope.recording.watch import Watch
 
@@ -32,9 +33,10 @@ class Log:
     A failure to write is reported once; `failed` is then True, and what comes later is dropped.
     """
 
-    def __init__(self, log_dir: str, trouble: Trouble, watch: Watch | None = None) -> None:
+    def __init__(self, log_dir: str, trouble: Trouble, budget: LogBudget, watch: Watch | None = None) -> None:
         self._log_dir = log_dir
         self._trouble = trouble
+        self._budget = budget
         self._watch = watch
         self._assembler = Assembler()
         self._writer: EventWriter | None = None
@@ -52,6 +54,9 @@ class Log:
 
     def write(self, step: int, measured: Measured, card: ModelCard, *, keep_histograms: bool, seconds: float) -> None:
         """Hand over one sampled step; the card is written before the first sample of each model."""
+        if self._budget.is_exceeded(step):
+            said = f"the log has passed max_log_bytes={self._budget.max_bytes:g}: a larger every= keeps it smaller"
+            self._trouble.report(said)
         is_new = card is not self._described
         self._described = card
 
@@ -61,6 +66,7 @@ class Log:
                 writer.write_model_card(card, step)
             sample = self._assembler.assemble(measured, step, keep_histograms=keep_histograms, seconds=seconds)
             writer.write_sample(sample)
+            self._budget.wrote(writer.bytes_written, histogram_bytes=writer.histogram_bytes)
             if self._watch is not None:
                 self._watch.sampled(self._log_dir, sample)
 

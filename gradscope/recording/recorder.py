@@ -13,6 +13,7 @@ from gradscope.errors import RecordingError
 from gradscope.recording.frameworks import keras
 from gradscope.recording.interval_loss import IntervalLoss
 from gradscope.recording.log import Log
+from gradscope.recording.log_budget import LogBudget
 from gradscope.recording.probe import Probe
 from gradscope.recording.replica import worker_of
 from gradscope.recording.sampled_step import SampledStep, loop_step, train_function
@@ -48,6 +49,9 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         every: sample every n-th step, from step 0; None (the default) adapts the interval to ``overhead``.
         overhead: share of the training time that recording may take, tracing the first sampled step left out; see
             `gradscope.recording.schedule.Schedule`.
+        max_log_bytes: what the log may take in 100,000 steps; samples of large models are taken more rarely, so that it
+            does. None: it may take anything. A run that goes on in another recorder's log counts its own bytes. With
+            ``every`` only histograms become rarer, and it is said once if the log is larger.
         probe: ``(x, y)``, a fixed batch whose activations and gradients are recorded beside those of the training
             batch, as tensors of kind ``probe_activation`` and so on; or ``x`` alone.
         live: whether to diagnose while training goes on, and print a line when a finding appears.
@@ -56,8 +60,8 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         summary: whether to print the verdict when training ends.
 
     Raises:
-        RecordingError: ``every`` is not a whole number >= 1, ``overhead`` not in (0, 1], ``log_dir`` not a path, a name
-            in ``stop_on`` not that of a rule, or ``probe`` not a batch.
+        RecordingError: ``every`` is not a whole number >= 1, ``overhead`` not in (0, 1], ``max_log_bytes`` not > 0,
+            ``log_dir`` not a path, a name in ``stop_on`` not that of a rule, or ``probe`` not a batch.
         MissingDependencyError: TensorFlow or Keras 3 on the tensorflow backend is missing.
 
     Example:
@@ -77,6 +81,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         *,
         every: int | None = None,
         overhead: float = 0.01,
+        max_log_bytes: float | None = 100e6,
         probe: Any = None,
         live: bool = False,
         stop_on: Iterable[str] = (),
@@ -89,9 +94,10 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self.summary = summary
         trouble = Trouble()
         watch = Watch(say=live, stop_on=stop_on)
+        budget = LogBudget(max_log_bytes)
         self._session = Session(
-            Schedule(every, overhead),
-            Log(self.log_dir, trouble, watch if watch.is_wanted else None),
+            Schedule(every, overhead, budget),
+            Log(self.log_dir, trouble, budget, watch if watch.is_wanted else None),
             trouble,
             watch,
             Probe(probe, trouble) if probe is not None else None,

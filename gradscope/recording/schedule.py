@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from gradscope.errors import RecordingError
+from gradscope.recording.log_budget import LogBudget
 
 __all__ = ["Clock", "Schedule"]
 
@@ -74,13 +75,18 @@ class Schedule:
     run is sampled densely at first, where most of what will go wrong shows, and its log grows with the logarithm of its
     length. The last step of a training of known length is sampled too, if it makes up an eighth of all steps so far.
 
+    Where that would make the log too large, samples are as far apart as its budget in bytes wants
+    (`gradscope.recording.log_budget.LogBudget`). Steps 0, 1, 2, 4, 8, … and the last one may borrow from what is kept
+    for later. With ``every`` only the histograms keep to the budget.
+
     Workers that train in step must sample the same steps, and their clocks differ: they keep ``in_step``, in which no
     clock has a say, and without ``every`` sample steps 0, 1, 2, 4, 8, … and at intervals of an eighth of the step
-    reached: 44 of the first 1,000 steps.
+    reached: 44 of the first 1,000 steps, whatever the log takes; its histograms keep to the budget.
 
     Args:
         every: interval in steps, or None.
         overhead: share of the training time that recording may take, in (0, 1]; not used with ``every``.
+        budget: what the log may take.
 
     Raises:
         RecordingError: ``every`` is not a positive whole number, or ``overhead`` not in (0, 1].
@@ -88,6 +94,7 @@ class Schedule:
 
     every: int | None = None
     overhead: float = 0.01
+    budget: LogBudget = field(default_factory=LogBudget)
     clock: Clock = field(default_factory=Clock)
     in_step: bool = False
     _last: int = -1
@@ -107,13 +114,18 @@ class Schedule:
         end = step + span - 1
         if self.every is not None:
             return end // self.every > (self._last // self.every if self._last >= 0 else -1)
-        if self._last < 0 or _octave(end) > _octave(self._last):
+        if self._last < 0:
             return True
-        interval, spent = end - self._last, self.clock.recording_seconds
+        interval, is_marked = end - self._last, _octave(end) > _octave(self._last)
         if self.in_step:
-            return interval >= end / 8
-        if ends >= end / 8 > 0:
-            return True  # how it ended; where many short trainings follow each other, not every one of them
+            return is_marked or interval >= end / 8
+        # How it ended is told too; where many short trainings follow each other, not how each of them did.
+        is_marked |= ends >= end / 8 > 0
+        return (is_marked or self._has_time(interval, end)) and self.budget.affords_sample(end, borrow=is_marked)
+
+    def _has_time(self, interval: int, end: int) -> bool:
+        """Whether time allows a sample at step ``end``, ``interval`` steps after the last one."""
+        spent = self.clock.recording_seconds
         share = self.overhead * self.clock.steady_seconds
         if interval >= end / 8:
             return spent <= max(share, _ADVANCE_SECONDS)
@@ -122,15 +134,17 @@ class Schedule:
     def sampled(self, step: int) -> None:
         """Note that ``step`` was sampled."""
         self._last = step
+        self.budget.plan_sample()
 
     def keeps_histograms(self, step: int) -> bool:
         """Whether the sample at ``step`` keeps its histograms.
 
         Steps 0, 1, 2, 4, 8 do, then every eighth, and from 200 on at intervals of a 25th of the step reached: 26 of the
-        first 200 steps, 125 of the first 10,000.
+        first 200 steps, 125 of the first 10,000. Fewer where the budget of the log does not hold them.
         """
-        if step < self._next_histogram:
+        if step < self._next_histogram or not self.budget.affords_histograms(step):
             return False
+        self.budget.plan_histograms()
         self._next_histogram = step + max(1, min(step, 8), step // 25)
         return True
 
