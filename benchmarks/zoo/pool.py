@@ -85,5 +85,10 @@ def _ask(worker: subprocess.Popen[str], job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _end(worker: subprocess.Popen[str] | None) -> None:
-    if worker is not None:
+    if worker is None:
+        return
+    try:
         worker.communicate(timeout=30)  # closes its input, at which it ends
+    except subprocess.TimeoutExpired:  # on a busy machine
+        worker.kill()
+        worker.communicate()

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("adapters", half="test")
+family = Family("adapters", half="think")
 
 
 def _low_rank(seed: int, *, down: Any = "he_normal", rank: int = 8) -> Fit:

@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("contrastive", half="test")
+family = Family("contrastive", half="think")
 
 
 def _nearest(codes: np.ndarray, y: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Loop
 
-family = Family("densities", half="test")
+family = Family("densities", half="think")
 
 
 def _moons(count: int, seed: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("depth", half="test")
+family = Family("depth", half="think")
 
 
 def _rezero(seed: int, *, gate: float = 0.0, depth: int = 40) -> Fit:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("distillation", half="test")
+family = Family("distillation", half="think")
 
 
 def _student(seed: int, *, softmax: bool = True, temperature: float = 4.0) -> Fit:

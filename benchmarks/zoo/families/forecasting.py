@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("forecasting", half="test")
+family = Family("forecasting", half="think")
 
 
 def _load_curve(seed: int, window: int = 24, count: int = 960) -> tuple[np.ndarray, np.ndarray]:

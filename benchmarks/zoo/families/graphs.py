@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("graphs", half="test")
+family = Family("graphs", half="think")
 
 
 def _communities(seed: int, nodes: int = 240, kinds: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("physics", half="test")
+family = Family("physics", half="think")
 
 
 def _siren(seed: int, *, proper: bool = True, frequency: float = 30.0) -> Fit:

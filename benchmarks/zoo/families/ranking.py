@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("ranking", half="test")
+family = Family("ranking", half="think")
 
 
 def _towers(seed: int, *, decay: float = 1e-6, users: int = 150, items: int = 200) -> Loop:

@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("segmentation", half="test")
+family = Family("segmentation", half="think")
 
 
 def _discs(seed: int, count: int = 320, side: int = 16) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("settings", half="test")
+family = Family("settings", half="think")
 
 
 def _scheduled(seed: int, *, decay_steps: int = 500) -> Fit:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("tabular", half="test")
+family = Family("tabular", half="think")
 
 
 def _fraud(seed: int, *, from_logits: bool = True) -> Fit:

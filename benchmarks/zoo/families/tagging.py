@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("tagging", half="test")
+family = Family("tagging", half="think")
 
 
 def _remember(seed: int, *, recurrent_gain: float = 1.0) -> Fit:

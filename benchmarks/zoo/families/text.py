@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("text", half="test")
+family = Family("text", half="think")
 
 
 def _masked(seed: int, *, forbidden: float = -1e4) -> Fit:

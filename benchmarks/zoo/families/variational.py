@@ -9,7 +9,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("variational", half="test")
+family = Family("variational", half="think")
 
 
 def _variational(encoder: Any, decoder: Any, *, spread: str, averaged: bool) -> Any:
