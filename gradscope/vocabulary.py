@@ -165,6 +165,12 @@ STEP_STATISTICS: tuple[Statistic, ...] = (
         "loss",
         "(-inf, inf)",
     ),
+    Statistic(
+        "called_loss",
+        "sum of what the Keras losses gave that a step of one's own called, each a mean over the examples",
+        "loss",
+        "(-inf, inf)",
+    ),
     Statistic("learning_rate", "the optimizer's learning rate in this step", "1", "[0, inf)"),
     Statistic("global_gradient_norm", "sqrt of the sum of squared gradient norms over all variables", "1", "[0, inf)"),
     Statistic("global_clipped_gradient_norm", "the same after clipping", "1", "[0, inf)"),

@@ -13,7 +13,7 @@ from gradscope.recording.frameworks import tf
 
 __all__ = ["targets_among"]
 
-_TARGET = re.compile(r"(y|ys|(y_|batch_|train_)?(true|label|labels|target|targets|y)|y_batch|y_train)(_batch)?")
+_TARGET = re.compile(r"(y|ys|(y_|batch_|train_)?(true|label|labels|target|targets|y)|yb|y_batch|y_train)(_batch)?")
 
 
 def targets_among(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradscope.recording.frameworks import keras
 
-__all__ = ["describe_losses", "loss_additions", "loss_in_inference"]
+__all__ = ["describe_loss", "describe_losses", "loss_additions", "loss_in_inference"]
 
 
 def describe_losses(model: Any, outputs: Mapping[int | str, str | None]) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def describe_losses(model: Any, outputs: Mapping[int | str, str | None]) -> list
         places.setdefault(name, outputs.get(place))
     weights = _loss_weights(model)
     return [
-        {**_describe(loss), "output": places.get(place), "weight": _weight(weights, place)}
+        {**describe_loss(loss), "output": places.get(place), "weight": _weight(weights, place)}
         for place, loss in _by_output(getattr(model, "loss", None), len(outputs))
         if loss is not None
     ]
@@ -75,7 +75,8 @@ def _by_output(loss: Any, count: int) -> Iterator[tuple[int | str | None, Any]]:
         yield (0 if count == 1 else None), loss
 
 
-def _describe(loss: Any) -> dict[str, Any]:
+def describe_loss(loss: Any) -> dict[str, Any]:
+    """Name and ``from_logits`` of a loss: whatever ``compile()`` takes for one."""
     try:
         resolved = keras.losses.get(loss)
     except Exception:  # noqa: BLE001  names that compile() alone understands, and whatever else a user gives

@@ -54,7 +54,8 @@ def _describe_loss(model: Any, observer: Observer) -> dict[str, Any]:
         "loss_additions": [*additions, *(["terms of one's own"] if observer.own_loss else [])],
     }
     # What compile() was given is not the loss of a step that never asks for it.
-    return {**found, "losses": [], "loss": None} if observer.own_loss and not observer.compiled_loss else found
+    called = {**found, "losses": list(observer.called_losses), "loss": None}
+    return called if observer.own_loss and not observer.compiled_loss else found
 
 
 def _layer_card(path: str, layer: Any, sighting: Sighting | None, activation: ActivationCard | None) -> LayerCard:

@@ -5,7 +5,7 @@ Every entry point guards itself: what fails is reported with the layer's name, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,9 @@ from gradscope.recording.frameworks import tf
 from gradscope.recording.gradient_observer import GradientObserver
 from gradscope.recording.large_tensors import sample
 from gradscope.recording.loop_arguments import targets_among
+from gradscope.recording.loss_calls import LossCalls
 from gradscope.recording.naming import Names
+from gradscope.recording.origins import Origins
 from gradscope.recording.reported_loss import ReportedLoss
 from gradscope.recording.scope import scope
 from gradscope.recording.trouble import Trouble
@@ -56,14 +58,15 @@ class Observer:
     compiled_loss: bool = False
     """Whether the model's ``compute_loss`` was called."""
     own_loss: bool = False
-    """Whether the recorded loss is what a step of one's own returned."""
+    """Whether the recorded loss is that of a step of one's own."""
+    called_losses: list[Mapping[str, Any]] = field(default_factory=list)
+    """The losses that such a step called, as the model card has them; empty where it is not clear which judges what."""
     target_shapes: dict[str, list[int | None] | None] = field(default_factory=dict)
     """Of each recorded target, None for sizes that vary."""
     weighted: bool = False
     """Whether the loss was given weights of the examples."""
     _calls: dict[str, int] = field(default_factory=dict)
-    _origin: dict[int, str] = field(default_factory=dict)
-    _alive: list[Any] = field(default_factory=list)
+    _origins: Origins = field(default_factory=Origins)
     _elsewhere: set[str] = field(default_factory=set)
     """Layers called in another graph: a loop's body, or the scratch graph in which Keras builds a model."""
 
@@ -71,6 +74,7 @@ class Observer:
         """Make the part that watches the optimizers."""
         self.optimizers = GradientObserver(self.collector, self.trouble, self.names)
         self.reported_loss = ReportedLoss(lambda: self.collector.listening)
+        self._loss_calls = LossCalls()
 
     def begin(self) -> None:
         """A step starts."""
@@ -112,7 +116,24 @@ class Observer:
                 if loss is not None and (trust or followed or not self.collector.has_scalar(_LOSS)):
                     self.own_loss = True
                     self.loss_computed(loss)
+                    self._loss_calls.read_off(loss, self._origins)
+            with scope(), self.trouble.instead_of_raising("which losses the step computes is not recorded"):
+                self._note_called_losses()
         self.end()
+
+    def _note_called_losses(self) -> None:
+        calls = self._loss_calls
+        if self.compiled_loss or not calls.clear:
+            return
+        self.collector.scalar(("step", "", "called_loss"), total := calls.total())
+        if not self.collector.has_scalar(_LOSS):
+            self.own_loss = True
+            self.loss_computed(total)
+        for key in self.collector.noted("target"):
+            self.collector.drop("target", key.name)
+        self.target_shapes.clear()
+        self.targets_given(calls.targets)
+        self.called_losses, self.weighted = calls.describe(), calls.weighted
 
     def metric_updated(self, metric: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A metric of the model is about to be updated."""
@@ -127,10 +148,10 @@ class Observer:
 
     def _forget(self) -> None:
         self._calls.clear()
-        self._origin.clear()
-        self._alive.clear()
+        self._origins.forget()
         self.optimizers.forget()
         self.reported_loss.forget()
+        self._loss_calls.forget()
         self._elsewhere.clear()
 
     # -- the model ---------------------------------------------------------------------------------------------------
@@ -143,7 +164,7 @@ class Observer:
         with scope(), self.trouble.instead_of_raising("the model's input is not recorded"):
             for number, tensor in enumerate(_tensors(inputs)):
                 name = "input" if number == 0 else f"input_{number}"
-                self._remember(tensor, name)
+                self._origins.remember(tensor, name)
                 if number == 0 and tensor.shape.rank:
                     self.collector.scalar(("step", "", "example_count"), tf.shape(tensor)[0])
                 if tensor.dtype.is_floating:
@@ -156,11 +177,12 @@ class Observer:
             return
         entries = outputs.items() if isinstance(outputs, dict) else enumerate(_tensors(outputs))
         for place, tensor in entries:
-            path = self._origin.get(id(tensor))
+            path = self._origins.of(tensor)
             self.outputs.setdefault(place, path)
             sighting = self.sightings.get(path or "")
-            if sighting is not None:
+            if sighting is not None and path is not None:
                 sighting.is_output = True
+                self._origins.returned(tensor, path)
 
     def loop_called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A step of a loop of one's own was called: note the targets, if it is plain which they are."""
@@ -172,6 +194,14 @@ class Observer:
         if self.collector.listening:
             with scope(), self.trouble.instead_of_raising("the loss is not recorded"):
                 self.collector.scalar(_LOSS, tf.reduce_sum(loss))
+
+    def loss_called(self, loss: Any, value: Any, y_true: Any, y_pred: Any, *, weighted: bool) -> None:
+        """A Keras loss was computed, of an output of the model or of anything else."""
+        if self.collector.listening:
+            with self.trouble.instead_of_raising("which losses the step computes is not recorded"):
+                output = self._origins.of(y_pred)
+                whole = output in self.sightings and self.sightings[output].is_output
+                self._loss_calls.called(loss, value, y_true, output if whole else None, weighted=weighted)
 
     def targets_given(self, targets: Any) -> None:
         """What the loss compares the outputs with."""
@@ -217,7 +247,7 @@ class Observer:
         self._sight(path, inputs, output)
         flat[position] = self._watched(output, TensorKey("activation_gradient", name, path))
         for tensor in flat:
-            self._remember(tensor, path)
+            self._origins.remember(tensor, path)
         return tf.nest.pack_sequence_as(outputs, flat)
 
     def activation_called(
@@ -300,7 +330,7 @@ class Observer:
 
     def _sight(self, path: str, inputs: Any, output: Any) -> None:
         tensors = _tensors(inputs)
-        origins = [self._origin.get(id(tensor)) for tensor in tensors]
+        origins = [self._origins.of(tensor) for tensor in tensors]
         inbound = None if None in origins or not origins else tuple(dict.fromkeys(o for o in origins if o))
         if path not in self.sightings:
             self.sightings[path] = Sighting(
@@ -310,18 +340,13 @@ class Observer:
                 inbound=inbound,
             )
 
-    def _remember(self, tensor: Any, path: str) -> None:
-        if tf.is_tensor(tensor):
-            self._origin[id(tensor)] = path
-            self._alive.append(tensor)  # an id is only good while its object lives
-
     def passed_through(self, inputs: Any, outputs: Any) -> None:
         """A layer that is not recorded (dropout, flatten) passed a signal on: output and input have one origin."""
         if self.collector.listening:
-            origins = {self._origin.get(id(tensor)) for tensor in _tensors(inputs)}
+            origins = {self._origins.of(tensor) for tensor in _tensors(inputs)}
             if len(origins) == 1 and (origin := origins.pop()) is not None:
                 for tensor in _tensors(outputs):
-                    self._remember(tensor, origin)
+                    self._origins.remember(tensor, origin)
 
 
 def _tensors(structure: Any) -> list[Any]:

@@ -15,6 +15,7 @@ from typing import Any
 from gradscope.model_card import ActivationCard
 from gradscope.recording.activations import activation_name, describe
 from gradscope.recording.frameworks import keras
+from gradscope.recording.loss_calls import losses_heard
 from gradscope.recording.naming import NamedLayer
 from gradscope.recording.observer import Observer
 from gradscope.recording.replicas import Observers
@@ -113,7 +114,8 @@ class Taps:
                 attributes = vars(target)
                 before.append((attributes, name, name in attributes, attributes.get(name)))
                 attributes[name] = wrap(getattr(target, name))
-            yield
+            with losses_heard(self._loss_called):
+                yield
         finally:
             for attributes, name, existed, value in reversed(before):
                 if existed:
@@ -151,6 +153,9 @@ class Taps:
             return loss
 
         return tapped
+
+    def _loss_called(self, loss: Any, value: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> None:
+        self._observer.loss_called(loss, value, y_true, y_pred, weighted=sample_weight is not None)
 
     def _tap_metric_update(self, metric: Any, update_state: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(*args: Any, **kwargs: Any) -> Any:

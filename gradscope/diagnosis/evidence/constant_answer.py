@@ -45,7 +45,10 @@ def constant_answer(run: Run, loss_terms: tuple[LossTerm, ...]) -> ConstantAnswe
     have a better constant answer.
     """
     loss = sum(term.weight * _of_term(run, term) for term in loss_terms) if loss_terms else nan
-    return ConstantAnswer(loss, exceeded=bool(run.settings.get("loss_additions")))
+    additions = set(run.settings.get("loss_additions") or ())
+    if loss_terms and all(term.whole for term in loss_terms) and "called_loss" in run.step_statistics:
+        additions.discard("terms of one's own")
+    return ConstantAnswer(loss, exceeded=bool(additions))
 
 
 def _of_term(run: Run, term: LossTerm) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gradscope.diagnosis.evidence.called_loss import called_loss_weight
 from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.evidence.reach import TargetRange, target_range
 from gradscope.diagnosis.evidence.unnamed_loss import unnamed_loss
@@ -44,14 +45,14 @@ class LossTerm:
     steepest: float
     """The greatest |∂loss/∂y| of an entry of the output, times the number of answers that the loss is a mean over: at
     most 1 where the loss takes softmax or sigmoid of the output; NaN if unknown."""
-    target_shape: tuple[int | None, ...] | None
-    """Of what was recorded as the target, None for sizes that vary; None if unknown."""
-    inferred: bool
-    """True where the log names no loss, and this one was found by the value it begins with."""
+    broadcast: bool
+    """True where each answer is compared with the targets of other examples too."""
     target: str
     """Name of the recorded tensor of kind ``target``; empty where it is not known which of several this term uses."""
     weight: float
     """What this term counts for in the sum of all; NaN if unknown."""
+    whole: bool
+    """True where the terms are all of the loss, or a multiple of it: in a loop of one's own, as measured."""
     targets: TargetRange
     """All NaN where they were not recorded, or it is not known which of several this term uses."""
     from_preactivation: bool
@@ -107,7 +108,9 @@ def _judged_output(outputs: list[Layer], entry: dict[str, Any], *, alone: bool) 
 
 def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str) -> LossTerm:
     logits = entry.get("from_logits")
+    multiple = called_loss_weight(run)
     weight = entry.get("weight", 1.0)
+    weight = multiple.weight if weight is None and multiple else weight
     bypass = output is not None and np.isfinite(run.series("preactivation_gradient", output.name, "count")).any()
     low = run.series("activation", output.name if output else "", "min")
     high = run.series("activation", output.name if output else "", "max")
@@ -121,9 +124,9 @@ def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str) ->
         samples=int(known.sum()),
         target=target,
         steepest=_steepest(run, output),
-        target_shape=_target_shape(run, target),
-        inferred=bool(entry.get("inferred")),
+        broadcast=bool(entry.get("broadcast", entry.get("inferred") and _is_broadcast(run, output, target))),
         weight=nan if weight is None else float(weight),
+        whole=not multiple or multiple.whole,
         targets=target_range(run, target),
         from_preactivation=bool(bypass),
     )
@@ -139,7 +142,9 @@ def _steepest(run: Run, output: Layer | None) -> float:
     return float(known.max()) if len(known) else nan
 
 
-def _target_shape(run: Run, target: str) -> tuple[int | None, ...] | None:
+def _is_broadcast(run: Run, output: Layer | None, target: str) -> bool:
+    """Whether the targets have an axis less than answers of one number each."""
     shapes = run.settings.get("target_shapes")
-    found = shapes.get(target) if isinstance(shapes, dict) else None
-    return tuple(found) if isinstance(found, list) else None
+    asked = shapes.get(target) if isinstance(shapes, dict) else None
+    given = output.card.output_shape if output and output.card else ()
+    return isinstance(asked, list) and len(asked) + 1 == len(given) and given[-1] == 1

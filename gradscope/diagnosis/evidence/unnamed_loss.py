@@ -27,13 +27,14 @@ def unnamed_loss(run: Run, output: Layer) -> str:
     units = (output.card.units if output.card else None) or 0
     if not np.isfinite(first) or not units:
         return ""
+    entropy = "sparse_categorical_crossentropy" if _are_classes(run) else "categorical_crossentropy"
     if output.shape == "joint" and units > 1:
-        return "categorical_crossentropy"
+        return entropy
     if abs(first - _squared_error(run, output)) < _CLOSE * first:
         return "mean_squared_error"
     # log 2 alone is also what a discriminator that cannot tell costs a generator, whatever that has for an output.
     if output.shape == "linear" and units >= _MULTIPLE and _is_near(first, log(units)):
-        return "categorical_crossentropy"
+        return entropy
     if units == 1 and _is_near(first, log(2)) and _is_yes_or_no(run):
         return "binary_crossentropy"
     return ""
@@ -51,6 +52,12 @@ def _squared_error(run: Run, output: Layer) -> float:
     ]
     asked_mean, asked_rms, given_mean, given_rms = moments
     return asked_rms**2 + given_rms**2 - 2 * asked_mean * given_mean
+
+
+def _are_classes(run: Run) -> bool:
+    """Whether the targets exceed 1, which no probability does: they number the classes."""
+    greatest = run.series("target", "target", "max")
+    return bool((greatest[np.isfinite(greatest)] > 1).any())
 
 
 def _is_yes_or_no(run: Run) -> bool:

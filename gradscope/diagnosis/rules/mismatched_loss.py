@@ -64,8 +64,9 @@ class MismatchedLoss(Rule):
     loss from the logits all the same, which the recorded gradients show, and an error where the activation was applied
     twice. Of regression targets, the share of their variance that lies outside the range of the output's activation is
     estimated from their quantiles. What the loss learns to live with is a warning. In a loop of one's own the loss is
-    judged where its first value shows which it is: a slope at the probabilities that never exceeds 1 is that of a loss
-    which expects logits, and targets with an axis less than the answers are compared with all of them.
+    known by the Keras losses it calls, the operations it is made of or the value it begins with: a slope at the
+    probabilities that never exceeds 1 is that of a loss which expects logits, and targets with an axis less than the
+    answers are compared with all of them.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -142,17 +143,13 @@ class MismatchedLoss(Rule):
             )
 
     def _shapes(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
-        given, asked = output.card.output_shape if output.card else (), term.target_shape
-        # Losses of Keras bring both into one shape; one's own need not.
-        if not term.inferred or term.name != "mean_squared_error" or asked is None:
-            return
-        if len(asked) + 1 == len(given) and given[-1] == 1:
+        if term.broadcast and term.name in _ERRORS_OF_VALUES:
             yield _Mismatch(
                 "broadcast",
-                f"the targets have an axis less than the answers of {output.name}: every answer is compared with every "
+                f"the targets have other axes than the answers of {output.name}: every answer is compared with every "
                 "target",
                 None,
-                Measurement("axes of the targets", len(asked), len(given), "1", output.name, "the same"),
+                Measurement("targets are broadcast (1: yes)", 1.0, 0.0, "", output.name, "0"),
                 (remedies.align_shapes(),),
             )
 

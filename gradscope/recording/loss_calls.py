@@ -1,0 +1,121 @@
+"""LossCalls: what a training step of one's own computes its loss with: the Keras losses it calls, or its operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from gradscope.recording.frameworks import keras, tf
+from gradscope.recording.loss_graph import comparisons
+from gradscope.recording.losses import describe_loss
+from gradscope.recording.origins import Origins
+
+__all__ = ["LossCalls", "losses_heard"]
+
+_Listener = Callable[..., None]
+
+_listeners: list[_Listener] = []
+_lock = Lock()
+
+
+@contextmanager
+def losses_heard(listener: _Listener) -> Iterator[None]:
+    """While it is open, ``listener(loss, value, y_true, y_pred, sample_weight)`` is told of each call of a Keras loss.
+
+    The losses of a step of one's own are objects that nobody hands over, so the class is what has to be watched. It is
+    as it was when the last of those who listen has gone.
+    """
+    with _lock:
+        _listeners.append(listener)
+        if len(_listeners) == 1:
+            _watch()
+    try:
+        yield
+    finally:
+        with _lock:
+            _listeners.remove(listener)
+            if not _listeners:
+                keras.losses.Loss.__call__ = keras.losses.Loss.__call__.__wrapped__
+
+
+def _watch() -> None:
+    call = keras.losses.Loss.__call__
+
+    def heard(self: Any, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        value = call(self, y_true, y_pred, sample_weight=sample_weight)
+        _tell(self, value, y_true, y_pred, sample_weight)
+        return value
+
+    heard.__wrapped__ = call  # type: ignore[attr-defined]
+    keras.losses.Loss.__call__ = heard
+
+
+@tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+def _tell(*call: Any) -> None:
+    for listener in tuple(_listeners):
+        listener(*call)
+
+
+@dataclass(frozen=True)
+class _Call:
+    loss: Mapping[str, Any]
+    value: Any
+    target: Any
+    output: str
+    weighted: bool
+
+
+class LossCalls:
+    """The calls in one step, as far as they tell what judges the model's outputs."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._unclear = False
+
+    def forget(self) -> None:
+        """A step starts, or is over."""
+        self._calls.clear()
+        self._unclear = False
+
+    def called(self, loss: Any, value: Any, y_true: Any, output: str | None, *, weighted: bool) -> None:
+        """A loss judged what the layer ``output`` gave; None if that is no output of the model as it is."""
+        one = tf.is_tensor(value) and value.dtype.is_floating
+        if output is None or not one or any(call.output == output for call in self._calls):
+            self._unclear = True
+        else:
+            self._calls.append(_Call(describe_loss(loss), value, y_true, output, weighted))
+
+    def read_off(self, loss: Any, origins: Origins) -> None:
+        """Where no Keras loss was called: what the operations of the loss compare, as `comparisons` finds it."""
+        if self._calls or self._unclear:
+            return
+        for found in comparisons(loss, origins.outputs, origins.logits):
+            self._unclear |= any(call.output == found.output for call in self._calls)
+            entry = {"name": found.name, "from_logits": found.from_logits, "broadcast": found.broadcast}
+            self._calls.append(_Call(entry, found.value, found.target, found.output, weighted=False))
+
+    @property
+    def clear(self) -> bool:
+        """Whether each call judged another of the model's outputs, as it came out of the model, and there was one."""
+        return bool(self._calls) and not self._unclear
+
+    @property
+    def targets(self) -> list[Any]:
+        """What the outputs were compared with, in the order of the calls."""
+        return [call.target for call in self._calls]
+
+    @property
+    def weighted(self) -> bool:
+        """Whether examples were given weights."""
+        return any(call.weighted for call in self._calls)
+
+    def total(self) -> Any:
+        """The sum of what the losses gave, each a mean over its examples."""
+        return tf.add_n([tf.cast(tf.reduce_mean(call.value), tf.float32) for call in self._calls])
+
+    def describe(self) -> list[Mapping[str, Any]]:
+        """The losses as the model card has them; what each counts for in the loss of the step is not known."""
+        return [{**call.loss, "output": call.output, "weight": None} for call in self._calls]
