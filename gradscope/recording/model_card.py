@@ -26,12 +26,17 @@ def build_model_card(
     activations: Mapping[str, ActivationCard],
     settings: Mapping[str, Any],
 ) -> ModelCard:
-    """The card of ``model`` after a recorded step: layers that were called in forward order, the others behind."""
+    """The card of ``model`` after a recorded step: layers that were called in forward order, the others behind.
+
+    Those are layers with variables that were not called, and dropout, which is not recorded as a layer of its own.
+    """
     sightings = observer.sightings
     variables = observer.names.variables
     by_path = {named.path: named.layer for named in observer.names.layers}
     owners = {variable.layer for variable in variables}
-    uncalled = [path for path in by_path if path not in sightings and path in owners]
+    uncalled = [
+        path for path, layer in by_path.items() if path not in sightings and (path in owners or hasattr(layer, "rate"))
+    ]
     return ModelCard(
         layers=tuple(
             _layer_card(path, by_path[path], sightings.get(path), activations.get(path))

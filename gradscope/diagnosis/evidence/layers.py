@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gradscope.model_card import LayerCard
 from gradscope.run import Run
 
-__all__ = ["Layer", "input_names", "is_normalisation", "layers"]
+__all__ = ["RECURRENT", "Layer", "input_names", "is_normalisation", "layers"]
 
 _NORMALISATIONS = (
     "BatchNormalization",
@@ -17,6 +17,7 @@ _NORMALISATIONS = (
     "RMSNormalization",
     "UnitNormalization",
 )
+RECURRENT = ("SimpleRNN", "LSTM", "GRU", "Bidirectional", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Layer:
     scale does not matter."""
     frozen: bool
     """True where the layer is set not trainable, or none of its variables is."""
+
+    @property
+    def is_recurrent(self) -> bool:
+        """True for a layer that runs over a sequence with a state of its own."""
+        return self.card is not None and self.card.kind in RECURRENT
 
     @property
     def shape(self) -> str:

@@ -116,6 +116,12 @@ class LossTrend:
         return low * self.constant <= self.late <= (inf if self.bounded else high * self.constant)
 
     @property
+    def has_fallen(self) -> bool:
+        """True where all late samples lie below all of the first ones, by more than the late ones differ."""
+        low, high = self.late_range
+        return self.start - high > high - low
+
+    @property
     def fallen(self) -> bool:
         """True where the loss is below a tenth of the reference: the network plainly learns, or has learnt."""
         return self.late < _FALLEN * self.reference and not self.answers_constantly

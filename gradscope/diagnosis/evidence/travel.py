@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import nan, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,10 @@ class Travel:
     """‖update‖ at each of them, over ‖weight‖, or over Glorot's norm where the weights are smaller: a step that is
     large for weights which were far too small may be a sound one."""
 
+    growth: npt.NDArray[np.floating]
+    """Rms of the weights at each of the steps over the first, or over Glorot's where that is larger; NaN if Glorot's
+    is unknown."""
+
     @property
     def largest(self) -> float:
         """The largest of the sizes."""
@@ -51,7 +55,7 @@ def travel(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple
             path = fair if _begins_at_zero(kernel) else sizes
             between = float(np.sum(np.diff(steps) * (path[1:] + path[:-1]) / 2))
             distance = between + float(path[0] + path[-1]) / 2
-            found.append(Travel(kernel, distance, steps, fair))
+            found.append(Travel(kernel, distance, steps, fair, _growth(kernel, known)))
     return tuple(found)
 
 
@@ -64,3 +68,9 @@ def _usual_rms(kernel: Kernel) -> float:
     if not kernel.fan_in:
         return 0.0
     return sqrt(2 / (kernel.fan_in + (kernel.fan_out or kernel.fan_in)))
+
+
+def _growth(kernel: Kernel, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.floating]:
+    rms = kernel.weight_rms[known].astype(np.float64)
+    usual = _usual_rms(kernel)
+    return rms / max(float(rms[0]), usual if usual > 0 else nan)

@@ -38,7 +38,9 @@ def replace_activation(layers: Sequence[Layer], activation: str = "leaky_relu") 
 
 
 def normalise(layers: Sequence[Layer], run: Run) -> Remedy:
-    """`normalise_batches`, but `normalise_layers` where the batches of the run are too small to normalise over."""
+    """`normalise_batches`, but `normalise_layers` for recurrent layers and for batches too small to normalise over."""
+    if any(layer.is_recurrent for layer in layers):
+        return normalise_layers(layers)
     size = batch_size(run)
     if size is None or size >= _LEAST_BATCH:
         return normalise_batches(layers)
@@ -88,6 +90,9 @@ def skip_connections() -> Remedy:
 def _normalised(layers: Sequence[Layer], normalisation: str, changes: dict[str, str | None]) -> list[str]:
     lines = []
     for layer in layers:
+        if layer.is_recurrent:  # its activation is within each step of the sequence
+            lines += [layer_code(layer, {}), normalisation]
+            continue
         name = layer.card.activation.name if layer.card and layer.card.activation else "relu"
         lines += [layer_code(layer, {"activation": None, **changes}), normalisation]
         if name != "linear":

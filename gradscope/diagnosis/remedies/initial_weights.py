@@ -31,7 +31,7 @@ def initialise(layers: Sequence[Layer], *, positive_bias: bool = True) -> Remedy
             lines.append(layer_code(layer, {"embeddings_initializer": f'"{chosen[layer.name][1]}"'}))
             continue
         changes = {"kernel_initializer": f'"{chosen[layer.name][1]}"'}
-        if positive_bias and layer.shape in ("rectifier", "") and not layer.is_output:
+        if positive_bias and layer.shape in ("rectifier", "") and not (layer.is_output or layer.is_recurrent):
             changes["bias_initializer"] = "keras.initializers.Constant(0.1)"
         lines.append(layer_code(layer, changes))
     bias = ", biases at +0.1" if any("Constant" in line for line in lines) else ""
@@ -60,6 +60,6 @@ def _initialiser(layer: Layer) -> tuple[str, str]:
     name = layer.card.activation.name if layer.card and layer.card.activation else ""
     if name == "selu":
         return "LeCun normal", "lecun_normal"
-    if layer.shape in _HE or (not layer.shape and not layer.is_output):
+    if layer.shape in _HE or not (layer.shape or layer.is_output or layer.is_recurrent):
         return "He normal", "he_normal"
     return "Glorot uniform", "glorot_uniform"

@@ -18,17 +18,20 @@ __all__ = [
 
 _HEALTHY_RATIO = 1e-3
 _LARGEST_RAISE = 100  # tiny updates may have other reasons than the learning rate: go in steps
+_LARGEST_CUT = 1000  # the steps of an explosion are large whatever began it
 _TOPIC = "learning-rate"
 
 
 def set_learning_rate(learning_rate: float, ratio: float) -> Remedy:
-    """A learning rate that brings ‖update‖ / ‖weight‖ to about 1e-3, but raises it a hundredfold at most.
+    """A learning rate that brings ‖update‖ / ‖weight‖ to about 1e-3, a hundredfold or a thousandth at most.
 
     Args:
         learning_rate: the present one; if it is not finite and positive the remedy names the factor only.
         ratio: the measured update-to-weight ratio, > 0.
     """
-    factor = min(_HEALTHY_RATIO / ratio, _LARGEST_RAISE) if isfinite(ratio) and ratio > 0 else 0.1
+    factor = (
+        max(1 / _LARGEST_CUT, min(_HEALTHY_RATIO / ratio, _LARGEST_RAISE)) if isfinite(ratio) and ratio > 0 else 0.1
+    )
     reason = f"The measured update-to-weight ratio is {number(ratio)}; about 1e-3 is healthy."
     return _change(learning_rate, factor, reason)
 

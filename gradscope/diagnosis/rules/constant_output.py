@@ -59,6 +59,7 @@ class ConstantOutput(Rule):
         0.02, "1", "of the right answers' spread, where the loss is that of a constant answer"
     )
     min_relative_spread: float = limit(1e-5, "1", "of the answers' rms: the same to within the rounding of float32")
+    error_steps: float = limit(100, "steps", "healthy networks answer alike at first, but not that long")
     min_gradient_ratio: float = limit(1e-2, "1", "below it the small share comes from the gradient, not from an offset")
 
     def check(
@@ -71,7 +72,9 @@ class ConstantOutput(Rule):
             with np.errstate(invalid="ignore"):
                 where = window.span(series < bound)
             measured = Measurement(statistic, window.upper(series), bound, "1", output_spread.layer, healthy)
-            yield self._finding(run, flow, where, measured, window.cap(Severity.ERROR))
+            early = loss_trend.reach < self.error_steps and statistic.endswith("right ones")
+            severity = window.cap(Severity.WARNING if early else Severity.ERROR)
+            yield self._finding(run, flow, where, measured, severity)
             return
         flow.require()
         if flow.input_reaches_output:

@@ -118,7 +118,8 @@ class DeadUnits(Rule):
         if not loss_trend.falling and min(levels) >= self.stuck_dead_unit_fraction:
             severity = window.cap(Severity.ERROR)
         if loss_trend.fallen or (loss_trend.falling and not grave):
-            severity = Severity.WARNING if grave else Severity.NOTE
+            many = grave or (not loss_trend.fallen and max(levels) >= self.stuck_dead_unit_fraction)
+            severity = Severity.WARNING if many else Severity.NOTE
         since = "from the start" if from_start else f"since step {first:,}"
         return Finding(
             rule=self.name,

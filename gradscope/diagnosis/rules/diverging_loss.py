@@ -124,7 +124,7 @@ class DivergingLoss(Rule):
                 remedies.clip_gradients(),
             ),
             confidence="high" if known else "medium",
-            explains=frozenset({"nonfinite-values"}),
+            explains=frozenset({"learning-rate-too-high:runaway", "nonfinite-values"}),
         )
 
     def _unbounded(self, loss_trend: LossTrend, nonfinite: Nonfinite) -> Iterable[Finding]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Layer, LossTrend
+from gradscope.diagnosis.evidence import LossTrend
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among, number
+from gradscope.model_card import LayerCard
 from gradscope.run import Run
 
 _KINDS = ("Dropout", "AlphaDropout", "GaussianDropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
@@ -50,11 +51,11 @@ class ExcessiveDropout(Rule):
     name: ClassVar[str] = "excessive-dropout"
     max_rate: float = limit(0.85, "1", "Srivastava et al. (figure 9) find rates of 0.2 to 0.6 equally good")
 
-    def check(self, run: Run, layers: tuple[Layer, ...], loss_trend: LossTrend) -> Iterable[Finding]:
+    def check(self, run: Run, loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge all dropout layers together."""
         if not run.model.layers:
             raise NotJudged("the kinds of the layers are unknown; record with gradscope.Recorder for a model card")
-        rates = {layer.name: _rate(layer) for layer in layers}
+        rates = {card.name: _rate(card) for card in run.model.layers}
         strong = {name: rate for name, rate in rates.items() if rate > self.max_rate}
         if not strong:
             return
@@ -77,15 +78,19 @@ class ExcessiveDropout(Rule):
                     "collapsed-representation",
                     "constant-output",
                     "dead-units",
+                    "disconnected-variable:zero",
                     "learning-rate-too-high",
                     "loss-plateau",
+                    "unchanged-weights",
                     "update-ratio-out-of-range:too-large",
+                    "vanishing-gradient",
                 }
             ),
         )
 
 
-def _rate(layer: Layer) -> float:
-    card = layer.card
-    rate = card.arguments.get("rate", 0.0) if card and card.kind in _KINDS else 0.0
-    return float(rate) if isinstance(rate, (int, float)) else 0.0
+def _rate(card: LayerCard) -> float:
+    """The greatest rate at which a layer drops anything; recurrent and attention layers drop by themselves."""
+    names = ("rate",) if card.kind in _KINDS else ("dropout", "recurrent_dropout")
+    rates = [card.arguments.get(name, 0.0) for name in names]
+    return max(float(rate) if isinstance(rate, (int, float)) else 0.0 for rate in rates)

@@ -48,6 +48,7 @@ _EXPLAINS = {
         }
     ),
 }
+_UNBOUNDED = ("relu", "linear", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "softplus")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ class GainMismatch(Rule):
     He initialisation before ReLU and its kin, LeCun before SELU, Glorot otherwise; a positive bias before ReLU.
 
     ## References
-    Glorot & Bengio 2010; He et al. 2015, Delving Deep into Rectifiers; Klambauer et al. 2017 (SELU).
+    Glorot & Bengio 2010; He et al. 2015, Delving Deep into Rectifiers; Klambauer et al. 2017 (SELU);
+    Le, Jaitly & Hinton 2015 (recurrent ReLU units that begin with the identity).
     """
 
     name: ClassVar[str] = "gain-mismatch"
@@ -95,6 +97,9 @@ class GainMismatch(Rule):
     min_gain_product: float = limit(1e-3, "1", "over all layers: three decades are lost before anything is learnt")
     max_recurrent_gain: float = limit(
         2.5, "1 per step", "over an orthogonal matrix; acts once per step of the sequence: 1e4 in ten steps"
+    )
+    max_unbounded_gain: float = limit(
+        1.5, "1 per step", "the same where no activation bounds the state: 60 in ten steps; Le et al. 2015 use 1"
     )
     min_recurrent_gain: float = limit(
         0.5, "1 per step", "over an orthogonal matrix, without gates: a thousandth is left after ten steps"
@@ -117,15 +122,16 @@ class GainMismatch(Rule):
             small = [gain for gain in stack if gain.shortfall(gain.initial) < 1 / _NOTABLE] or small
         if prod(max(1.0, gain.excess(gain.initial)) for gain in stack) > self.max_gain_product:
             large = [gain for gain in gains if gain.excess(gain.initial) > _NOTABLE] or large
-        calm = loss_trend.falling or self._flows(flow)
+        calm = Severity.NOTE if loss_trend.falling or self._flows(flow) else Severity.WARNING
         if fading and loss_trend.at_rest:
-            yield self._finding("too-small", fading, run, calm=False)
+            yield self._finding("too-small", fading, run, Severity.WARNING)
         if small:
-            yield self._finding("too-small", small, run, calm=calm or small == [gains[-1]])
+            yield self._finding("too-small", small, run, Severity.NOTE if small == [gains[-1]] else calm)
         if large:
-            yield self._finding("too-large", large, run, calm=calm or large == [gains[-1]])
+            harm = Severity.ERROR if loss_trend.slow else Severity.NOTE if loss_trend.falling else Severity.WARNING
+            yield self._finding("too-large", large, run, harm)
 
-    def _finding(self, variant: str, found: list[LayerGain], run: Run, *, calm: bool) -> Finding:
+    def _finding(self, variant: str, found: list[LayerGain], run: Run, severity: Severity) -> Finding:
         size = variant.removeprefix("too-")
         lasting = any(self._mismatched(gain, gain.late, variant) for gain in found)
         names = [gain.layer.name for gain in found]
@@ -136,7 +142,7 @@ class GainMismatch(Rule):
             title=f"initial weights too {size}",
             sentence=f"the initial weights are far too {size} for their fan-in ({among(names)}: gain {gain_range} per "
             f"{'step of the sequence' if all(gain.recurrent for gain in found) else 'layer'}, healthy is about 1)",
-            severity=Severity.WARNING if lasting and not calm else Severity.NOTE,
+            severity=severity if lasting else Severity.NOTE,
             layers=tuple(names),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1] if lasting else run.steps[0]),
@@ -160,7 +166,10 @@ class GainMismatch(Rule):
         return self.min_recurrent_gain if gain.recurrent else self.min_gain_ratio
 
     def _max_gain(self, gain: LayerGain) -> float:
-        return self.max_recurrent_gain if gain.recurrent else self.max_gain_ratio
+        if gain.recurrent:
+            activation = gain.layer.card.arguments.get("activation") if gain.layer.card else None
+            return self.max_unbounded_gain if activation in _UNBOUNDED else self.max_recurrent_gain
+        return self.max_gain_ratio
 
     def _flows(self, flow: Flow) -> bool:
         levels = [median(flow.gradient[:, i]) for i in flow.head]

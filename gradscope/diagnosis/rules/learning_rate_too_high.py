@@ -15,6 +15,22 @@ from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
 
+_EXPLAINS = frozenset(
+    {
+        "collapsed-representation",
+        "constant-output",
+        "dead-units",
+        "disconnected-variable:zero",
+        "diverging-loss",
+        "exploding-gradient",
+        "loss-plateau",
+        "nonfinite-values",
+        "saturated-activation",
+        "update-ratio-out-of-range:too-large",
+        "vanishing-gradient",
+    }
+)
+
 
 @dataclass(frozen=True)
 class LearningRateTooHigh(Rule):
@@ -31,7 +47,8 @@ class LearningRateTooHigh(Rule):
     ## Evidence
     The largest ‖update‖ / ‖weight‖ of a sampled step, the median over the kernels; where weights were set far smaller
     than usual, over the usual (Glorot's) size, for then a large step is a sound one. The loss: its late level against
-    its start and against a constant answer's. Large steps under which the loss falls are no finding here.
+    its start and against a constant answer's. Large steps under which the loss falls are no finding here. Short steps
+    that all go one way add up: weights that have grown tenfold, where the loss is no better for it or unknown.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -56,6 +73,9 @@ class LearningRateTooHigh(Rule):
     error_step: float = limit(0.5, "1", "one step replaces half of the weights")
     max_loss_rise: float = limit(1.5, "1", "times the start: beyond the noise of small batches")
     min_remaining_loss: float = limit(0.9, "1", "of a constant answer's loss, or of the start where that is unknown")
+    max_growth: float = limit(
+        10.0, "1", "times the first or Glorot's size; recorded healthy runs stay below 4, one of 2,000 steps at 7"
+    )
     min_samples: float = limit(5, "samples", "a loss that is not yet lower after fewer says nothing")
 
     def check(
@@ -73,6 +93,9 @@ class LearningRateTooHigh(Rule):
         step = median(np.array([path.largest for path in travel]))
         harm = self._harm(loss_trend, nonfinite)
         if not step > self.max_step or not harm:
+            growth = median(np.array([path.growth[-1] for path in travel]))
+            if growth > self.max_growth and not self._is_well(loss_trend):
+                yield self._runaway(travel, growth, learning_rate)
             return
         grave = step > self.error_step
         large = [
@@ -100,21 +123,43 @@ class LearningRateTooHigh(Rule):
                 remedies.clip_gradients(),
             ),
             phase="update",
-            explains=frozenset(
-                {
-                    "collapsed-representation",
-                    "constant-output",
-                    "dead-units",
-                    "disconnected-variable:zero",
-                    "diverging-loss",
-                    "exploding-gradient",
-                    "loss-plateau",
-                    "nonfinite-values",
-                    "saturated-activation",
-                    "update-ratio-out-of-range:too-large",
-                    "vanishing-gradient",
-                }
+            explains=_EXPLAINS,
+        )
+
+    def _is_well(self, trend: LossTrend) -> bool:
+        return trend.nonnegative and len(trend.loss) >= self.min_samples and not trend.is_far(self.min_remaining_loss)
+
+    def _runaway(self, travel: tuple[Travel, ...], growth: float, learning_rate: LearningRate) -> Finding:
+        grown = [path.steps[path.growth > self.max_growth / 3] for path in travel]
+        steps = np.concatenate(grown)
+        return Finding(
+            rule=self.name,
+            title="weights run away",
+            sentence=f"the weights have grown to {number(growth)} times their size (median over the kernels), and "
+            "nothing was learnt by it",
+            severity=Severity.ERROR,
+            layers=(),
+            first_step=int(steps.min()),
+            last_step=int(steps.max()),
+            measurements=(
+                Measurement(
+                    "late size of the weights over the first, median over the kernels",
+                    growth,
+                    self.max_growth,
+                    "1",
+                    "",
+                    "0.5 to 4",
+                ),
             ),
+            remedies=(
+                remedies.lower_learning_rate(
+                    learning_rate.largest, "Steps that all go one way, large ones or with too much momentum, add up."
+                ),
+                remedies.clip_gradients(),
+            ),
+            variant="runaway",
+            phase="update",
+            explains=_EXPLAINS - {"diverging-loss", "nonfinite-values"},
         )
 
     def _harm(self, trend: LossTrend, nonfinite: Nonfinite) -> str:

@@ -14,6 +14,8 @@ from gradscope.diagnosis.wording import number
 from gradscope.model_card import HALF_FORMATS
 from gradscope.run import Run
 
+_UTTERLY = 100  # times less than what is too little
+
 
 @dataclass(frozen=True)
 class LearningRateTooLow(Rule):
@@ -98,7 +100,7 @@ class LearningRateTooLow(Rule):
         # Without a level to reach, a network that was trained before may be near its goal from the start.
         grave = (
             where > self.error_remaining_loss
-            and loss_trend.reach >= self.error_steps
+            and (loss_trend.reach >= self.error_steps or farthest.distance < self.max_distance / _UTTERLY)
             and bool(loss_trend.knows_constant or fresh_start)
         )
         yield Finding(

@@ -108,7 +108,8 @@ class LossPlateau(Rule):
         )
         if nothing:
             named = run.settings.get("losses") or run.settings.get("loss")
-            severity = Severity.WARNING if named else Severity.NOTE
+            # Where it fell without doubt, if only a little, the rest may be an offset that nothing can change.
+            severity = Severity.WARNING if named and not loss_trend.has_fallen else Severity.NOTE
             severity = Severity.ERROR if loss_trend.knows_constant else severity
         elif loss_trend.knows_constant and loss_trend.remaining > self.note_remaining_loss:
             severity = Severity.NOTE

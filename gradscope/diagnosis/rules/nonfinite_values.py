@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Nonfinite, Occurrence
+from gradscope.diagnosis.evidence import LossTrend, Nonfinite, Occurrence, Travel
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.run import Run
@@ -63,8 +63,12 @@ class NonfiniteValues(Rule):
 
     name: ClassVar[str] = "nonfinite-values"
     max_nonfinite_count: float = limit(0, "entries", "a single NaN reaches every weight within two steps")
+    max_calm_step: float = limit(0.1, "1", "of a kernel's norm: after shorter steps weights do not overflow by growth")
+    max_calm_rise: float = limit(3.0, "1", "times the start of the loss: beyond it something grew before it broke")
 
-    def check(self, run: Run, nonfinite: Nonfinite) -> Iterable[Finding]:
+    def check(
+        self, run: Run, nonfinite: Nonfinite, travel: tuple[Travel, ...], loss_trend: LossTrend
+    ) -> Iterable[Finding]:
         """Report the first occurrence."""
         if not nonfinite.recorded:
             raise NotJudged("no loss and no count of NaN was recorded; record with gradscope.Recorder")
@@ -74,6 +78,8 @@ class NonfiniteValues(Rule):
         what = "NaN" if first.nan_count else "an infinite value"
         place = _PLACES[first.key.kind].format(first.key.name)
         step = "in an earlier step's update" if first.key.kind == "weight" else _pass(first.phase)
+        sudden = first.key.kind == "weight" and self._is_calm(travel, loss_trend)
+        step += ", without a large step or loss before it" if sudden else ""
         broken = bool(nonfinite.broken.any())
         yield Finding(
             rule=self.name,
@@ -93,8 +99,15 @@ class NonfiniteValues(Rule):
                     "none",
                 ),
             ),
-            remedies=_remedies(first, run),
+            remedies=_remedies(first, run, sudden=sudden),
             variant=first.phase,
+        )
+
+    def _is_calm(self, travel: tuple[Travel, ...], loss_trend: LossTrend) -> bool:
+        return (
+            bool(travel and loss_trend.is_known)
+            and max(float(path.sizes[-1]) for path in travel) < self.max_calm_step
+            and float(loss_trend.loss[-1]) < self.max_calm_rise * loss_trend.start
         )
 
 
@@ -102,7 +115,7 @@ def _pass(phase: str) -> str:
     return f"{phase} pass" if phase in ("forward", "backward") else phase
 
 
-def _remedies(first: Occurrence, run: Run) -> tuple[Remedy, ...]:
+def _remedies(first: Occurrence, run: Run, *, sudden: bool) -> tuple[Remedy, ...]:
     rate = run.step_statistics.get("learning_rate")
     known = float(rate[0]) if rate is not None and len(rate) else float("nan")
     if first.phase == "input":
@@ -110,9 +123,10 @@ def _remedies(first: Occurrence, run: Run) -> tuple[Remedy, ...]:
     loss = (remedies.stable_loss(),) if _may_be_crossentropy(run) else (remedies.guard_operations(),)
     if first.phase == "loss":
         return (*loss, remedies.clip_gradients())
-    if first.phase == "backward":
+    if first.phase == "backward" or sudden:
         # The loss was finite: something in it has no finite derivative, and clipping keeps NaN as it is.
-        return (remedies.guard_operations(), remedies.clip_gradients(), remedies.warm_up(known))
+        guard = loss if sudden else (remedies.guard_operations(),)
+        return (*guard, remedies.clip_gradients(), remedies.warm_up(known))
     return (remedies.clip_gradients(), remedies.warm_up(known), *loss)
 
 

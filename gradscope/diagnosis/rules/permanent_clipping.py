@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Clipping, LossTrend, Travel
+from gradscope.diagnosis.evidence import Clipping, LearningRate, LossTrend, Travel
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -59,11 +59,16 @@ class PermanentClipping(Rule):
     max_kept_fraction: float = limit(0.1, "1", "Pascanu et al. find limits down to half of the usual norm harmless")
     min_clipped_fraction: float = limit(0.9, "1", "of the samples: nearly every step")
     max_distance: float = limit(0.1, "1", "of a kernel's norm over the whole run, as for learning-rate-too-low")
+    max_sgd_distance: float = limit(
+        0.5, "1", "the same with SGD, whose every step is as long as the clipped gradient says"
+    )
     min_remaining_loss: float = limit(0.5, "1", "of a constant answer's loss or of the start")
     min_variation: float = limit(1e-3, "1", "of the loss: steps at which the gradient must differ too")
     min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
 
-    def check(self, clipping: Clipping, travel: tuple[Travel, ...], loss_trend: LossTrend) -> Iterable[Finding]:
+    def check(
+        self, clipping: Clipping, travel: tuple[Travel, ...], loss_trend: LossTrend, learning_rate: LearningRate
+    ) -> Iterable[Finding]:
         """Judge clipping together with what came of it."""
         if not len(clipping.steps):
             raise NotJudged("no gradient norm was recorded; record gradients")
@@ -72,8 +77,10 @@ class PermanentClipping(Rule):
         if loss_trend.reach < self.min_steps:
             raise NotJudged(f"only {loss_trend.reach} steps lie in the log; record at least {self.min_steps:g}")
         farthest = max(path.distance for path in travel if path.kernel.role != "embeddings" or len(travel) == 1)
-        if not farthest < self.max_distance or not loss_trend.is_far(self.min_remaining_loss):
+        least = self.max_sgd_distance if learning_rate.optimizer == "SGD" else self.max_distance
+        if not farthest < least or not loss_trend.is_far(self.min_remaining_loss):
             return
+        moved = Measurement("distance travelled by the farthest kernel", farthest, least, "1")
         cut = clipping.kept < self.max_kept_fraction
         if cut.mean() >= self.min_clipped_fraction:
             kept = median(clipping.kept)
@@ -81,7 +88,7 @@ class PermanentClipping(Rule):
                 "global gradient norm after clipping over before", kept, self.max_kept_fraction, "1", "", "about 1"
             )
             what = f"clipping leaves {number(100 * kept)} % of the gradient at {100 * cut.mean():.0f} % of the steps"
-            yield self._finding(what, clipping.steps[cut], measured, farthest, median(clipping.norm))
+            yield self._finding(what, clipping.steps[cut], (measured, moved), median(clipping.norm))
         elif clipping.held_fraction >= self.min_clipped_fraction and self._varies(loss_trend):
             share = clipping.held_fraction
             measured = Measurement(
@@ -89,27 +96,24 @@ class PermanentClipping(Rule):
             )
             limit_seen = number(clipping.held_at)
             what = f"the gradient is clipped to {limit_seen} at {100 * share:.0f} % of the steps, before the optimizer"
-            yield self._finding(what, clipping.steps, measured, farthest, nan)
+            yield self._finding(what, clipping.steps, (measured, moved), nan)
 
     def _varies(self, loss_trend: LossTrend) -> bool:
         # The same batch, shown to a network that stands still, has the same gradient again.
         return bool(np.ptp(loss_trend.loss) > self.min_variation * np.abs(loss_trend.loss).max())
 
     def _finding(
-        self, what: str, steps: npt.NDArray[np.int64], measured: Measurement, farthest: float, norm: float
+        self, what: str, steps: npt.NDArray[np.int64], measured: tuple[Measurement, Measurement], norm: float
     ) -> Finding:
         return Finding(
             rule=self.name,
             title="permanent clipping",
-            sentence=f"{what}, so no kernel moved beyond {number(100 * farthest)} % of its size",
+            sentence=f"{what}, so no kernel moved beyond {number(100 * measured[1].value)} % of its size",
             severity=Severity.ERROR,
             layers=(),
             first_step=int(steps[0]),
             last_step=int(steps[-1]),
-            measurements=(
-                measured,
-                Measurement("distance travelled by the farthest kernel", farthest, self.max_distance, "1"),
-            ),
+            measurements=measured,
             remedies=(remedies.loosen_clipping(norm),),
             explains=frozenset(
                 {

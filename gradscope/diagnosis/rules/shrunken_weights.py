@@ -67,7 +67,7 @@ class ShrunkenWeights(Rule):
             small = [kernel for kernel in small if known[kernel.name] < self.utter_remaining_ratio]
         if not small:
             return
-        severity = Severity.ERROR if loss_trend.at_rest else Severity.WARNING
+        severity = Severity.ERROR if loss_trend.slow else Severity.WARNING
         severity = Severity.NOTE if loss_trend.falling else severity
         names = list(dict.fromkeys(kernel.layer.name for kernel in small))
         yield Finding(

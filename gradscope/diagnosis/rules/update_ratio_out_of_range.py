@@ -119,6 +119,7 @@ class UpdateRatioOutOfRange(Rule):
                     "dead-units",
                     "diverging-loss",
                     "exploding-gradient:over-time",
+                    "learning-rate-too-high:runaway",
                     "nonfinite-values",
                     "saturated-activation",
                 }

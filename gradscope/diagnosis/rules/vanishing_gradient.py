@@ -21,6 +21,7 @@ _EXPLAINS = frozenset(
     {
         "collapsed-representation",
         "constant-output",
+        "learning-rate-too-low",
         "loss-plateau",
         "unchanged-weights",
         "update-ratio-out-of-range:too-small",
