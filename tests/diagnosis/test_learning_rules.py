@@ -159,6 +159,11 @@ class TestLossPlateau:
         (finding,) = findings("loss-plateau", toy_run(loss=1.0, settings=UNKNOWN_LOSS))
         assert (finding.severity, finding.confidence) == (Severity.WARNING, "medium")
 
+    def test_a_large_offset_may_hide_a_fall(self):
+        loss = 100 + np.geomspace(1.0, 0.01, SAMPLES)
+        (finding,) = findings("loss-plateau", toy_run(loss=loss, settings=UNKNOWN_LOSS))
+        assert finding.severity == Severity.NOTE
+
     def test_a_noise_floor_well_below_a_constant_answer_is_none(self):
         noise = np.random.default_rng(0).normal(1, 0.1, SAMPLES)
         assert not findings("loss-plateau", toy_run(loss=0.4 * noise))
@@ -213,6 +218,11 @@ class TestPermanentClipping:
         run = toy_run(updates(1e-3), loss=1.0, step={"global_gradient_norm": 1e-3})
         assert not findings("permanent-clipping", run)
 
+    @pytest.mark.parametrize(("optimizer", "found"), [("SGD", 1), ("Adam", 0)])
+    def test_with_sgd_it_limits_how_far_training_goes(self, optimizer, found):
+        run = toy_run(loss=1.0, step=self.CLIPPED, settings={"optimizer": {"name": optimizer}})
+        assert len(findings("permanent-clipping", run)) == found
+
     def test_what_the_optimizer_makes_up_for_is_none(self):
         assert not findings("permanent-clipping", toy_run(loss=1.0, step=self.CLIPPED))
 
@@ -221,6 +231,25 @@ class TestPermanentClipping:
         (cause,) = diagnose(run, [BY_NAME["permanent-clipping"], BY_NAME["learning-rate-too-low"]]).causes
         assert cause.root.rule == "permanent-clipping"
         assert cause.remedies[0].title == "Clip at a global norm of 6 instead"
+
+
+class TestRunawayWeights:
+    def run(self, growth, **how):
+        grown = {("weight", f"{name}/kernel"): np.linspace(1, growth, SAMPLES) for name in NAMES}
+        return toy_run(grown, **how)
+
+    def test_weights_that_grow_tenfold_for_nothing_are_found_from_where_they_left_the_usual(self):
+        (finding,) = findings("learning-rate-too-high", self.run(20.0, loss=1.0))
+        assert (finding.pathology, finding.severity) == ("learning-rate-too-high:runaway", Severity.ERROR)
+        assert "grown to 20 times their size" in finding.sentence
+        assert 0 < finding.first_step < 100
+
+    @pytest.mark.parametrize(("growth", "loss"), [(5.0, 1.0), (20.0, None)])
+    def test_moderate_growth_and_growth_under_which_it_learns_are_none(self, growth, loss):
+        assert not findings("learning-rate-too-high", self.run(growth, loss=loss))
+
+    def test_where_the_loss_tells_nothing_growth_alone_counts(self):
+        assert findings("learning-rate-too-high", self.run(20.0, loss=-1.0))
 
 
 class TestStaleOptimizer:

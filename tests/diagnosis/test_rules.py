@@ -39,6 +39,15 @@ class TestNonfiniteValues:
         assert (finding.layers, finding.first_step, finding.variant) == (("hidden_2",), 120, "forward")
         assert finding.last_step == 290
 
+    @pytest.mark.parametrize(("update", "remedy"), [(1.0, "Guard"), (2000.0, "Clip")])
+    def test_weights_that_break_out_of_the_calm_point_at_an_operation(self, update, remedy):
+        put = {("weight", "hidden_1/kernel", "nan_count"): from_sample(12, 0, 256)}
+        losses = {"losses": [{"name": "mean_squared_error", "from_logits": None, "output": "output"}]}
+        run = toy_run({("update", "hidden_1/kernel"): update}, put, settings=losses)
+        (finding,) = findings("nonfinite-values", run)
+        assert finding.remedies[0].title.startswith(remedy)
+        assert ("without a large step" in finding.sentence) == (remedy == "Guard")
+
     def test_the_backward_pass_meets_the_last_layer_first(self):
         put = {("activation_gradient", name, "inf_count"): 1 for name in ("hidden_1", "hidden_2")}
         (finding,) = findings("nonfinite-values", toy_run(put=put))

@@ -66,6 +66,15 @@ def test_recurrent_weights_behind_gates_are_judged_for_being_too_large_only(gain
         assert 'recurrent_initializer="orthogonal"' in finding.remedies[0].code
 
 
+@pytest.mark.parametrize(("activation", "found"), [("relu", 1), (None, 0)])
+def test_a_state_that_nothing_bounds_explodes_sooner(activation, found):
+    run = with_recurrent_kernel(2.0 / 4, "SimpleRNN")
+    given = {"activation": activation} if activation else {}
+    cards = tuple(replace(c, arguments=given) if c.name == "hidden_1" else c for c in run.model.layers)
+    run = replace(run, model=replace(run.model, layers=cards))
+    assert len([f for f in findings("gain-mismatch", run) if "sequence" in f.sentence]) == found
+
+
 @pytest.mark.parametrize(("loss", "severity"), [(1.0, Severity.ERROR), (None, Severity.WARNING)])
 def test_a_model_without_a_trainable_variable_is_found(loss, severity):
     run = toy_run(loss=loss, frozen=("hidden_1", "hidden_2", "output"))

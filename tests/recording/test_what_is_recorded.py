@@ -217,3 +217,15 @@ def test_nonfinite_entries_are_counted_and_hide_nothing(regression, record):
     assert value(run, "input", "input", "rms") > 0
     assert value(run, "gradient", "out/kernel", "nan_count") == 8
     assert np.isnan(run.step_statistics["loss"][0])
+
+
+def test_dropout_stands_in_the_model_card_with_its_rate(regression, record):
+    x, y = regression
+    stack = [layers.Dense(8, "relu"), layers.Dropout(0.9, name="drop"), layers.LSTM(2, dropout=0.7, name="lstm")]
+    model = keras.Sequential([keras.Input((5,)), stack[0], stack[1], layers.Reshape((4, 2)), stack[2], layers.Dense(1)])
+    model.compile("sgd", "mse")
+    run = record(model, x, y)
+    cards = {card.name: card for card in run.model.layers}
+    assert (cards["drop"].kind, cards["drop"].arguments) == ("Dropout", {"rate": 0.9})
+    assert cards["lstm"].arguments["dropout"] == 0.7
+    assert "drop" not in run.names("activation")
