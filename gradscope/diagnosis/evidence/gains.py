@@ -61,7 +61,8 @@ def gains(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple[
     owned = Counter(kernel.layer.name for kernel in kernels)
     found = []
     for kernel in kernels:
-        ordinary = kernel.role == "recurrent_kernel" or (kernel.role == "kernel" and owned[kernel.layer.name] == 1)
+        alone = owned[kernel.layer.name] == 1
+        ordinary = kernel.role == "recurrent_kernel" or (alone and (kernel.role == "kernel" or _is_matrix(kernel)))
         kind = kernel.layer.card.kind if kernel.layer.card else ""
         rms = kernel.weight_rms
         # Weights are measured before the step, so those of a broken step may still be sound.
@@ -82,6 +83,14 @@ def gains(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple[
             LayerGain(kernel.layer, initial, late if np.isfinite(late) else initial, min(1.0, glorot), max(1.0, glorot))
         )
     return tuple(found)
+
+
+def _is_matrix(kernel: Kernel) -> bool:
+    """Whether the only kernel of a layer of one's own leads from all of its inputs to all of its units."""
+    card = kernel.layer.card
+    if card is None or kernel.role == "embeddings" or not card.input_shapes or not card.input_shapes[0]:
+        return False
+    return (kernel.fan_in, kernel.fan_out) == (card.input_shapes[0][-1], card.units)
 
 
 def _recommended(layer: Layer) -> float:

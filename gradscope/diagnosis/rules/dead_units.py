@@ -153,8 +153,12 @@ def _begins_with_zeros(run: Run, name: str, window: Window, dead: float) -> bool
 
 
 def _is_rectifier(run: Run, layer: Layer) -> bool:
-    if layer.card is not None:
-        return layer.shape == "rectifier" or layer.card.kind == "ReLU"
+    if layer.shape or (layer.card is not None and layer.card.kind == "ReLU"):
+        return layer.shape in ("rectifier", "")
+    watched = np.isfinite(run.series("activation", layer.name, "dead_unit_fraction")).any()
+    if layer.card is not None and not watched:
+        return False
+    # Of a layer of one's own the zeros tell.
     zeros = run.series("activation", layer.name, "zero_fraction")
     return bool(np.nan_to_num(zeros).max(initial=0.0) > _OFTEN_ZERO)
 
