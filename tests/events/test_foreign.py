@@ -52,6 +52,30 @@ def test_the_statistics_of_tensorflow_1_and_pytorch_are_exact(tmp_path, random):
     assert run.estimated == ""
 
 
+@pytest.mark.parametrize("one_event", [True, False])
+def test_a_histogram_of_tensorflow_1_reads_alike_at_its_first_step_and_later(tmp_path, random, one_event):
+    arrays = {
+        "weights/a/kernel": random.normal(0, 1, 300),
+        "grads/a/kernel": random.exponential(1, 300),
+        "activations/a": np.maximum(random.normal(0, 1, 300), 0),  # its least entry is left out, being 0
+        "weights/b/kernel": np.zeros(8),
+        "grads/b/kernel": np.full(8, 1e-3),
+    }
+    values = [writers.histogram_v1(tag, array) for tag, array in arrays.items()]
+    broken = writers.histogram_v1("weights/c/kernel", arrays["weights/a/kernel"])
+    broken.histo.sum = float("nan")
+    logged = [writers.scalar_v1("loss", 0.5), *values, broken]
+    writers.write(tmp_path, dict.fromkeys(range(4), logged), one_event=one_event)
+    run = read_run(tmp_path)
+    assert len(run.tensors) == 6
+    assert run.step_statistics["loss"].tolist() == [0.5] * 4
+    for later in run.values[1:]:
+        np.testing.assert_array_equal(later, run.values[0])
+    assert run.series("weight", "a/kernel", "rms") == pytest.approx(true_statistics(arrays["weights/a/kernel"])["rms"])
+    assert run.series("activation", "a", "zero_fraction") == pytest.approx(np.mean(arrays["activations/a"] == 0))
+    assert run.series("weight", "c/kernel", "nan_count").tolist() == [1] * 4
+
+
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e6])
 @pytest.mark.parametrize("make", ["normal", "exponential", "uniform", "standard_t"])
 def test_the_estimates_from_buckets_keep_their_stated_error(tmp_path, random, make, scale):
