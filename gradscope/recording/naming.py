@@ -76,7 +76,10 @@ def _named_layers(model: Any) -> list[NamedLayer]:
 
 
 def _named_variables(model: Any, layers: list[NamedLayer]) -> list[NamedVariable]:
-    """All variables of the model with a floating dtype, each named after the innermost layer that owns it."""
+    """All variables of the model with a floating dtype, each named after the innermost layer that owns it.
+
+    Of a model without layers, which does all by itself, each variable counts as a layer.
+    """
     owner: dict[int, str] = {}
     for named in layers:  # parents come first, so the innermost owner is the last to write
         for variable in named.layer.weights:
@@ -88,7 +91,7 @@ def _named_variables(model: Any, layers: list[NamedLayer]) -> list[NamedVariable
             continue  # counters and seed generators
         layer = owner.get(id(variable), "")
         name = _unique(f"{layer}/{variable.name}" if layer else str(variable.name), names)
-        result.append(NamedVariable(name, layer, variable))
+        result.append(NamedVariable(name, layer if owner else name, variable))
     return result
 
 

@@ -179,8 +179,8 @@ def test_the_model_card_knows_the_layers_in_forward_order(record):
     rng = np.random.default_rng(0)
     run = record(model, rng.normal(size=(32, 8, 8, 3)), rng.normal(size=(32, 2)))
     cards = {layer.name: layer for layer in run.model.layers}
-    assert list(cards) == ["conv", "norm", "conv_2", "add", "block/inner", "out"]
-    assert [cards[name].depth for name in cards] == list(range(6))
+    assert list(cards) == ["conv", "norm", "conv_2", "add", "block/inner", "out", "block/dropout"]
+    assert [cards[name].depth for name in cards] == [*range(6), None]
     assert (cards["conv"].fan_in, cards["conv"].fan_out) == (27, 36)
     assert cards["conv"].arguments == {
         "filters": 4,
@@ -229,3 +229,21 @@ def test_dropout_stands_in_the_model_card_with_its_rate(regression, record):
     assert (cards["drop"].kind, cards["drop"].arguments) == ("Dropout", {"rate": 0.9})
     assert cards["lstm"].arguments["dropout"] == 0.7
     assert "drop" not in run.names("activation")
+
+
+class Bare(keras.Model):
+    """Does all by itself, as one writes it without layers."""
+
+    def build(self, shape):
+        self.first = self.add_weight((shape[-1], 8), "zeros", name="first")
+        self.second = self.add_weight((8, 1), "glorot_uniform", name="second")
+
+    def call(self, x):
+        return tf.tanh(x @ self.first) @ self.second
+
+
+def test_the_variables_of_a_model_without_layers_count_as_layers(regression, record):
+    model = Bare()
+    model.compile("sgd", "mse")
+    run = record(model, *regression)
+    assert {key.layer for key in run.tensors if key.kind == "gradient"} == {"first", "second"}
