@@ -153,6 +153,11 @@ class Collector:
         self._graph = _current_graph()
         self._active = True
 
+    def abandon(self) -> None:
+        """Forget the step that was begun."""
+        self._active = False
+        self._reset()
+
     @property
     def active(self) -> bool:
         """Whether a step is being noted, be it in this graph or around it."""

@@ -110,6 +110,8 @@ class Observer:
 
         ``trust`` says that a loss returned as it is tells more than what the model's ``compute_loss`` did.
         """
+        if not self.collector.active:
+            return  # the replicas of a strategy have observed it
         if self.collector.listening:
             with scope(), self.trouble.instead_of_raising("the loss that the step returns is not recorded"):
                 loss, followed = self.reported_loss.of(outputs)

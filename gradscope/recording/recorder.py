@@ -14,9 +14,10 @@ from gradscope.recording.frameworks import keras
 from gradscope.recording.interval_loss import IntervalLoss
 from gradscope.recording.log import Log
 from gradscope.recording.log_budget import LogBudget
+from gradscope.recording.loop_step import loop_step, strategy_of
 from gradscope.recording.probe import Probe
-from gradscope.recording.replica import worker_of
-from gradscope.recording.sampled_step import SampledStep, loop_step, train_function
+from gradscope.recording.replica import is_in_replica, worker_of
+from gradscope.recording.sampled_step import SampledStep, train_function
 from gradscope.recording.schedule import Schedule
 from gradscope.recording.session import Session
 from gradscope.recording.trouble import Trouble
@@ -42,7 +43,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     as the one training it is: gradients summed over the replicas, activations of the whole batch, written by the chief.
     Give every worker a Recorder of the same ``every`` and ``probe``. Several workers must sample the same steps and end
     together: without ``every`` they sample by the step alone, whatever the ``overhead``, and ``stop_on`` does nothing.
-    Loops of one's own under a strategy are not recorded.
+    So is a loop of one's own whose step calls ``strategy.run``, where the model was made under that strategy.
 
     Args:
         log_dir: where to write; made if it is not there. The event file joins what TensorBoard already shows there.
@@ -195,7 +196,8 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
         Args:
             train_step: runs one step when it is called: eager, or a `tf.function` with whatever options. It takes and
-                returns what it likes.
+                returns what it likes. Under a strategy, the function that calls ``strategy.run``, once; what that runs
+                in each replica should return its share of the loss, such that the shares add up.
             model: the Keras model (or layer) whose layers are watched.
             optimizer: the Keras optimizer that the step applies gradients with; None if the loop changes its variables
                 itself, and tells by `record_gradients` what with.
@@ -214,12 +216,27 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             raise RecordingError(f"model={model!r}: give the Keras model (or layer) that train_step trains")
         session = self._session
 
+        strategy = strategy_of(model)
+        with session.guarded():
+            session.join(worker_of(strategy))
+
         def make() -> SampledStep:
-            optimizers = () if optimizer is None else (optimizer,)
-            return SampledStep(model, train_step, loop_step(train_step), session.trouble, optimizers=optimizers)
+            return SampledStep(
+                model,
+                train_step,
+                lambda observer: loop_step(train_step, lambda: observer),
+                session.trouble,
+                optimizers=() if optimizer is None else (optimizer,),
+                strategy=strategy,
+            )
 
         @functools.wraps(train_step)
         def recorded(*args: Any, **kwargs: Any) -> Any:
+            if strategy is not None and is_in_replica():
+                session.trouble.report(
+                    "nothing is recorded: wrap the function that calls strategy.run, not what it runs"
+                )
+                return train_step(*args, **kwargs)
             if optimizer is not None and session.next_step == 0:
                 session.catch_up(int(optimizer.iterations.numpy()))
             step = session.begin_step()

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from gradscope.errors import RecordingError
 from gradscope.recording.frameworks import tf
 
-__all__ = ["Replica", "Worker", "current_replica", "worker_of"]
+__all__ = ["Replica", "Worker", "current_replica", "is_in_replica", "worker_of"]
 
 _Made = TypeVar("_Made")
 
@@ -80,6 +80,11 @@ def current_replica() -> Replica | None:
     if number is None:
         raise RecordingError(f"{type(context.strategy).__name__} is not supported")
     return Replica(int(number), int(context.num_replicas_in_sync))
+
+
+def is_in_replica() -> bool:
+    """Whether the caller stands in a replica of a strategy, and not around it."""
+    return tf.distribute.has_strategy() and not tf.distribute.in_cross_replica_context()
 
 
 @dataclass(frozen=True)

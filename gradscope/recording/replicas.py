@@ -56,7 +56,7 @@ class Observers:
             return self._sole
         if self._sole.collector.active:
             self._trouble.report(
-                "what a strategy runs in a loop of one's own is not recorded; that of a compiled fit() is"
+                "what a strategy runs is not recorded: make the model under it, and have it run by strategy.run"
             )
         known = self._of_replicas.get(replica.number)
         if known is None:
@@ -64,6 +64,10 @@ class Observers:
             known = Observer(Collector(replace(replica, writes=not self._of_replicas)), self._trouble, self.names)
             self._of_replicas[replica.number] = known
         return known
+
+    def leave_to_replicas(self) -> None:
+        """The step that the sole observer began is one of replicas, which observe it themselves."""
+        self._sole.collector.abandon()
 
     @property
     def failure(self) -> Exception | None:

@@ -16,7 +16,7 @@ from gradscope.recording.scope import SCOPE
 from gradscope.recording.taps import Taps
 from gradscope.recording.trouble import Trouble, describe_error
 
-__all__ = ["SampledStep", "loop_step", "train_function"]
+__all__ = ["SampledStep", "train_function"]
 
 _Step = Callable[..., Any]
 
@@ -30,6 +30,7 @@ class SampledStep:
         make: makes the sampled function, given the observer; called once, with the taps in.
         trouble: where failures go.
         optimizers: those that the model itself does not know.
+        strategy: whose ``run`` the step calls by itself.
     """
 
     def __init__(
@@ -40,13 +41,14 @@ class SampledStep:
         trouble: Trouble,
         *,
         optimizers: Iterable[Any] = (),
+        strategy: Any = None,
     ) -> None:
         self.model = model
         self._own = own
         self._make = make
         self._trouble = trouble
         self._observers = Observers(trouble, Names(model))
-        self._taps = Taps(model, self._observers, optimizers)
+        self._taps = Taps(model, self._observers, optimizers, strategy)
         self._function: _Step | None = None
         self._card: ModelCard | None = None
         self.failed = False
@@ -134,33 +136,6 @@ def train_function(model: Any) -> Callable[[Observer], _Step]:
         finally:
             model.train_function = own
         return sampled
-
-    return make
-
-
-def loop_step(own: Any) -> Callable[[Observer], _Step]:
-    """Makes the sampled form of a step of a loop of one's own, eager or a `tf.function` with all its options."""
-
-    def make(observer: Observer) -> _Step:
-        compiled = isinstance(own, tf.types.experimental.PolymorphicFunction)
-        function = own.python_function if compiled else own
-
-        @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            observer.begin()
-            observer.loop_called(function, args, kwargs)
-
-        @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-        def end(outputs: Any) -> None:
-            observer.end_step(outputs, trust=True)
-
-        def sampled(*args: Any, **kwargs: Any) -> Any:
-            begin(args, kwargs)
-            outputs = function(*args, **kwargs)
-            end(outputs)
-            return outputs
-
-        return own._clone(sampled) if compiled else sampled  # noqa: SLF001  the only way to keep all its options
 
     return make
 

@@ -15,6 +15,7 @@ from typing import Any
 from gradscope.model_card import ActivationCard
 from gradscope.recording.activations import activation_name, describe
 from gradscope.recording.frameworks import keras
+from gradscope.recording.loop_step import tap_strategy_run
 from gradscope.recording.loss_calls import losses_heard
 from gradscope.recording.naming import NamedLayer
 from gradscope.recording.observer import Observer
@@ -54,9 +55,9 @@ _Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Taps:
-    """The taps on one model and its optimizers."""
+    """The taps on one model and its optimizers, and on the strategy that a loop of one's own asks to run its step."""
 
-    def __init__(self, model: Any, observers: Observers, optimizers: Iterable[Any] = ()) -> None:
+    def __init__(self, model: Any, observers: Observers, optimizers: Iterable[Any] = (), strategy: Any = None) -> None:
         self._observers = observers
         self.activations: dict[str, ActivationCard] = {}
         """How the tapped layers' activations behave, by layer path."""
@@ -65,6 +66,8 @@ class Taps:
             (model, "call", self._tap_model_call),
             (model, "compute_loss", self._tap_compute_loss),
         ]
+        if strategy is not None:
+            self._taps.append((strategy, "run", tap_strategy_run(observers)))
         # Attention weights [batch, heads, from, to] are by far the largest tensors of a transformer, and tell little.
         self._inside_attention = {
             f"{named.path}/{part.name}"

@@ -11,7 +11,6 @@ import os
 import socket
 import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -54,6 +53,42 @@ def train(parts, optimizer, log_dir, scope=contextlib.nullcontext, examples=48, 
     model.fit(x, y, batch_size=16, verbose=0, shuffle=False, callbacks=[recorder] if recorder else [])
     return model.get_weights()
 
+def train_by_hand(way, log_dir, strategy=None, batches=3):
+    # What is a tf.function: the step (outer), what it has run in each replica (inner), nothing (eager).
+    keras.utils.set_random_seed(1)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model, optimizer = keras.Sequential(dense()), keras.optimizers.Adam()
+        optimizer.build(model.trainable_variables)
+
+    def replica_step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum((model(x, training=True) - y) ** 2) / 16
+        returned = loss
+        if way != "eager" and loss > 1e9:  # autograph turns this into a branch of the graph
+            returned = 2.0 * loss
+        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+        return returned
+
+    run = tf.function(replica_step) if way == "inner" else replica_step
+
+    def train_step(x, y):
+        if strategy is None:
+            return replica_step(x, y)
+        return strategy.reduce("SUM", strategy.run(run, args=(x, y)), axis=None)
+
+    step = tf.function(train_step) if way == "outer" else train_step
+    x = np.random.default_rng(0).normal(size=(batches * 16, 5)).astype("float32")
+    data = tf.data.Dataset.from_tensor_slices((x, x[:, :1])).batch(16)
+    if strategy:
+        data = strategy.experimental_distribute_dataset(data)
+    if log_dir is None:
+        losses = [step(*batch) for batch in data]
+    else:
+        with gradscope.Recorder(log_dir, every=1, summary=False) as recorder:
+            step = recorder.wrap(step, model=model, optimizer=optimizer)
+            losses = [step(*batch) for batch in data]
+    return model.get_weights()
+
 def furthest(some, others):
     return float(max(np.abs(a - b).max() for a, b in zip(some, others)))
 """
@@ -76,6 +111,27 @@ for name, parts, optimizer, examples in [
     print(name, furthest(plain, recorded), furthest(recorded, alone))
 """
 
+MIRRORED_LOOP = """
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+log_dir = sys.argv[1]
+alone = train_by_hand("outer", f"{log_dir}/alone")
+for way in ("outer", "inner", "eager"):
+    plain = train_by_hand(way, None, strategy)
+    recorded = train_by_hand(way, f"{log_dir}/{way}", strategy)
+    assert "run" not in vars(strategy)
+    print(way, furthest(plain, recorded), furthest(recorded, alone))
+
+# What is run in each replica is not the step.
+with strategy.scope():
+    model = keras.Sequential(dense())
+recorder = gradscope.Recorder(f"{log_dir}/mistaken", summary=False)
+strategy.run(recorder.wrap(lambda: model(tf.ones([2, 5])), model=model))
+recorder.close()
+"""
+
 WORKER = """
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
 assert strategy.num_replicas_in_sync == 2
@@ -85,13 +141,15 @@ strategy.reduce = lambda how, values, axis=None: tf.nest.map_structure(lambda va
 log_dir = sys.argv[1]
 weights = train(dense, keras.optimizers.Adam, log_dir, strategy.scope, 12 * 16)
 np.savez(f"{log_dir}.npz", *weights)
+train_by_hand("outer", f"{log_dir}_loop", strategy)
 """
 
 
-def start(program, *arguments, **environment):
-    source = textwrap.dedent(COMMON) + textwrap.dedent(program)
+def start(program, log_dir, **environment):
+    source = log_dir.parent / f"{log_dir.name}.py"  # a file, since autograph reads its source
+    source.write_text(COMMON + program, "utf-8")
     return subprocess.Popen(
-        [sys.executable, "-c", source, *map(str, arguments)],
+        [sys.executable, str(source), str(log_dir)],
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -148,6 +206,23 @@ def test_two_devices_record_what_one_does(mirrored, name):
     assert_same(run, alone, 3)
 
 
+def test_a_loop_of_ones_own_under_a_strategy_records_what_it_does_on_one_device(tmp_path):
+    process = start(MIRRORED_LOOP, tmp_path)
+    output, errors = process.communicate(timeout=300)
+    stop(process)
+    assert process.returncode == 0, errors[-3000:]
+    assert "wrap the function that calls strategy.run" in errors
+    assert not (tmp_path / "mistaken").exists()
+    alone = gradscope.read_run(tmp_path / "alone")
+    differences = {way: (float(some), float(others)) for way, some, others in map(str.split, output.splitlines())}
+    assert set(differences) == {"outer", "inner", "eager"}
+    for way, numbers in differences.items():
+        assert max(numbers) < 1e-6
+        run = gradscope.read_run(tmp_path / way)
+        assert run.steps.tolist() == [0, 1, 2]
+        assert_same(run, alone, 3)
+
+
 def test_what_is_left_of_clipped_gradients_is_what_the_replicas_leave(mirrored):
     folder, differences = mirrored
     assert differences["clipped"][0] < 1e-6
@@ -184,7 +259,8 @@ def test_two_workers_record_what_one_device_does_and_the_chief_alone_writes(tmp_
         config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
         workers.append(start(WORKER, tmp_path / f"worker_{index}", TF_CONFIG=config))
     single = start(
-        "np.savez(sys.argv[1] + '.npz', *train(dense, keras.optimizers.Adam, sys.argv[1], examples=12 * 16, every=1))",
+        "np.savez(sys.argv[1] + '.npz', *train(dense, keras.optimizers.Adam, sys.argv[1], examples=12 * 16, every=1))\n"
+        "train_by_hand('outer', sys.argv[1] + '_loop')",
         tmp_path / "alone",
     )
     try:
@@ -202,7 +278,9 @@ def test_two_workers_record_what_one_device_does_and_the_chief_alone_writes(tmp_
     assert run.steps.tolist() == [*range(9), 10]
     alone = gradscope.read_run(tmp_path / "alone")
     assert_same(run, alone, 9, unknown={"interval_loss"})
+    assert_same(gradscope.read_run(tmp_path / "worker_0_loop"), gradscope.read_run(tmp_path / "alone_loop"), 3)
     assert not (tmp_path / "worker_1").exists()
+    assert not (tmp_path / "worker_1_loop").exists()
 
 
 # -- without TensorFlow's strategies ---------------------------------------------------------------------------------
