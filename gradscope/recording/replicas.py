@@ -85,10 +85,11 @@ def merge(replicas: Sequence[Measured]) -> Measured | None:
 
     Counts, moments (float64 here), extremes and histograms merge exactly, as do the loss, the number of examples and
     the silent units. A ``saturation_fraction`` is weighted by entries: exact but for tensors so large that each replica
-    looks at a sample; a ``called_loss`` by examples. An ``example_std`` is pooled, with Bessel's correction:
-    it does not see how the replicas' means differ, and estimates what the whole batch would show without bias. What is the same in
-    all, and scalars of the step such as the learning rate, are the first replica's; ``clipped_fraction`` and
-    ``underflow_fraction`` are averaged, since Keras clips in each replica, and it is there that gradients underflow.
+    looks at a sample; a ``called_loss`` by examples. An ``example_std`` is pooled, with Bessel's correction: it
+    does not see how the replicas' means differ, and estimates what the whole batch would show without bias. What is
+    the same in all, and scalars of the step such as the learning rate, are the first replica's;
+    ``clipped_fraction`` and ``underflow_fraction`` are averaged, since Keras clips in each replica, and it is there
+    that gradients underflow.
     """
     if len(replicas) < 2:
         return replicas[0] if replicas else None
