@@ -8,15 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from gradscope.recording.frameworks import tf
 from gradscope.recording.statistics import MOMENTS, histogram_of, moments_of, traced_once
 
 __all__ = ["SAMPLE_ENTRIES", "measure_change", "measure_large", "measure_samples", "sample"]
 
 SAMPLE_ENTRIES = 8192
-"""What a large tensor gives for its histogram and its mean magnitude: that many entries, evenly spaced."""
+"""What a large tensor gives for its histogram and its mean magnitude: one entry of each of as many equal stretches."""
 
-_SAMPLE_BITS = SAMPLE_ENTRIES.bit_length() - 1
+_SAMPLE_BITS = np.int64(SAMPLE_ENTRIES.bit_length() - 1)
+_PLACES = np.arange(SAMPLE_ENTRIES, dtype=np.int64)
+_WITHIN = np.random.default_rng(0).permutation(_PLACES)
 _BLOCK = 65536  # entries that stay in a core's cache, and that TensorFlow does not yet split among threads
 _LEAST_SQUARABLE = 1e-12  # below it the squares of smaller entries fall out of float32
 _LEAST_SPREAD = 0.01  # E[x^2] - E[x]^2 keeps at least five digits where it is this share of E[x^2]
@@ -98,17 +102,28 @@ def measure_samples(moments: Any, samples: Any) -> tuple[Any, Any]:
 
 @traced_once([None])
 def sample(flat: Any) -> Any:
-    """Evenly spaced entries of a tensor, float32 ``[SAMPLE_ENTRIES]``; of a smaller one all, the rest NaN."""
+    """One entry of each of many equal stretches of a tensor; of a smaller one all entries, and NaN to fill up.
+
+    Where in its stretch an entry lies differs from one to the next, the same at every step: evenly spaced entries would
+    all be of a few units where the spacing and the number of units have a factor in common.
+
+    Args:
+        flat: float32 ``[entries]``.
+
+    Returns:
+        float32 ``[SAMPLE_ENTRIES]``.
+    """
     return _sample(flat)
 
 
 def _sample(flat: Any) -> Any:
     size = tf.size(flat, out_type=tf.int64)
-    places = tf.range(SAMPLE_ENTRIES, dtype=tf.int64)
+    places = tf.constant(_PLACES)
 
     def spaced() -> Any:
-        # A shift: dividing as many whole numbers took longer than all reductions together.
-        return tf.gather(flat, tf.bitwise.right_shift(places * size, tf.constant(_SAMPLE_BITS, tf.int64)))
+        # Shifts: dividing as many whole numbers took longer than all reductions together.
+        scaled = places * size + _WITHIN * tf.bitwise.right_shift(size, _SAMPLE_BITS)
+        return tf.gather(flat, tf.bitwise.right_shift(scaled, _SAMPLE_BITS))
 
     def padded() -> Any:
         filled = tf.concat([flat, [float("nan")]], axis=0)  # an empty tensor has nothing to gather

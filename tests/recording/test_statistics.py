@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from gradscope.histograms import BUCKETS, ZERO_BUCKET, LogHistogram, bucket_edges
 from gradscope.recording.frameworks import tf
-from gradscope.recording.large_tensors import SAMPLE_ENTRIES, measure_change, measure_large, measure_samples
+from gradscope.recording.large_tensors import SAMPLE_ENTRIES, measure_change, measure_large, measure_samples, sample
 from gradscope.recording.statistics import (
     MOMENTS,
     dead_units,
@@ -122,6 +122,16 @@ def test_large_tensors_give_a_sample_to_the_histogram_only():
     assert moments.numpy()[0, MOMENTS.index("max")] == 1e6
     assert counts.sum() == SAMPLE_ENTRIES
     assert LogHistogram(counts).quantiles([0.25])[0] == pytest.approx(np.quantile(values, 0.25), rel=0.25)
+
+
+@pytest.mark.parametrize("units", [3, 16, 64, 1000])
+def test_a_sample_takes_no_unit_before_another(units):
+    flat = np.tile(np.arange(1, units + 1, dtype=np.float32), 32 * 32 * 16)
+    sampled = sample(tf.constant(flat)).numpy()
+    assert sampled.mean() == pytest.approx((units + 1) / 2, rel=0.05)
+    assert sampled.std() == pytest.approx(flat.std(), rel=0.05)
+    shares = np.bincount(sampled.astype(int), minlength=units + 1)[1:] / SAMPLE_ENTRIES
+    assert shares.max() < 1 / units + 5 * np.sqrt(1 / units / SAMPLE_ENTRIES)
 
 
 def test_an_empty_tensor_has_a_count_and_nothing_else():
