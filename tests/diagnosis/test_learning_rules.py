@@ -172,6 +172,10 @@ class TestLossPlateau:
         (finding,) = findings("loss-plateau", toy_run(loss=[1.0] * 3 + [0.8] * 27))
         assert finding.severity == Severity.NOTE
 
+    def test_a_fall_that_as_many_steps_again_would_hardly_continue_is_a_warning(self):
+        (finding,) = findings("loss-plateau", toy_run(loss=np.linspace(1.0, 0.94, SAMPLES)))
+        assert (finding.variant, finding.severity) == ("crawling", Severity.WARNING)
+
     def test_a_slow_but_steady_fall_is_none(self):
         assert not findings("loss-plateau", toy_run(loss=np.linspace(1.2, 0.97, SAMPLES)))
 

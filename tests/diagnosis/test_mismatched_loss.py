@@ -183,3 +183,15 @@ def test_targets_with_an_axis_less_are_compared_with_every_answer(shape, expecte
     cards = [replace(card, output_shape=(None, 1)) if card.is_output else card for card in run.model.layers]
     run = replace(run, values=values, model=replace(run.model, layers=tuple(cards)))
     assert found(in_a_loop(run, steepest=1.0, shape=shape)) == expected
+
+
+@pytest.mark.parametrize(("activation", "found"), [("relu", ["one-sided-logits"]), ("linear", [])])
+def test_a_softmax_layer_needs_logits_of_both_signs(activation, found):
+    run = run_with("categorical_crossentropy", activation, output=(0.0, 0.9), logits=False)
+    logits = replace(run.model.layers[-1], name="logits")
+    softmax = replace(
+        logits, name="output", kind="Softmax", activation=ActivationCard("softmax", "joint"), inbound=("logits",)
+    )
+    logits = replace(logits, is_output=False)
+    run = replace(run, model=replace(run.model, layers=(*run.model.layers[:-1], logits, softmax)))
+    assert [f.variant for f in diagnose(run, [RULE]).findings()] == found

@@ -300,6 +300,11 @@ class TestGainMismatch:
         run = replace(toy_run(self.SMALL), model=ModelCard())
         assert "model card" in reason("gain-mismatch", run)
 
+    @pytest.mark.parametrize(("mean", "found"), [(1.2, 1), (0.1, 0)])
+    def test_weights_of_one_sign_add_up_over_the_inputs(self, mean, found):
+        put = {("weight", "hidden_1/kernel", name): number for name, number in (("mean", mean), ("rms", 1.2))}
+        assert len(findings("gain-mismatch", toy_run(put=put, loss=1.0))) == found
+
 
 class TestConstantOutput:
     def test_a_large_offset_with_a_sound_gradient_is_none(self):

@@ -92,6 +92,12 @@ class TestBadlyScaledInput:
     def test_a_normalisation_behind_the_first_layer_forgives(self):
         assert not findings("badly-scaled-input", toy_run(self.PIXELS, hidden=1, batch_norm=True, loss=1.0))
 
+    def test_an_input_that_is_the_same_for_all_examples_is_found(self):
+        put = {("input", "input", "mean"): 0.5, ("input", "input", "example_std"): 0.0}
+        (finding,) = findings("badly-scaled-input", toy_run(put=put, loss=1.0, step={"example_count": 32}))
+        assert finding.sentence == "the input is the same for all examples and reaches hidden_1 as it is"
+        assert not findings("badly-scaled-input", toy_run(put=put, loss=1.0, step={"example_count": 1}))
+
 
 class TestLinearUnits:
     SMALL = {("preactivation", f"hidden_{i}", f"quantile_{q}"): 0.05 for i in (1, 2) for q in ("02", "98")}  # noqa: RUF012

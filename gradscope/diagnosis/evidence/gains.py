@@ -19,6 +19,7 @@ __all__ = ["LayerGain", "gains"]
 # Their kernels are no matrix between two layers' units: one row per word, one filter per channel, gates, heads.
 _OTHER_KINDS = ("Embedding", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D")
 _GATED = ("LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+_ONE_SIGN = 0.5  # of the rms: random weights about zero have means of a tenth and less
 _RECTIFIERS = ("rectifier", "leaky", "half_saturating")
 
 
@@ -77,8 +78,11 @@ def gains(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple[
         recommended = _recommended(kernel.layer)
         scale = sqrt(kernel.fan_in) / recommended
         glorot = sqrt(2 / (kernel.fan_in + (kernel.fan_out or kernel.fan_in))) * scale
-        initial = float(first[0]) * scale
-        late = median(rms[window.late]) * scale
+        mean = np.abs(run.series("weight", kernel.name, "mean").astype(np.float64))
+        # Weights of one sign add up over the inputs, instead of cancelling out.
+        size = np.where(mean > _ONE_SIGN * rms, np.fmax(rms, mean * sqrt(kernel.fan_in)), rms)
+        initial = float(size[np.isfinite(rms)][0]) * scale
+        late = median(size[window.late]) * scale
         found.append(
             LayerGain(kernel.layer, initial, late if np.isfinite(late) else initial, min(1.0, glorot), max(1.0, glorot))
         )

@@ -7,11 +7,12 @@ from math import nan, sqrt
 
 import numpy as np
 
+from gradscope.diagnosis.evidence.example_count import example_count
 from gradscope.diagnosis.evidence.layers import Layer, input_names, is_normalisation
 from gradscope.diagnosis.evidence.window import median
 from gradscope.run import Run
 
-__all__ = ["InputScale", "input_scale"]
+__all__ = ["MOST_OFFSET", "InputScale", "input_scale"]
 
 # They hand on the numbers as they are, at least in scale.
 _PASSING = (
@@ -40,6 +41,8 @@ _PASSING = (
 )
 _NUMBERS_OF_WORDS = ("Embedding", "StringLookup", "IntegerLookup", "Hashing", "CategoryEncoding", "Discretization")
 
+MOST_OFFSET = 1e6  # examples that differ by less differ by the rounding of float32
+
 
 @dataclass(frozen=True)
 class InputScale:
@@ -49,7 +52,7 @@ class InputScale:
     rms: float
     """Over the entries other than zero, so that a sparse input counts by what it says."""
     offset: float
-    """|mean| over the rms, across units, of the standard deviation across examples."""
+    """|mean| over the rms, across units, of the standard deviation across examples; 1e6 where all are alike."""
     takers: tuple[Layer, ...]
     """The layers with weights that take it as it is, in forward order."""
 
@@ -91,5 +94,7 @@ def _scale(run: Run, name: str, takers: tuple[Layer, ...]) -> InputScale:
     spread = run.series("input", name, "example_std").astype(np.float64)
     zeros = median(run.series("input", name, "zero_fraction"))
     filled = 1.0 - zeros if np.isfinite(zeros) else 1.0
+    if example_count(run) > 1:
+        spread = np.maximum(spread, mean / MOST_OFFSET)
     offset = np.divide(mean, spread, out=np.full(len(mean), nan), where=spread > 0)
     return InputScale(name, median(rms) / sqrt(filled) if filled > 0 else 0.0, median(offset), takers)

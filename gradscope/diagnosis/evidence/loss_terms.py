@@ -55,6 +55,8 @@ class LossTerm:
     """True where the terms are all of the loss, or a multiple of it: in a loop of one's own, as measured."""
     targets: TargetRange
     """All NaN where they were not recorded, or it is not known which of several this term uses."""
+    logits_activation: str
+    """Activation of the layer that makes the logits, where softmax or sigmoid is a layer of its own; else empty."""
     from_preactivation: bool
     """True where Keras computed the loss from the argument of the output's activation and so passed the activation by:
     it does so with softmax and sigmoid, whatever ``from_logits`` says."""
@@ -128,8 +130,17 @@ def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str) ->
         weight=nan if weight is None else float(weight),
         whole=not multiple or multiple.whole,
         targets=target_range(run, target),
+        logits_activation=_logits_activation(run, output),
         from_preactivation=bool(bypass),
     )
+
+
+def _logits_activation(run: Run, output: Layer | None) -> str:
+    card = output.card if output else None
+    if card is None or card.kind not in ("Softmax", "Activation") or not card.inbound or len(card.inbound) != 1:
+        return ""
+    before = run.model.layer(card.inbound[0])
+    return before.activation.name if before and before.activation else ""
 
 
 def _steepest(run: Run, output: Layer | None) -> float:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import InputScale, Layer, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence.input_scale import MOST_OFFSET
 from gradscope.diagnosis.evidence.window import finite_window, median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -137,6 +138,7 @@ class BadlyScaledInput(Rule):
             "too-small": f"is tiny (rms {number(scale.rms)})" if scale.rms else "is nothing but zeros",
             "offset": f"varies little about a large mean ({number(scale.offset)} standard deviations)",
         }[variant]
+        what = "is the same for all examples" if variant == "offset" and scale.offset >= MOST_OFFSET else what
         explained = _SMALL if variant == "too-small" else _LARGE
         return Finding(
             rule=self.name,

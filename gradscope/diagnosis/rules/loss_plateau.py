@@ -17,6 +17,7 @@ from gradscope.run import Run
 
 _FAR = 0.5
 _FAR_UNBOUNDED = 0.8
+_TWICE = 2
 _THIRDS = 3  # the last of which is looked at
 _ENDED = 0.1
 
@@ -69,6 +70,8 @@ class LossPlateau(Rule):
     max_late_loss: float = limit(
         1.3, "1", "of a constant answer's loss, all of the last third, and as many steps again would not bring it down"
     )
+    crawling_loss: float = limit(0.9, "1", "of a constant answer's loss, though it falls")
+    max_crawling_loss: float = limit(0.85, "1", "of it, as many steps later at the pace of the last half")
     max_fall: float = limit(0.02, "1", "of the late loss over the last half of the steps")
     max_trend: float = limit(3.0, "standard errors", "beyond it the fall is no accident: 1 in 700 for Gaussian noise")
     min_steps: float = limit(100, "steps", "earlier it may yet begin to learn")
@@ -98,7 +101,11 @@ class LossPlateau(Rule):
             and high < self.max_settled_loss * loss_trend.constant
             and loss_trend.reach >= _THIRDS * self.min_steps
         )
-        if ((falls or not np.isfinite(loss_trend.significance)) and not settled) or nonfinite.first_broken is not None:
+        if nonfinite.first_broken is not None:
+            return
+        if (falls or not np.isfinite(loss_trend.significance)) and not settled:
+            if self._crawls(loss_trend):
+                yield self._crawling(loss_trend)
             return
         far = _FAR if loss_trend.bounded else _FAR_UNBOUNDED
         nothing = loss_trend.remaining > self.min_remaining_loss and (
@@ -132,6 +139,28 @@ class LossPlateau(Rule):
             ),
             remedies=_remedies(learning_rate, nothing=nothing),
             confidence="high" if loss_trend.knows_constant else "medium",
+        )
+
+    def _crawls(self, loss_trend: LossTrend) -> bool:
+        steady = loss_trend.knows_constant and loss_trend.reach >= _TWICE * self.min_steps
+        slow = loss_trend.ahead > self.max_crawling_loss * loss_trend.constant
+        return steady and slow and loss_trend.bounded and loss_trend.remaining > self.crawling_loss
+
+    def _crawling(self, loss_trend: LossTrend) -> Finding:
+        return Finding(
+            rule=self.name,
+            title="loss that hardly falls",
+            sentence=f"after {loss_trend.reach:,} steps the loss is at {100 * loss_trend.remaining:.0f} % of what a "
+            "constant answer has, and as many again would hardly change that",
+            severity=Severity.WARNING,
+            layers=(),
+            first_step=int(loss_trend.steps[0] + loss_trend.reach // 2),
+            last_step=int(loss_trend.steps[-1]),
+            measurements=(
+                Measurement("remaining loss", loss_trend.remaining, self.crawling_loss, "1", "", "falling to 0"),
+            ),
+            remedies=(remedies.check_targets(),),
+            variant="crawling",
         )
 
     def _is_above(self, loss_trend: LossTrend) -> bool:

@@ -184,10 +184,12 @@ class MismatchedLoss(Rule):
                 Measurement("steepest slope at the output", term.steepest, self.max_slope, "1", output.name, "above 1"),
                 (remedies.set_from_logits(term.name, from_logits=False),),
             )
-        if term.from_logits and term.activation in _ONE_SIDED:
+        logits = term.activation if term.from_logits else term.logits_activation
+        if logits in _ONE_SIDED:
+            whose = "expects logits of both signs" if term.from_logits else "needs logits of both signs"
             yield _Mismatch(
                 "one-sided-logits",
-                f"{term.name} expects logits of both signs, but {output.name} ends in {term.activation}",
+                f"{term.name} {whose}, but what makes those of {output.name} ends in {logits}",
                 None,
                 Measurement("least output", term.least, 0.0, "1", output.name, "logits fall below 0"),
                 (remedies.output_activation(output, None),),

@@ -23,7 +23,7 @@ _EXPLAINS = frozenset(
         "loss-plateau",
         "dead-units",
         "disconnected-variable",
-        "gain-mismatch:too-small",
+        "gain-mismatch",
         "linear-units",
         "saturated-activation",
         "unchanged-weights",
