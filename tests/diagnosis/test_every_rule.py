@@ -49,6 +49,11 @@ ILL = {
         "loss": 1.0,
     },
     "linear-units": {"put": ALWAYS_SMALL, "activation": "tanh", "loss": 1.0},
+    "misplaced-softmax": {
+        "put": {("activation", name, "rms"): 0.07 for name in ("hidden_1", "hidden_2")},
+        "activation": "softmax",
+        "loss": 1.0,
+    },
     "mismatched-loss": {"settings": {"losses": LOGITS_AS_PROBABILITIES}, "loss": 2.8},
     "diverging-loss": {"loss": [1.0] * 10 + [1e3] * 20},
     "learning-rate-too-high": {"scale": dict.fromkeys(KERNEL_UPDATES, 2000), "loss": [1.0] * 5 + [9.0] * 25},
@@ -75,6 +80,11 @@ ILL = {
         "loss": 1.0,
     },
     "symmetric-weights": {"put": {("weight", "hidden_1/kernel", "unit_std"): 0.0}, "loss": 1.0},
+    "unshuffled-batches": {
+        "put": {("target", "target", "mean"): np.arange(30) // 10, ("target", "target", "example_std"): 0.0},
+        "step": {"example_count": 32},
+        "loss": 1.0,
+    },
     "update-ratio-out-of-range": {"scale": {("update", "output/kernel"): 5000}, "loss": 1.0},
     "vanishing-gradient": {
         "scale": {("activation_gradient", "hidden_1"): 1e-6, ("update", "hidden_1/kernel"): 1e-6},

@@ -129,3 +129,20 @@ def test_a_state_without_gates_fades_under_small_weights(kind, loss, found):
     mine = [f for f in findings("gain-mismatch", run) if f.layers == ("hidden_1",) and "sequence" in f.sentence]
     assert [f.variant for f in mine] == ["too-small"] * found
     assert all([r.topic for r in f.remedies] == ["recurrent-weights"] for f in mine)
+
+
+@pytest.mark.parametrize(
+    ("within", "size", "found"), [(0.1, 32, 1), (0.1, None, 1), (0.0, 32, 1), (0.0, None, 0), (0.1, 4, 0), (3.0, 32, 0)]
+)
+def test_sorted_data_shows_in_the_targets_of_the_batches(within, size, found):
+    put = {("target", "target", "mean"): np.arange(30) // 10, ("target", "target", "example_std"): within}
+    run = toy_run(put=put, loss=1.0, step={"example_count": size} if size else None)
+    assert len(findings("unshuffled-batches", run)) == found
+
+
+def test_sorted_data_under_which_it_learns_is_a_note():
+    stretch = np.arange(30) // 10
+    put = {("target", "target", "mean"): stretch, ("target", "target", "rms"): np.hypot(stretch, 0.1)}
+    put |= {("target", "target", "example_std"): 0.1}
+    (finding,) = findings("unshuffled-batches", toy_run(put=put))
+    assert finding.severity == Severity.NOTE

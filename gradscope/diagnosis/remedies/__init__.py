@@ -31,6 +31,7 @@ from gradscope.diagnosis.remedies.data import (
     input_is_off,
     scale_input,
     scale_input_if_off,
+    shuffle_examples,
 )
 from gradscope.diagnosis.remedies.initial_weights import initialise, initialise_recurrent
 from gradscope.diagnosis.remedies.loss import (
@@ -96,6 +97,7 @@ __all__ = [
     "scale_targets",
     "set_from_logits",
     "set_learning_rate",
+    "shuffle_examples",
     "skip_connections",
     "stable_loss",
     "standardise_targets",

@@ -9,7 +9,15 @@ from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.run import Run
 
-__all__ = ["batch_size", "check_input", "check_targets", "input_is_off", "scale_input", "scale_input_if_off"]
+__all__ = [
+    "batch_size",
+    "check_input",
+    "check_targets",
+    "input_is_off",
+    "scale_input",
+    "scale_input_if_off",
+    "shuffle_examples",
+]
 
 # Initialisers assume inputs of unit scale; within a factor of ten of it the first layer's gain is off by no more than
 # that of a usual initialiser. A sparse input counts by its entries other than zero.
@@ -48,6 +56,17 @@ def scale_input() -> Remedy:
 def scale_input_if_off(run: Run) -> tuple[Remedy, ...]:
     """`scale_input` unless the recorded input has unit scale already."""
     return () if input_is_off(run) is False else (scale_input(),)
+
+
+def shuffle_examples() -> Remedy:
+    """Batches drawn at random."""
+    return Remedy(
+        "Shuffle the examples",
+        "A batch stands for the whole data only if its examples are drawn from all of it; fit() shuffles arrays by "
+        "itself, but no tf.data.Dataset and no generator.",
+        "dataset = dataset.shuffle(len(x_train))  # before batch(); or order = rng.permutation(len(x_train))",
+        topic="shuffling",
+    )
 
 
 def check_input() -> Remedy:
