@@ -74,7 +74,8 @@ class Fit(Task):
 
     def train(self, recorder: Any = None) -> None:
         per_epoch = math.ceil(_length(self.x) / self.batch_size)
-        options = {"callbacks": [recorder] if recorder else [], **self.fit_options}
+        callbacks = [*self.fit_options.get("callbacks", []), *([recorder] if recorder else [])]
+        options = {**self.fit_options, "callbacks": callbacks}
         epochs = math.ceil(self.steps / per_epoch)
         self.model.fit(self.x, self.y, batch_size=self.batch_size, epochs=epochs, verbose=0, **options)
 
