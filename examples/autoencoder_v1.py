@@ -70,6 +70,7 @@ def train(name: str, log_dir: Path, options: argparse.Namespace) -> Result:
             clipped_grads_and_vars=clipped,
             activations=layers,
             inputs={"x": x},
+            targets={"x": x},
             loss=loss,
             learning_rate=LEARNING_RATE,
         )

@@ -125,7 +125,9 @@ class GradientObserver:
 
     def _note_weight(self, item: NamedVariable, weight: Any) -> None:
         self._collector.tensor(TensorKey("weight", item.name, item.layer), weight)
-        columns = unit_columns(self._names.layer(item.layer), item.variable.name, weight)
+        layer = self._names.layer(item.layer)
+        kind = "Embedding" if isinstance(layer, keras.layers.Embedding) else type(layer).__name__
+        columns = unit_columns(kind, item.variable.name, weight)
         if columns is not None:
             self._collector.scalar(("weight", item.name, "unit_std"), statistics.unit_std(columns))
 

@@ -15,7 +15,9 @@ from gradscope.recording import statistics
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import tf
 from gradscope.recording.graph_card import graph_card
+from gradscope.recording.graph_loss import GraphLoss, graph_loss
 from gradscope.recording.graph_walk import GraphLayer, find_layer, inbound, variables_by_operation
+from gradscope.recording.kernels import unit_columns
 from gradscope.recording.naming import NamedVariable
 from gradscope.recording.scope import SCOPE
 from gradscope.recording.trouble import Trouble
@@ -54,15 +56,21 @@ class GraphObservation:
         preactivations: Mapping[str, Any],
         inputs: Mapping[str, Any],
         outputs: Iterable[str],
+        targets: Mapping[str, Any],
         loss: Any,
         learning_rate: Any,
     ) -> None:
         self._trouble = trouble
         self._before, self._during, self._after = Collector(), Collector(), Collector()
         self._pairs = list(grads_and_vars)
+        self._updates: dict[str, Any] = {}
         self.layers = self._find_layers(activations, preactivations, inputs, set(outputs))
         self.variables = self._name_variables()
         with tf.control_dependencies(None), tf.name_scope(SCOPE):
+            self._loss = GraphLoss(targets=list(targets.values()))
+            with trouble.instead_of_raising("which loss it is is not recorded"):
+                self._loss = graph_loss(loss, self.layers, self._loss.targets)
+            self._note_targets()
             self._note_inputs(inputs)
             for layer in self.layers:
                 with trouble.instead_of_raising(f"activation {layer.name} is not recorded"):
@@ -77,11 +85,14 @@ class GraphObservation:
                 with trouble.instead_of_raising("the share of clipped entries is not recorded"):
                     self._note_clipped_fraction(clipped_grads_and_vars)
             copies = self._note_weights()
+            kept = self._note_expected_loss_change()
             before_layout, before = self._before.pack()
-            during_layout, self.during = self._during.pack()
+            during_layout, during = self._during.pack()
             after_layout, self.after = self._after.pack()
             with tf.control_dependencies(copies):
                 self.before = tf.identity(before)
+            with tf.control_dependencies(kept):
+                self.during = tf.identity(during)
         self.layouts = (before_layout, during_layout, after_layout)
         """What the numbers of `before`, `during` and `after` stand for."""
         self.gradient_operations = frozenset(part.op.name for gradient, _ in self._pairs for part in _parts(gradient))
@@ -154,6 +165,11 @@ class GraphObservation:
         if batch is not None:
             self._during.scalar(("step", "", "example_count"), tf.shape(batch)[0])
 
+    def _note_targets(self) -> None:
+        for name, tensor in self._loss.named_targets:
+            with self._trouble.instead_of_raising(f"{name} is not recorded"):
+                self._note_signal("target", name, "target", tensor)
+
     def _note_activation_gradients(self, loss: Any) -> None:
         # A cross-entropy is computed from z, so nothing flows back through a.
         bypassed = [
@@ -174,7 +190,7 @@ class GraphObservation:
     # -- the step ----------------------------------------------------------------------------------------------------
 
     def _note_step(self, loss: Any, learning_rate: Any) -> None:
-        for name, value in (("loss", loss), ("learning_rate", learning_rate)):
+        for name, value in (("loss", loss), ("called_loss", self._loss.called), ("learning_rate", learning_rate)):
             if value is not None:
                 with self._trouble.instead_of_raising(f"the {name.replace('_', ' ')} is not recorded"):
                     self._during.scalar(("step", "", name), tf.reduce_sum(value))
@@ -227,21 +243,51 @@ class GraphObservation:
             with self._trouble.instead_of_raising(f"the weights of {named.name} are not recorded"):
                 value = tf.convert_to_tensor(variable)
                 self._before.tensor(TensorKey("weight", named.name, named.layer), value)
+                self._note_unit_std(named, value)
                 if variable.op.name not in handed:
                     continue
-                with tf.device(variable.device):
-                    # In no collection: not initialised with the user's variables, not saved with them.
-                    copy = tf.compat.v1.Variable(
-                        tf.zeros(variable.shape, value.dtype), trainable=False, collections=[], use_resource=True
-                    )
                 # A real copy: the value of a reference variable is the very memory that the optimizer writes to.
-                copies.append(copy.assign(tf.raw_ops.DeepCopy(x=value), read_value=False))
-                self._after.tensor(TensorKey("update", named.name, named.layer), tf.convert_to_tensor(variable) - copy)
+                copy, write = _kept(variable, tf.raw_ops.DeepCopy(x=value))
+                copies.append(write)
+                self._updates[variable.op.name] = tf.convert_to_tensor(variable) - copy
+                self._after.tensor(TensorKey("update", named.name, named.layer), self._updates[variable.op.name])
         return copies
+
+    def _note_unit_std(self, named: NamedVariable, value: Any) -> None:
+        layer = next((one for one in self.layers if one.variables.get("kernel") is named.variable), None)
+        swapped = layer is not None and layer.kind == "Dense" and layer.fan_out != value.shape[-1]
+        columns = None if layer is None or swapped else unit_columns(layer.kind, "kernel", value)
+        if columns is not None:
+            self._before.scalar(("weight", named.name, "unit_std"), statistics.unit_std(columns))
+
+    def _note_expected_loss_change(self) -> list[Any]:
+        """Returns the operations that keep the gradients until the updates are there."""
+        writes, changes = [], []
+        with self._trouble.instead_of_raising("the expected change of the loss is not recorded"):
+            for gradient, variable in self._pairs:
+                update = self._updates.get(variable.op.name)
+                if gradient is not None and update is not None:
+                    copy, write = _kept(variable, tf.convert_to_tensor(gradient))
+                    writes.append(write)
+                    changes.append(statistics.dot(copy, update))
+            if changes:
+                self._after.scalar(("step", "", "expected_loss_change"), tf.add_n(changes))
+        return writes
 
     def model_card(self, settings: Mapping[str, Any]) -> ModelCard:
         """The card of the observed layers and variables."""
-        return graph_card(self.layers, self.variables, {v.op.name: g for g, v in self._pairs}, settings)
+        gradients = {variable.op.name: gradient for gradient, variable in self._pairs}
+        return graph_card(self.layers, self.variables, gradients, {**self._loss.settings, **settings})
+
+
+def _kept(variable: Any, value: Any) -> tuple[Any, Any]:
+    """A copy of ``value`` that outlasts the run of the session, beside the variable, and what writes it."""
+    with tf.device(variable.device):
+        # In no collection: not initialised with the user's variables, not saved with them.
+        copy = tf.compat.v1.Variable(
+            tf.zeros(variable.shape, value.dtype), trainable=False, collections=[], use_resource=True
+        )
+    return copy, copy.assign(value, read_value=False)
 
 
 def _parts(gradient: Any) -> list[Any]:

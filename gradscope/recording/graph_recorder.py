@@ -102,6 +102,7 @@ class GraphRecorder:
         inputs: Mapping[str, Any] | None = None,
         outputs: Iterable[str] = (),
         clipped_grads_and_vars: Pairs | None = None,
+        targets: Mapping[str, Any] | None = None,
         loss: Any = None,
         learning_rate: Any = None,
     ) -> Any:
@@ -115,6 +116,8 @@ class GraphRecorder:
             outputs: names of the activations that are the network's outputs. Without it they are those from which no
                 other activation is computed.
             clipped_grads_and_vars: what ``optimizer.apply_gradients`` is given, if that differs.
+            targets: what the outputs are to be. Without it they are read off the operations of the loss, where it is a
+                cross-entropy of logits, a squared or an absolute difference.
             loss: the tensor that was differentiated; with it activation gradients are recorded.
             learning_rate: a number or a tensor.
 
@@ -136,6 +139,7 @@ class GraphRecorder:
             preactivations=arguments.tensors("preactivations", preactivations, graph, known=named),
             inputs=arguments.tensors("inputs", inputs, graph),
             outputs=arguments.names("outputs", outputs, known=named),
+            targets=arguments.tensors("targets", targets, graph),
             loss=arguments.number("loss", loss, graph),
             learning_rate=arguments.number("learning_rate", learning_rate, graph),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradscope.recording.frameworks import keras, tf
+from gradscope.recording.frameworks import tf
 
 __all__ = ["unit_columns"]
 
@@ -13,14 +13,14 @@ _MOST_UNITS = 64
 _MOST_INPUTS = 256
 
 
-def unit_columns(layer: Any, role: str, kernel: Any) -> Any:
+def unit_columns(kind: str, role: str, kernel: Any) -> Any:
     """Evenly spaced inputs and units of a kernel: a row for each input, a column for each unit.
 
     Units are the last axis; of a transposed convolution the last but one; of a depthwise convolution, which has filters
     of its own for each channel, the last two.
 
     Args:
-        layer: what owns the kernel; None if unknown.
+        kind: class of the layer that owns the kernel, ``Conv2DTranspose``; empty if unknown.
         role: the variable's own name, ``kernel``.
         kernel: a tensor of static shape.
 
@@ -29,12 +29,12 @@ def unit_columns(layer: Any, role: str, kernel: Any) -> Any:
         kernel of one unit.
     """
     shape = [int(size) for size in kernel.shape]
-    if len(shape) < 2 or 0 in shape or isinstance(layer, keras.layers.Embedding):
+    if len(shape) < 2 or 0 in shape or kind == "Embedding":
         return None
     before, units, after = math.prod(shape[:-1]), shape[-1], 1
-    if role.startswith("depthwise") or type(layer).__name__.startswith("Depthwise"):
+    if role.startswith("depthwise") or kind.startswith("Depthwise"):
         before, units = math.prod(shape[:-2]), shape[-2] * shape[-1]
-    elif type(layer).__name__.endswith("Transpose"):
+    elif kind.endswith("Transpose"):
         before, units, after = math.prod(shape[:-2]), shape[-2], shape[-1]
     if units < 2:
         return None

@@ -164,6 +164,57 @@ def test_a_cross_entropy_has_its_gradient_where_the_loss_reads_it(recorder):
     assert run.series("preactivation_gradient", "classes", "norm")[0] == pytest.approx(norm(value), rel=1e-5)
 
 
+def test_what_the_loss_compares_is_read_off_it_and_the_update_held_against_the_gradient(recorder):
+    network = Network()
+    network.observe(recorder)
+    expected, variables = [], [network.w1, network.b1, network.w2]
+    with recorder, started() as session:
+        for step in range(3):
+            feed = network.feed(step)
+            before = session.run(variables)
+            gradients = session.run([g for g, _ in network.gradients], feed)
+            recorder.run(session, network.train_op, feed, step=step)
+            changes = [after - old for after, old in zip(session.run(variables), before, strict=True)]
+            products = [np.sum(g * change) for g, change in zip(gradients, changes, strict=True)]
+            expected.append((feed[network.y], np.sum(products), before[0].std(axis=1)))
+    run = gradscope.read_run(recorder.log_dir)
+    assert run.trouble == ()
+    (loss,) = run.settings["losses"]
+    assert (loss["name"], loss["output"]) == ("mean_squared_error", "out")
+    assert run.settings["target_shapes"] == {"target": [None, 1]}
+    np.testing.assert_allclose(run.step_statistics["called_loss"], run.step_statistics["loss"], rtol=1e-6)
+    for sample, (target, change, unit_std) in enumerate(expected):
+        assert run.series("target", "target", "std")[sample] == pytest.approx(target.std(), rel=1e-5)
+        assert run.step_statistics["expected_loss_change"][sample] == pytest.approx(change, rel=1e-4)
+        seen = run.series("weight", "hidden/W", "unit_std")[sample]
+        assert seen == pytest.approx(np.sqrt(np.mean(unit_std**2)), rel=0.01)
+    assert np.isfinite(run.series("activation", "hidden", "example_std")).all()
+
+
+def test_a_cross_entropy_of_classes_is_named_with_its_logits(recorder):
+    words = tf.placeholder(tf.float32, [None, 4])
+    classes = tf.placeholder(tf.int32, [None])
+    logits = tf.matmul(words, tf.get_variable("W", [4, 3]))
+    loss = tf.losses.sparse_softmax_cross_entropy(classes, logits)
+    pairs = tf.train.GradientDescentOptimizer(0.1).compute_gradients(loss)
+    recorder.observe(grads_and_vars=pairs, activations={"logits": logits}, loss=loss)
+    with recorder, started() as session:
+        feed = {words: np.eye(4, dtype=np.float32), classes: [0, 1, 2, 2]}
+        recorder.run(session, [g for g, _ in pairs], feed, step=0)
+    run = gradscope.read_run(recorder.log_dir)
+    (loss,) = run.settings["losses"]
+    assert (loss["name"], loss["from_logits"], loss["output"]) == ("sparse_categorical_crossentropy", True, "logits")
+    assert run.series("target", "target", "max")[0] == 2
+
+
+def test_targets_are_those_that_are_told(recorder):
+    network = Network()
+    network.observe(recorder, targets={"y": network.y}, loss=tf.reduce_mean(tf.math.log(tf.cosh(network.out))))
+    run, _ = train(network, recorder, 1)
+    assert run.settings["losses"] == []
+    assert run.series("target", "target", "rms")[0] == pytest.approx(norm(network.feed(0)[network.y]) / 4, rel=1e-5)
+
+
 def test_dead_units_and_nonfinite_entries_are_counted(recorder):
     network = Network(lambda z: tf.nn.relu(z - [1e3, 1e3, 0, 0, 0, 0, 0, 0]))
     network.observe(recorder)
