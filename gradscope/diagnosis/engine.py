@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gradscope.diagnosis.causes import causes_of
 from gradscope.diagnosis.evidence import Evidence
 from gradscope.diagnosis.policy import Policy
-from gradscope.diagnosis.rule import NotJudged, Rule
+from gradscope.diagnosis.rule import NothingToJudge, NotJudged, Rule
 from gradscope.diagnosis.rules import all_rules, check_contract
 from gradscope.diagnosis.summary import summarise
 from gradscope.diagnosis.verdict import Diagnosis, Outcome, Verdict
@@ -94,6 +94,8 @@ def _verdict(rule: Rule, run: Run, evidence: Evidence, verdicts: dict[str, Verdi
             findings = tuple(replace(f, confidence="medium") if f.confidence == "high" else f for f in findings)
     except NotJudged as reason:
         return Verdict(rule.name, Outcome.NOT_JUDGED, reason=str(reason))
+    except NothingToJudge as reason:
+        return Verdict(rule.name, Outcome.CLEAR, reason=str(reason))
     except Exception as error:  # noqa: BLE001  one broken rule must not cost the user the other verdicts
         return Verdict(rule.name, Outcome.NOT_JUDGED, reason=f"internal error: {type(error).__name__}: {error}")
     return Verdict(rule.name, Outcome.FINDINGS if findings else Outcome.CLEAR, findings)

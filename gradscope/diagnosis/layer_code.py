@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.layers import Layer, is_normalisation
 
-__all__ = ["layer_code"]
+__all__ = ["code_of_layers", "has_weights", "layer_code"]
 
 _POSITIONAL = ("units", "filters", "kernel_size")
 _LAST = ("name",)
+_IN_FULL, _SHOWN = 4, 3
 
 
 def layer_code(layer: Layer, changes: Mapping[str, str | None]) -> str:
@@ -44,6 +45,30 @@ def layer_code(layer: Layer, changes: Mapping[str, str | None]) -> str:
     order = sorted(arguments, key=lambda key: (_rank(key), list(arguments).index(key)))
     parts = [arguments[key] if key in ("units", "filters") else f"{key}={arguments[key]}" for key in order]
     return f"keras.layers.{layer.card.kind}({', '.join(parts)})"
+
+
+def code_of_layers(layers: Sequence[Layer], code: Callable[[Layer], str]) -> str:
+    """The code of each layer, one below the other; of more than four that of three, and how many are left.
+
+    The three are the first of each kind and activation, in forward order.
+    """
+    if len(layers) <= _IN_FULL:
+        return "\n".join(map(code, layers))
+    firsts = {_form(layer): layer.name for layer in reversed(layers)}.values()
+    ordered = sorted(layers, key=lambda layer: layer.name not in firsts)
+    shown = {layer.name for layer in ordered[:_SHOWN]}
+    lines = [code(layer) for layer in layers if layer.name in shown]
+    return "\n".join([*lines, f"# … and {len(layers) - _SHOWN} more in the same way"])
+
+
+def has_weights(layer: Layer) -> bool:
+    """Whether the layer learns weights that an initialiser draws, as those of a normalisation are not."""
+    return (layer.learns or layer.is_recurrent) and not (layer.card and is_normalisation(layer.card))
+
+
+def _form(layer: Layer) -> tuple[str, str]:
+    activation = layer.card.activation if layer.card else None
+    return layer.card.kind if layer.card else "", activation.name if activation else ""
 
 
 def _rank(key: str) -> int:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from gradscope.diagnosis.verdict import Finding
 from gradscope.errors import RuleError
 
-__all__ = ["HEADINGS", "Limit", "NotJudged", "Rule", "limit"]
+__all__ = ["HEADINGS", "Limit", "NotJudged", "NothingToJudge", "Rule", "limit"]
 
 HEADINGS = ("What it detects", "Why it matters", "Evidence", "Example", "Remedies", "References")
 """Sections of a rule's class docstring, in this order; ``## <heading>`` lines."""
@@ -20,6 +20,10 @@ HEADINGS = ("What it detects", "Why it matters", "Evidence", "Example", "Remedie
 
 class NotJudged(Exception):  # noqa: N818  an outcome, not an error
     """Raised by a rule that cannot judge this run; the text says why and what to record."""
+
+
+class NothingToJudge(Exception):  # noqa: N818  an outcome, not an error
+    """Raised by a rule that finds nothing of its kind in this run, and so is clear; the text says what there is not."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Rule:
     """Base of all rules. Subclasses are frozen dataclasses whose fields are their limits.
 
     ``check`` takes the evidence it wants as parameters: each name is a function in `gradscope.diagnosis.evidence`. It
-    returns findings, none for "clear", or raises `NotJudged`.
+    returns findings, none for "clear", or raises `NotJudged` or `NothingToJudge`.
     """
 
     name: ClassVar[str]

@@ -31,10 +31,11 @@ def summarise(run: Run, causes: Sequence[Cause], verdicts: Sequence[Verdict], su
 
 def _sick(errors: Sequence[Cause]) -> str:
     main = errors[0]
-    follow = [f.sentence for f in main.consequences if f.severity >= Severity.WARNING and f.rule != main.root.rule]
-    rivals = [rival.root for rival in main.rivals]
+    follow = [f for f in main.consequences if f.severity >= Severity.WARNING and f.rule != main.root.rule][:2]
+    # What began later than that which follows has not brought it about.
+    rivals = [rival.root for rival in main.rivals if all(rival.root.first_step <= f.first_step for f in follow)]
     root = main.root.sentence if not rivals else f"either {main.root.sentence}, or {rivals[0].sentence}"
-    sentence = f"{_opening(main)}: {_chain(root, follow[:2])}"
+    sentence = f"{_opening(main)}: {_chain(root, [finding.sentence for finding in follow])}"
     besides = [cause.root.title for cause in errors[1:] if cause.root not in rivals[:1]]
     if besides:
         others = among(list(dict.fromkeys(besides)))
@@ -56,7 +57,9 @@ def _chain(root: str, follow: Sequence[str]) -> str:
 def _healthy(run: Run, causes: Sequence[Cause], judged: int) -> str:
     first, last = int(run.steps[0]), int(run.steps[-1])
     steps = f"{len(run.steps):,} sampled step{'s' if len(run.steps) > 1 else ''} ({first:,} to {last:,})"
-    opening = f"No finding at error level by {judged} rule{'s' if judged > 1 else ''} in {steps}"
+    grave = max((cause.severity for cause in causes), default=Severity.NOTE)
+    nothing = "No error" if grave == Severity.WARNING else "No error or warning"
+    opening = f"{nothing} by {judged} rule{'s' if judged > 1 else ''} in {steps}"
     asides = []
     for severity in (Severity.WARNING, Severity.NOTE):
         titles = [cause.root.title for cause in causes if cause.severity == severity]

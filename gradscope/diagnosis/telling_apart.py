@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradscope.diagnosis.verdict import Finding
+from gradscope.diagnosis.verdict import Finding, Remedy
 
 __all__ = ["telling_experiment"]
 
@@ -40,12 +40,25 @@ _PAIRS: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
 def telling_experiment(one: Finding, other: Finding) -> str:
     """What to try, and what its outcome says; a sentence without full stop.
 
-    For a pair that the table does not know it is to mend one of the two.
+    For a pair that the table does not know it is to mend one of the two, and what to go on to if that is not it.
     """
     for these, those, experiment in _PAIRS:
         if (_among(one, these) and _among(other, those)) or (_among(one, those) and _among(other, these)):
             return experiment
-    return f"Mend the one alone ({one.title}) and train again: what stays ill is the work of the other ({other.title})"
+    first, second = _first_steps(one, other)
+    return f"{first} and train again: if that is enough, it was this one ({one.title}); else {second} ({other.title})"
+
+
+def _first_steps(one: Finding, other: Finding) -> tuple[str, str]:
+    """What to begin with for each: its first remedy, for the other one of another topic than the one has."""
+    begin = next(iter(one.remedies), None)
+    instead = next((remedy for remedy in other.remedies if begin is None or _differ(begin, remedy)), None)
+    then = instead.title[:1].lower() + instead.title[1:] if instead else "mend the other"
+    return begin.title if begin else "Mend the one alone", then
+
+
+def _differ(one: Remedy, other: Remedy) -> bool:
+    return one.title != other.title and (not one.topic or one.topic != other.topic)
 
 
 def _among(finding: Finding, names: tuple[str, ...]) -> bool:

@@ -121,7 +121,7 @@ class Verdict:
     """One of `Outcome`; ``findings`` also where all of them are suppressed."""
     findings: tuple[Finding, ...] = ()
     reason: str = ""
-    """Why it was not judged, and what to record to have it judged."""
+    """Why it was not judged, and what to record to have it judged; of a clear one what there is not, or empty."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckedRun", "worst_first"]
 
-_ORDER = (Health.SICK, Health.WARNINGS, Health.NOT_JUDGED, Health.HEALTHY)
+_ORDER = (Health.SICK, Health.WARNINGS, Health.NOT_JUDGED, Health.NOTES, Health.HEALTHY)
 
 
 @dataclass(frozen=True)
@@ -37,5 +37,5 @@ class CheckedRun:
 
 
 def worst_first(runs: Iterable[CheckedRun]) -> list[CheckedRun]:
-    """Sick runs, then those with warnings, those not judged, the healthy ones; runs of one kind keep their order."""
+    """Sick runs, those with warnings, not judged, with notes, healthy; runs of one kind keep their order."""
     return sorted(runs, key=lambda run: _ORDER.index(run.health))

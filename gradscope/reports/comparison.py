@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gradscope.reports.page import Page
 from gradscope.reports.terminal import HEALTH_STYLES
-from gradscope.reports.wording import counted, headline, health, number, plain, sentence
+from gradscope.reports.wording import counted, headline, health, number, plain, sentence, state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,8 +57,8 @@ def to_terminal_comparison(
 
 
 def _write_run(page: Page, label: str, diagnosis: Diagnosis) -> None:
-    word = health(diagnosis)
-    page.headline(f"{label}  ", (word.upper(), HEALTH_STYLES[word]), f"  {plain(diagnosis.run)}")
+    style = HEALTH_STYLES[health(diagnosis)]
+    page.headline(f"{label}  ", (state(diagnosis).upper(), style), f"  {plain(diagnosis.run)}")
     page.paragraph(sentence(diagnosis.sentence), indent=8)
 
 

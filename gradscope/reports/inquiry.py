@@ -65,7 +65,8 @@ def _write_why(page: Page, inquiry: Inquiry) -> None:
     if inquiry.verdict.outcome == Outcome.NOT_JUDGED:
         page.paragraph(sentence(inquiry.verdict.reason))
     elif inquiry.verdict.outcome == Outcome.CLEAR:
-        page.paragraph("It judged this run and found nothing.")
+        reason = inquiry.verdict.reason
+        page.paragraph(sentence(f"It judged this run and found nothing{f': {reason}' if reason else ''}"))
     for name, reason in inquiry.unknown:
         page.item("-", f"no evidence {name}: {sentence(reason)}")
 
@@ -81,7 +82,7 @@ def _write_table(page: Page, title: str, columns: Sequence[str], rows: Sequence[
 
 
 def _compared(inquiry: Inquiry) -> list[tuple[str, ...]]:
-    names: dict[float, str] = {}
+    names: dict[float, str] = {0.0: ""}  # too many things are zero to tell which of them it is
     for each in inquiry.exhibits:
         for level, value in each.levels.items():
             what = " ".join(filter(None, (each.where, each.quantity)))

@@ -18,12 +18,12 @@ from gradscope.reports.wording import (
     counted,
     evidence,
     headline,
-    health,
     ills,
     notes,
     plain,
     sampled,
     sentence,
+    state,
     suppressed,
 )
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["to_markdown", "to_markdown_tree"]
 
 _SPECIAL = re.compile(r"([\\`*_\[\]#|])")
+_WELL = (Health.NOTES, Health.HEALTHY)
 _ENTITIES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
 
 
@@ -47,18 +48,18 @@ def to_markdown(diagnosis: Diagnosis) -> str:
 
 
 def to_markdown_tree(runs: Sequence[CheckedRun]) -> str:
-    """Several runs: a table, worst first, then the report of each run that is not healthy."""
+    """Several runs: a table, worst first, then the report of each run that has an error or a warning."""
     ordered = worst_first(runs)
     lines = ["| verdict | run | |", "| --- | --- | --- |"]
     for run in ordered:
         text = run.diagnosis.sentence if run.diagnosis else run.error
         lines.append(f"| {run.health.upper()} | {_escape(plain(run.run))} | {_escape(sentence(text))} |")
-    ill = [to_markdown(run.diagnosis) for run in ordered if run.diagnosis and run.health != Health.HEALTHY]
+    ill = [to_markdown(run.diagnosis) for run in ordered if run.diagnosis and run.health not in _WELL]
     return "\n\n".join([f"## {counted(len(ordered), 'run')}", "\n".join(lines), *ill]).rstrip("\n") + "\n"
 
 
 def _blocks(diagnosis: Diagnosis) -> Iterator[str]:
-    yield f"## {health(diagnosis).upper()}: {_escape(plain(diagnosis.run))}"
+    yield f"## {state(diagnosis).upper()}: {_escape(plain(diagnosis.run))}"
     yield f"**{_escape(sentence(diagnosis.sentence))}**"
     yield f"{_escape(sampled(diagnosis))}."
     for index, cause in enumerate(ills(diagnosis), start=1):

@@ -18,7 +18,7 @@ __all__ = ["Page"]
 _NARROWEST = 20
 _NARROW = 60
 """Below this many columns a table becomes a list."""
-_SHORT = 10  # a column whose cells may all be as short is never broken
+_SHORT = 11  # a column whose cells may all be as short is never broken
 _GUTTER = 2
 
 
@@ -95,14 +95,20 @@ class Page:
 
 
 def _column_widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Cells for each column: as wide as its texts where there is room, else the widest are narrowed first."""
+    """Cells for each column: as wide as its texts where there is room, else the widest are narrowed first.
+
+    They are narrowed down to their longest word, and only where this does not do are words broken.
+    """
     widths = [max(map(cells, texts)) for texts in columns]
     room = width - _GUTTER * (len(widths) - 1)
     yielding = [i for i, texts in enumerate(columns) if max(map(cells, texts[1:])) > _SHORT]
-    while sum(widths) > room and (widest := max(yielding, key=widths.__getitem__, default=None)) is not None:
-        if widths[widest] == 1:
-            break
-        widths[widest] -= 1
+    words = [max((cells(word) for text in texts for word in text.split()), default=1) for texts in columns]
+    for floors in (words, [1] * len(words)):
+        while sum(widths) > room:
+            widest = max((i for i in yielding if widths[i] > floors[i]), key=widths.__getitem__, default=None)
+            if widest is None:
+                break
+            widths[widest] -= 1
     return widths
 
 

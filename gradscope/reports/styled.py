@@ -12,6 +12,7 @@ Part = str | tuple[str, str]
 """A text, or a text and its style: words such as ``bold`` and ``red``."""
 
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "magenta": 35}
+_JOINTS = "/_-.:"
 _EMOJI = "\ufe0f"  # makes a picture of the character before it, which is wider
 
 
@@ -28,6 +29,8 @@ def in_color(text: str, style: str) -> str:
 
 def wrapped(parts: Sequence[Part], width: int) -> list[list[tuple[str, str]]]:
     """Lines of at most ``width`` cells, broken at blanks, and within words only where these are longer.
+
+    A longer word is broken behind one of ``/ _ - . :`` where it has one.
 
     Each line is its parts, (text, style), without the blanks it was broken at.
     """
@@ -54,12 +57,13 @@ def _lines(text: str, width: int) -> Iterator[tuple[int, int]]:
 
 
 def _fitting(text: str, width: int) -> int:
-    """How many characters fit, at least one."""
+    """How many characters fit, at least one; rather fewer than to leave a joint of the word."""
     filled = 0
     for position, character in enumerate(text):
         filled += _width(character)
         if filled > width and position:
-            return position
+            joint = max(text.rfind(sign, 0, position) for sign in _JOINTS) + 1
+            return joint if joint > position / 2 else position
     return len(text)
 
 

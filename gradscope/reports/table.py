@@ -39,7 +39,7 @@ def to_terminal_table(
     base = _common_folder([run.run for run in [*runs, *skipped]])
     count = Counter(run.health for run in runs)
     page.headline((f"{counted(len(runs), 'run')} in {plain(base)}" if base else counted(len(runs), "run"), "bold"))
-    labels = {**{word: word for word in HEALTH_STYLES}, Health.WARNINGS: "with warnings"}
+    labels = {**{word: word for word in HEALTH_STYLES}, Health.WARNINGS: "with warnings", Health.NOTES: "with notes"}
     counts = [(f"{count[word]} {labels[word]}", style) for word, style in HEALTH_STYLES.items() if count[word]]
     page.paragraph(*(part for pair in counts for part in (pair, "  ")))
     page.gap()

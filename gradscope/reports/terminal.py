@@ -21,6 +21,7 @@ from gradscope.reports.wording import (
     plain,
     sampled,
     sentence,
+    state,
     suppressed,
 )
 
@@ -33,6 +34,7 @@ HEALTH_STYLES = {
     Health.SICK: "bold red",
     Health.WARNINGS: "bold yellow",
     Health.NOT_JUDGED: "bold magenta",
+    Health.NOTES: "bold",
     Health.HEALTHY: "bold green",
 }
 """The colour of each word of `gradscope.reports.wording.Health`."""
@@ -53,8 +55,7 @@ def to_terminal(diagnosis: Diagnosis, *, width: int = 80, color: bool | None = N
         color: whether to colour; None: where standard output is a terminal and ``NO_COLOR`` is not set.
     """
     page = Page(width=width, color=color)
-    word = health(diagnosis)
-    page.headline((word.upper(), HEALTH_STYLES[word]), f"  {plain(diagnosis.run)}")
+    page.headline((state(diagnosis).upper(), HEALTH_STYLES[health(diagnosis)]), f"  {plain(diagnosis.run)}")
     page.paragraph((sampled(diagnosis), "dim"))
     page.gap()
     page.paragraph((sentence(diagnosis.sentence), "bold"))

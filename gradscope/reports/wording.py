@@ -31,6 +31,7 @@ __all__ = [
     "quantity",
     "sampled",
     "sentence",
+    "state",
     "steps",
     "suppressed",
 ]
@@ -47,18 +48,38 @@ class Health:
     SICK = "sick"
     WARNINGS = "warnings"
     NOT_JUDGED = "not judged"
+    NOTES = "notes"
     HEALTHY = "healthy"
 
 
 def health(diagnosis: Diagnosis) -> str:
-    """The word of `Health` for a diagnosis: its gravest severity, or ``not judged`` where no rule could judge."""
+    """The word of `Health` for a diagnosis: its gravest severity, or ``not judged`` where no rule could judge.
+
+    A note of what is over by the end of the run takes nothing from its health.
+    """
     if diagnosis.severity == Severity.ERROR:
         return Health.SICK
     if diagnosis.severity == Severity.WARNING:
         return Health.WARNINGS
     if len(diagnosis.not_judged) == len(diagnosis.verdicts):
         return Health.NOT_JUDGED
-    return Health.HEALTHY
+    lasting = any(note.last_step >= diagnosis.last_step for note in notes(diagnosis))
+    return Health.NOTES if lasting else Health.HEALTHY
+
+
+def state(diagnosis: Diagnosis) -> str:
+    """What may be said of the run in a headline: `health`, and where that is good, what it leaves open.
+
+    Such as ``sick``, ``no error or warning, 2 notes``, ``healthy by 25 of 27 rules`` and, if all could judge,
+    ``healthy``.
+    """
+    word = health(diagnosis)
+    if word == Health.NOTES:
+        return f"no error or warning, {counted(len(notes(diagnosis)), 'note')}"
+    if word == Health.HEALTHY and diagnosis.not_judged:
+        asked = len(diagnosis.verdicts)
+        return f"{word} by {asked - len(diagnosis.not_judged)} of {counted(asked, 'rule')}"
+    return word
 
 
 def ills(diagnosis: Diagnosis) -> tuple[Cause, ...]:
@@ -156,10 +177,17 @@ def headline(finding: Finding) -> str:
 def certainty(cause: Cause) -> list[str]:
     """How sure it is, and for each other root that explains the same what would tell both apart; sentences."""
     rivals = (
-        f"It may also be this: {sentence(rival.root.sentence)} To tell them apart: {sentence(rival.experiment)}"
+        f"{_introduction(rival.root, cause.root)}: {sentence(rival.root.sentence)} "
+        f"To tell them apart: {sentence(rival.experiment)}"
         for rival in cause.rivals
     )
     return [f"Confidence: {plain(cause.confidence)}.", *rivals]
+
+
+def _introduction(rival: Finding, root: Finding) -> str:
+    if rival.first_step <= root.first_step:
+        return "It may also be this"
+    return f"It may also be this, which came later, at step {rival.first_step:,}"
 
 
 def account(finding: Finding) -> str:

@@ -47,6 +47,12 @@ def test_why_it_stayed_silent(why, healthy):
     assert "It judged this run and found nothing." in result.stdout
 
 
+def test_why_there_was_nothing_to_judge(why, healthy):
+    result = why(healthy, "--why", "excessive-dropout")
+    assert result.stdout.startswith("SILENT")
+    assert "It judged this run and found nothing: no layer of the model card drops anything." in result.stdout
+
+
 def test_why_it_did_not_judge(why, weights_only):
     result = why(weights_only, "--why", "constant-output")
     assert result.stdout.startswith("NOT JUDGED")

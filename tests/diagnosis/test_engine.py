@@ -9,7 +9,7 @@ import pytest
 from gradscope.diagnosis.causes import causes_of
 from gradscope.diagnosis.engine import diagnose
 from gradscope.diagnosis.example import toy_run
-from gradscope.diagnosis.rule import NotJudged, Rule
+from gradscope.diagnosis.rule import NothingToJudge, NotJudged, Rule
 from gradscope.diagnosis.summary import summarise
 from gradscope.diagnosis.verdict import Finding, Measurement, Outcome, Remedy, Severity, Verdict
 from gradscope.errors import RuleError
@@ -141,6 +141,19 @@ def test_a_rule_may_decline_with_a_reason():
     assert diagnosis.sentence == "No rule could judge this run: record more."
 
 
+def test_a_rule_with_nothing_to_judge_is_clear_and_says_why():
+    @dataclass(frozen=True)
+    class Idle(Rule):
+        name: ClassVar[str] = "idle"
+
+        def check(self, run):
+            raise NothingToJudge("there is no such layer")
+
+    diagnosis = diagnose(toy_run(), [Idle()])
+    assert diagnosis.verdicts == (Verdict("idle", Outcome.CLEAR, reason="there is no such layer"),)
+    assert diagnosis.healthy
+
+
 def test_an_empty_run_says_so():
     diagnosis = diagnose(toy_run(steps=()))
     assert len(diagnosis.not_judged) == len(diagnosis.verdicts) > 0
@@ -244,9 +257,30 @@ def test_a_rival_names_what_is_disputed():
     assert causes_of([rate, finding("other", explains={"loss-plateau"}), plateau])[0].rivals
 
 
-def test_a_pair_without_an_experiment_of_its_own_is_told_apart_by_mending_one():
-    (cause, _) = causes_of([finding("a", explains={"c"}), finding("b", explains={"c"}), finding("c")])
-    assert cause.rivals[0].experiment.startswith("Mend the one alone (a)")
+SCALE, RATE, OTHER_RATE = (
+    Remedy("Scale the input", "", topic="input"),
+    Remedy("Lower the rate", "", topic="rate"),
+    Remedy("Halve the rate", "", topic="rate"),
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "experiment"),
+    [
+        ([SCALE], [RATE], ("Scale the input", "lower the rate")),
+        ([RATE], [OTHER_RATE, SCALE], ("Lower the rate", "scale the input")),
+        ([], [], ("Mend the one alone", "mend the other")),
+    ],
+)
+def test_a_pair_without_an_experiment_of_its_own_is_told_apart_by_the_remedies(one, other, experiment):
+    found = [
+        finding("a", explains={"c"}, remedies=one),
+        finding("b", explains={"c"}, remedies=other),
+        finding("c"),
+    ]
+    assert causes_of(found)[0].rivals[0].experiment == (
+        f"{experiment[0]} and train again: if that is enough, it was this one (a); else {experiment[1]} (b)"
+    )
 
 
 def test_the_sentence_names_both_roots():
@@ -255,6 +289,15 @@ def test_the_sentence_names_both_roots():
     assert summarise(toy_run(), causes, verdicts) == (
         "The network does not learn: either learning-rate-too-high happens, or gain-mismatch happens, "
         "so dead-units happens."
+    )
+
+
+def test_the_sentence_leaves_out_a_rival_that_came_after_what_follows():
+    first, later = finding("a", explains={"c", "d"}), finding("b", explains={"d"}, first_step=7)
+    causes = causes_of([first, later, finding("c", first_step=1), finding("d", first_step=8)])
+    assert [rival.root.rule for rival in causes[0].rivals] == ["b"]
+    assert summarise(toy_run(), causes, [Verdict("a", Outcome.FINDINGS)]).startswith(
+        "The network does not learn: a happens, so c happens and d happens"
     )
 
 
@@ -280,6 +323,6 @@ def test_the_whole_story_in_one_sentence():
 def test_a_healthy_run_names_steps_and_notes():
     healthy = diagnose(toy_run())
     rules = f"{len(healthy.verdicts)} rules"
-    assert healthy.sentence == f"No finding at error level by {rules} in 30 sampled steps (0 to 290)."
+    assert healthy.sentence == f"No error or warning by {rules} in 30 sampled steps (0 to 290)."
     run = toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=np.linspace(1, 0.6, 30))
-    assert diagnose(run).sentence.endswith("; warning: dead units.")
+    assert diagnose(run).sentence == f"No error by {rules} in 30 sampled steps (0 to 290); warning: dead units."

@@ -14,7 +14,7 @@ from gradscope.diagnosis.evidence import Evidence
 from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.inquiry import inquire
 from gradscope.diagnosis.policy import Policy
-from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.rule import NothingToJudge, NotJudged, Rule, limit
 from gradscope.diagnosis.rules import all_rules
 from gradscope.diagnosis.verdict import Outcome
 from gradscope.diagnosis.watched import watched_rule
@@ -43,7 +43,7 @@ def test_watching_a_rule_does_not_change_what_it_says(rule, run):
     def judged(by):
         try:
             return list(by.check(**{name: evidence[name] for name in by.evidence()}))
-        except NotJudged as reason:
+        except (NotJudged, NothingToJudge) as reason:
             return str(reason)
 
     plain = judged(rule)

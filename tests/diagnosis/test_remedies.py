@@ -10,6 +10,7 @@ from gradscope.diagnosis.engine import diagnose
 from gradscope.diagnosis.evidence import Evidence
 from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.layer_code import layer_code
+from gradscope.diagnosis.remedies.depth import plain_depth
 from gradscope.diagnosis.rules.dead_units import DeadUnits
 from gradscope.model_card import ActivationCard, LayerCard, ModelCard
 from gradscope.vocabulary import STATISTIC_NAMES
@@ -144,3 +145,53 @@ def test_selu_brings_its_initialiser():
     code = remedies.replace_activation([layer("relu")], "selu").code
     assert 'activation="selu"' in code
     assert 'kernel_initializer="lecun_normal"' in code
+
+
+def stack(names, **changes):
+    return [replace(layer(**changes), name=name) for name in names]
+
+
+def test_the_code_of_many_layers_is_that_of_three():
+    code = remedies.initialise(stack("abcdefg")).code.splitlines()
+    assert [line.partition("name=")[2] for line in code[:3]] == ['"a")', '"b")', '"c")']
+    assert code[3:] == ["# … and 4 more in the same way"]
+    assert len(remedies.initialise(stack("abcd")).code.splitlines()) == 4
+
+
+def test_the_three_are_of_each_kind():
+    mixed = [*stack("abcd"), *stack("e", kind="Conv2D"), *stack("fg")]
+    code = remedies.normalise_batches(mixed).code
+    assert [f'name="{name}"' in code for name in "abcdefg"] == [True, True, False, False, True, False, False]
+    assert code.count("BatchNormalization") == 3
+
+
+def test_normalisations_are_not_initialised():
+    norm = stack(["bn"], kind="BatchNormalization")
+    assert '"bn"' not in remedies.initialise([*stack("a"), *norm]).code
+    assert '"bn"' not in remedies.normalise_batches([*stack("a"), *norm]).code
+    assert remedies.keep_signal(norm, toy_run()) == ()
+
+
+@pytest.mark.parametrize(("hidden", "topics"), [
+    (2, ["initial-weights", "normalisation"]),
+    (6, ["initial-weights", "normalisation", "skip-connections"]),
+    (12, ["skip-connections", "initial-weights", "normalisation"]),
+])  # fmt: skip
+def test_skip_connections_are_for_deep_networks(hidden, topics):
+    run = toy_run(hidden=hidden)
+    assert [remedy.topic for remedy in remedies.keep_signal(Evidence(run)["layers"], run)] == topics
+
+
+def test_skip_connections_shorten_the_way():
+    def dense(name, *inbound):
+        return LayerCard(name, "Dense", depth=int(name[1:]), fan_in=4, inbound=inbound)
+
+    plain = [dense("d0", "input"), *(dense(f"d{i}", f"d{i - 1}") for i in range(1, 8))]
+    around = [*plain[:-1], dense("d7", "d6", "d0")]
+    unknown = [*plain[:-1], replace(plain[-1], inbound=None)]
+    nothing = [replace(card, inbound=None) for card in plain]
+    depths = [
+        plain_depth(replace(toy_run(), model=ModelCard(tuple(cards)))) for cards in (plain, around, unknown, nothing)
+    ]
+    assert depths == [8, 2, 1, 8]
+    assert plain_depth(toy_run(hidden=3, card=False)) == 4

@@ -32,6 +32,14 @@ def test_confidence_is_always_stated(render, sick, disputed):
     assert "It may also be this: the rate is too high. To tell them apart: Train at a tenth of the rate." in text
 
 
+@pytest.mark.parametrize("render", [to_terminal, to_markdown, diagnosis_as_html])
+def test_a_rival_that_came_later_is_said_to(render, disputed):
+    (cause, note) = disputed.causes
+    later = replace(cause.rivals[0], root=replace(cause.rivals[0].root, first_step=1200))
+    text = " ".join(render(replace(disputed, causes=(replace(cause, rivals=(later,)), note))).split())
+    assert "It may also be this, which came later, at step 1,200: the rate is too high." in text
+
+
 def test_the_json_report_has_both(disputed):
     document = json.loads(to_json(disputed))
     schema = json.loads(Path(gradscope.reports.__file__).with_name("diagnosis.schema.json").read_text("utf-8"))

@@ -54,6 +54,14 @@ def test_lines_fit_the_width(weird_diagnosis, runs, width):
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", table)
 
 
+def test_a_name_is_broken_only_where_there_is_no_room(sick):
+    runs = [CheckedRun(f"logs/{name}", sick) for name in ("a_name_of_thirty_characters_or", "b")]
+    assert "a_name_of_thirty_characters_or" in to_terminal_table(runs, width=80, color=False)
+    narrow = to_terminal_table(runs, width=62, color=False)
+    assert "a_name_of_thirty_characters_or" not in narrow
+    assert re.search(r"a_name_\S*_ ", narrow)
+
+
 def test_paths_without_a_common_folder_are_shown_whole(healthy, sick):
     paths = [str(Path("a/run").resolve()), "b/run"]
     table = to_terminal_table([CheckedRun(paths[0], healthy), CheckedRun(paths[1], sick)], width=200, color=False)

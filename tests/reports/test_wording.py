@@ -1,10 +1,12 @@
 import doctest
 import math
+from dataclasses import replace
 
 import pytest
 
+from gradscope.diagnosis.verdict import Outcome, Verdict
 from gradscope.reports import wording
-from gradscope.reports.wording import account, counted, evidence, health, number, plain, sampled, sentence, steps
+from gradscope.reports.wording import account, counted, evidence, health, number, plain, sampled, sentence, state, steps
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,16 @@ def test_counts_and_ranges():
 def test_the_state_of_a_run(healthy, noted, warnings, sick, not_judged):
     states = [health(diagnosis) for diagnosis in (healthy, noted, warnings, sick, not_judged)]
     assert states == ["healthy", "healthy", "warnings", "sick", "not judged"]
+    assert [state(diagnosis) for diagnosis in (healthy, noted, warnings, sick, not_judged)] == states
+
+
+def test_the_headline_says_what_is_open(healthy, noted):
+    ((cause,), last) = noted.causes, noted.last_step
+    lasting = replace(noted, causes=(replace(cause, root=replace(cause.root, last_step=last)), cause))
+    assert (health(lasting), state(lasting)) == ("notes", "no error or warning, 2 notes")
+    open_rule = Verdict("dead-units", Outcome.NOT_JUDGED, reason="record activations")
+    partly = replace(healthy, verdicts=(*healthy.verdicts, open_rule))
+    assert (health(partly), state(partly)) == ("healthy", "healthy by 2 of 3 rules")
 
 
 def test_how_much_was_sampled(healthy, not_judged):

@@ -9,7 +9,6 @@ from gradscope.diagnosis.remedies.architecture import (
     normalise_batches,
     normalise_layers,
     replace_activation,
-    skip_connections,
 )
 from gradscope.diagnosis.remedies.batch_statistics import (
     lower_momentum,
@@ -33,6 +32,7 @@ from gradscope.diagnosis.remedies.data import (
     scale_input_if_off,
     shuffle_examples,
 )
+from gradscope.diagnosis.remedies.depth import keep_signal
 from gradscope.diagnosis.remedies.initial_weights import initialise, initialise_recurrent
 from gradscope.diagnosis.remedies.loss import (
     align_shapes,
@@ -80,6 +80,7 @@ __all__ = [
     "input_is_off",
     "judge_output",
     "keep_float32_variables",
+    "keep_signal",
     "loosen_clipping",
     "lower_learning_rate",
     "lower_momentum",
@@ -98,7 +99,6 @@ __all__ = [
     "set_from_logits",
     "set_learning_rate",
     "shuffle_examples",
-    "skip_connections",
     "stable_loss",
     "standardise_targets",
     "train_all_variables",

@@ -1,17 +1,17 @@
-"""Remedies at the layers themselves: their activation, a normalisation behind them, a path around them."""
+"""Remedies at the layers themselves: their activation, a normalisation behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from gradscope.diagnosis.evidence.layers import Layer
-from gradscope.diagnosis.layer_code import layer_code
+from gradscope.diagnosis.layer_code import code_of_layers, has_weights, layer_code
 from gradscope.diagnosis.remedies.data import batch_size
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 from gradscope.run import Run
 
-__all__ = ["normalise", "normalise_batches", "normalise_layers", "replace_activation", "skip_connections"]
+__all__ = ["normalise", "normalise_batches", "normalise_layers", "replace_activation"]
 
 _LEAST_BATCH = 8  # statistics of fewer examples are mostly noise (Wu & He 2018, Group Normalization)
 
@@ -32,7 +32,7 @@ def replace_activation(layers: Sequence[Layer], activation: str = "leaky_relu") 
     return Remedy(
         f"Replace the activation of {among([layer.name for layer in layers])} by {activation}",
         _ACTIVATIONS[activation],
-        "\n".join(layer_code(layer, changes) for layer in layers),
+        code_of_layers(layers, lambda layer: layer_code(layer, changes)),
         topic="activation",
     )
 
@@ -52,10 +52,11 @@ def normalise(layers: Sequence[Layer], run: Run) -> Remedy:
 
 def normalise_batches(layers: Sequence[Layer]) -> Remedy:
     """Batch normalisation between the layer's product and its activation, momentum 0.9."""
+    layers = _normalisable(layers)
     return Remedy(
         f"Normalise the batches behind {among([layer.name for layer in layers])}",
         "Batch normalisation brings each layer's signal back to unit scale, so the gradient neither shrinks nor grows.",
-        "\n".join(_normalised(layers, "keras.layers.BatchNormalization(momentum=0.9)", {"use_bias": "False"})),
+        _normalised(layers, "keras.layers.BatchNormalization(momentum=0.9)", {"use_bias": "False"}),
         topic="normalisation",
     )
 
@@ -67,34 +68,28 @@ def normalise_layers(layers: Sequence[Layer], *, because: str = "") -> Remedy:
         layers: the layers to normalise, at least one.
         because: a sentence put behind the reason: why not batch normalisation.
     """
+    layers = _normalisable(layers)
     reason = "Layer normalisation brings each example's signal back to unit scale, whatever the size of the batch."
     return Remedy(
         f"Normalise the outputs of {among([layer.name for layer in layers])}, example by example",
         f"{reason} {because}".strip(),
-        "\n".join(_normalised(layers, "keras.layers.LayerNormalization()", {})),
+        _normalised(layers, "keras.layers.LayerNormalization()", {}),
         topic="normalisation",
     )
 
 
-def skip_connections() -> Remedy:
-    """A path around groups of layers along which the gradient flows unchanged."""
-    return Remedy(
-        "Add skip connections",
-        "Along an identity path the gradient reaches the first layers undiminished, whatever the depth; below about "
-        "ten layers proper initial weights do as well.",
-        "x = keras.layers.Add()([x, block(x)])  # block: two or three layers that keep the shape of x",
-        topic="skip-connections",
-    )
+def _normalisable(layers: Sequence[Layer]) -> Sequence[Layer]:
+    """Those behind which a normalisation has something to do: not another one, nor the words of an embedding."""
+    fit = [layer for layer in layers if has_weights(layer) and not (layer.card and layer.card.kind == "Embedding")]
+    return fit or layers
 
 
-def _normalised(layers: Sequence[Layer], normalisation: str, changes: dict[str, str | None]) -> list[str]:
-    lines = []
-    for layer in layers:
+def _normalised(layers: Sequence[Layer], normalisation: str, changes: dict[str, str | None]) -> str:
+    def code(layer: Layer) -> str:
         if layer.is_recurrent:  # its activation is within each step of the sequence
-            lines += [layer_code(layer, {}), normalisation]
-            continue
+            return f"{layer_code(layer, {})}\n{normalisation}"
         name = layer.card.activation.name if layer.card and layer.card.activation else "relu"
-        lines += [layer_code(layer, {"activation": None, **changes}), normalisation]
-        if name != "linear":
-            lines.append(f'keras.layers.Activation("{name}")')
-    return lines
+        activation = "" if name == "linear" else f'\nkeras.layers.Activation("{name}")'
+        return f"{layer_code(layer, {'activation': None, **changes})}\n{normalisation}{activation}"
+
+    return code_of_layers(layers, code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.layer_code import code_of_layers
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 from gradscope.model_card import LayerCard
@@ -37,11 +38,10 @@ def judge_output(layers: Sequence[Layer]) -> Remedy:
 
 def freeze(layers: Sequence[Layer]) -> Remedy:
     """Say that the layers are meant to stand still."""
-    lines = [f'model.get_layer("{layer.name.rpartition("/")[2]}").trainable = False' for layer in layers]
     return Remedy(
         f"Or, if {among([layer.name for layer in layers])} should stand still, say so",
         "A frozen layer costs no optimizer state and is not reported.",
-        "\n".join(lines),
+        code_of_layers(layers, lambda layer: f'model.get_layer("{layer.name.rpartition("/")[2]}").trainable = False'),
         topic="freeze",
     )
 

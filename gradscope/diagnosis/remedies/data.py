@@ -93,6 +93,6 @@ def check_targets() -> Remedy:
         "Overfit a single batch first",
         "A network that cannot learn even one batch by heart has a fault in itself or in how its targets are made; one "
         "that can is fed targets that do not belong to their inputs, or too hard ones.",
-        "model.fit(x_train[:32], y_train[:32], epochs=200)  # the loss should go to about 0",
+        "model.fit(x_train[:32], y_train[:32], epochs=200)  # a loss that can reach 0 should get near it",
         topic="targets",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradscope.diagnosis.evidence.layers import Layer
-from gradscope.diagnosis.layer_code import layer_code
+from gradscope.diagnosis.layer_code import code_of_layers, has_weights, layer_code
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 
@@ -20,26 +20,19 @@ def initialise(layers: Sequence[Layer], *, positive_bias: bool = True) -> Remedy
     With fan-in n and fan-out m the variance of a weight is 2/n (He), 1/n (LeCun) or 2/(n + m) (Glorot).
 
     Args:
-        layers: the layers to change, at least one, in forward order.
+        layers: the layers to change, at least one, in forward order. Those without weights of their own are left out
+            where others have some.
         positive_bias: also start the biases of ReLU layers at +0.1, so that its units start out switched on.
     """
-    chosen = {layer.name: _initialiser(layer) for layer in layers}
-    kinds = list(dict.fromkeys(title for title, _ in chosen.values()))
-    lines = []
-    for layer in layers:
-        if layer.card is not None and layer.card.kind == "Embedding":
-            lines.append(layer_code(layer, {"embeddings_initializer": f'"{chosen[layer.name][1]}"'}))
-            continue
-        changes = {"kernel_initializer": f'"{chosen[layer.name][1]}"'}
-        if positive_bias and layer.shape in ("rectifier", "") and not (layer.is_output or layer.is_recurrent):
-            changes["bias_initializer"] = "keras.initializers.Constant(0.1)"
-        lines.append(layer_code(layer, changes))
-    bias = ", biases at +0.1" if any("Constant" in line for line in lines) else ""
+    layers = [layer for layer in layers if has_weights(layer)] or layers
+    changes = {layer.name: _changes(layer, positive_bias=positive_bias) for layer in layers}
+    kinds = list(dict.fromkeys(_initialiser(layer)[0] for layer in layers))
+    bias = ", biases at +0.1" if any("bias_initializer" in change for change in changes.values()) else ""
     return Remedy(
-        f"Initialise {among([layer.name for layer in layers])} with {' and '.join(kinds)}{bias}",
+        f"Initialise {among([layer.name for layer in layers])} with {among(kinds)}{bias}",
         "Weights whose variance is set by the fan-in and the activation keep the size of signal and gradient from "
         "layer to layer" + ("; a positive bias starts ReLU units switched on." if bias else "."),
-        "\n".join(lines),
+        code_of_layers(layers, lambda layer: layer_code(layer, changes[layer.name])),
         topic="initial-weights",
     )
 
@@ -49,9 +42,19 @@ def initialise_recurrent(layers: Sequence[Layer]) -> Remedy:
     return Remedy(
         f"Initialise the recurrent weights of {among([layer.name for layer in layers])} orthogonally",
         "An orthogonal matrix keeps the length of the state and of its gradient, however many steps the sequence has.",
-        "\n".join(layer_code(layer, {"recurrent_initializer": '"orthogonal"'}) for layer in layers),
+        code_of_layers(layers, lambda layer: layer_code(layer, {"recurrent_initializer": '"orthogonal"'})),
         topic="recurrent-weights",
     )
+
+
+def _changes(layer: Layer, *, positive_bias: bool) -> dict[str, str | None]:
+    initialiser = f'"{_initialiser(layer)[1]}"'
+    if layer.card is not None and layer.card.kind == "Embedding":
+        return {"embeddings_initializer": initialiser}
+    changes: dict[str, str | None] = {"kernel_initializer": initialiser}
+    if positive_bias and layer.shape in ("rectifier", "") and not (layer.is_output or layer.is_recurrent):
+        changes["bias_initializer"] = "keras.initializers.Constant(0.1)"
+    return changes
 
 
 def _initialiser(layer: Layer) -> tuple[str, str]:

@@ -149,9 +149,4 @@ class CollapsedRepresentation(Rule):
 
 
 def _remedies(layers: list[Layer], run: Run) -> tuple[Remedy, ...]:
-    return (
-        remedies.initialise(layers),
-        remedies.normalise(layers, run),
-        remedies.skip_connections(),
-        *remedies.scale_input_if_off(run),
-    )
+    return (*remedies.keep_signal(layers, run), *remedies.scale_input_if_off(run))

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LossTrend
-from gradscope.diagnosis.rule import NotJudged, Rule, limit
+from gradscope.diagnosis.rule import NothingToJudge, NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among, number
 from gradscope.model_card import LayerCard
@@ -55,7 +55,9 @@ class ExcessiveDropout(Rule):
         """Judge all dropout layers together."""
         if not run.model.layers:
             raise NotJudged("the kinds of the layers are unknown; record with gradscope.Recorder for a model card")
-        rates = {card.name: _rate(card) for card in run.model.layers}
+        rates = {card.name: rate for card in run.model.layers if (rate := _rate(card))}
+        if not rates:
+            raise NothingToJudge("no layer of the model card drops anything")
         strong = {name: rate for name, rate in rates.items() if rate > self.max_rate}
         if not strong:
             return

@@ -206,4 +206,4 @@ def _affected(flow: Flow, window: Window, bound: float, *, early: bool) -> tuple
 def _remedies(layers: tuple[Layer, ...], run: Run) -> tuple[Remedy, ...]:
     bounded = [layer for layer in layers if layer.shape == "bounded"]
     change = (remedies.replace_activation(bounded, "relu"),) if bounded else ()
-    return (*change, remedies.initialise(layers), remedies.normalise(layers, run), remedies.skip_connections())
+    return (*change, *remedies.keep_signal(layers, run))

@@ -23,6 +23,7 @@ from gradscope.reports.wording import (
     plain,
     sampled,
     sentence,
+    state,
     suppressed,
 )
 from gradscope.run import Run
@@ -61,6 +62,7 @@ def describe(shown: ShownRun) -> dict[str, Any]:
         "label": plain(shown.name),
         "error": sentence(shown.error),
         "health": health(diagnosis) if diagnosis is not None else Health.NOT_JUDGED,
+        "state": (state(diagnosis) if diagnosis is not None else Health.NOT_JUDGED).capitalize(),
         "sentence": sentence(diagnosis.sentence) if diagnosis is not None else "",
         "sampled": sampled(diagnosis) if diagnosis is not None else "",
         "causes": [_cause(cause, position) for cause in ills(diagnosis)] if diagnosis else [],

@@ -11,7 +11,7 @@ import { Profile } from "./profile.js";
 import { followTheme } from "./theme.js";
 import { verdictPanel } from "./verdict.js";
 
-const BADNESS = ["sick", "warnings", "not judged", "healthy"];
+const BADNESS = ["sick", "warnings", "not judged", "notes", "healthy"];
 
 export class App {
   /**

@@ -2,11 +2,9 @@
 
 import { el, steps } from "./dom.js";
 
-const WORDS = { sick: "Sick", warnings: "Warnings", "not judged": "Not judged", healthy: "Healthy" };
-
 /** The panel of one run; `show(layers, first, last)` is called where a link is followed. */
 export function verdictPanel(run, vocabulary, show) {
-  const badge = el("span", { className: "badge", "data-health": run.health }, WORDS[run.health]);
+  const badge = el("span", { className: "badge", "data-health": run.health }, run.state);
   const head = el("h2", {}, badge, " ", el("bdi", {}, run.label));
   if (run.error) {
     return el("section", { className: "verdict" }, head, el("p", { className: "lead" }, "This run cannot be shown: ", run.error));
