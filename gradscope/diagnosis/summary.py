@@ -51,7 +51,8 @@ def _opening(cause: Cause) -> str:
 
 
 def _chain(root: str, follow: Sequence[str]) -> str:
-    return f"{root}, so {' and '.join(follow)}" if follow else root
+    joint = ", and " if any(" and " in each for each in follow) else " and "
+    return f"{root}, so {joint.join(follow)}" if follow else root
 
 
 def _healthy(run: Run, causes: Sequence[Cause], judged: int) -> str:

@@ -11,7 +11,7 @@ from gradscope.diagnosis.engine import diagnose
 from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.rule import NothingToJudge, NotJudged, Rule
 from gradscope.diagnosis.summary import summarise
-from gradscope.diagnosis.verdict import Finding, Measurement, Outcome, Remedy, Severity, Verdict
+from gradscope.diagnosis.verdict import Cause, Finding, Measurement, Outcome, Remedy, Severity, Verdict
 from gradscope.errors import RuleError
 from gradscope.run import Damage
 
@@ -299,6 +299,12 @@ def test_the_sentence_leaves_out_a_rival_that_came_after_what_follows():
     assert summarise(toy_run(), causes, [Verdict("a", Outcome.FINDINGS)]).startswith(
         "The network does not learn: a happens, so c happens and d happens"
     )
+
+
+def test_a_comma_stands_before_the_last_of_what_is_joined_itself():
+    joined = replace(finding("b"), sentence="b and c happen")
+    cause = Cause(finding("a"), (joined, finding("d")))
+    assert summarise(toy_run(), [cause], [Verdict("a", Outcome.FINDINGS)]).endswith("so b and c happen, and d happens.")
 
 
 def test_the_whole_story_in_one_sentence():

@@ -54,7 +54,8 @@ def warm_up(learning_rate: float) -> Remedy:
     rate = f"{learning_rate:.3g}" if isfinite(learning_rate) and learning_rate > 0 else "1e-3"
     return Remedy(
         "Warm the learning rate up",
-        "The first steps are the most fragile: the optimizer's averages are not settled yet.",
+        "The first steps are the most fragile: the optimizer's averages are not settled yet. Where the rate itself is "
+        "too high, rise to the lowered one only.",
         f"learning_rate = keras.optimizers.schedules.CosineDecay(\n"
         f"    0.0, decay_steps=100_000, warmup_target={rate}, warmup_steps=1_000\n)",
         topic="schedule",

@@ -40,7 +40,7 @@ class CollapsedRepresentation(Rule):
     >>> from gradscope.diagnosis.example import toy_run
     >>> ill = toy_run(put={("activation", "hidden_2", "example_std"): 1e-5}, loss=1.0)
     >>> [f.sentence for f in diagnose(ill, [CollapsedRepresentation()]).findings()]
-    ['all examples look alike at hidden_2 (they differ by 1.4e-05 of its output)']
+    ['all examples look alike at hidden_2 (they differ by 1.4e-05 of the signal)']
     >>> list(diagnose(toy_run(), [CollapsedRepresentation()]).findings())
     []
 
@@ -85,7 +85,7 @@ class CollapsedRepresentation(Rule):
                 collapsed,
                 {name: example_spread.hidden[name] for name in names},
                 ("example_std over rms", self.max_relative_spread, "0.1 to 1"),
-                f"all examples look alike at {among(names)} (they differ by {number(levels[names[-1]])} of its output)",
+                f"all examples look alike at {among(names)} (they differ by {number(levels[names[-1]])} of the signal)",
                 run,
                 window,
                 grave=loss_trend.at_rest or utter,

@@ -107,7 +107,7 @@ class LearningRateTooHigh(Rule):
         yield Finding(
             rule=self.name,
             title="learning rate too high",
-            sentence=f"single steps change the weights by {number(100 * step)} % (median over the kernels) and {harm}",
+            sentence=f"single steps change the weights by {_size(step)} (median over the kernels) and {harm}",
             severity=Severity.ERROR if grave else Severity.WARNING,
             layers=(),
             first_step=min(large),
@@ -173,3 +173,7 @@ class LearningRateTooHigh(Rule):
             level = "a constant answer" if trend.knows_constant else "the start"
             return f"the loss is no better than that of {level}"
         return ""
+
+
+def _size(step: float) -> str:
+    return f"{number(100 * step)} %" if step < 10 else f"{number(step)} times their size"

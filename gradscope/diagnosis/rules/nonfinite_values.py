@@ -77,7 +77,7 @@ class NonfiniteValues(Rule):
             return
         what = "NaN" if first.nan_count else "an infinite value"
         place = _PLACES[first.key.kind].format(first.key.name)
-        step = "in an earlier step's update" if first.key.kind == "weight" else _pass(first.phase)
+        step = "brought in by an earlier update" if first.key.kind == "weight" else _pass(first.phase)
         sudden = first.key.kind == "weight" and self._is_calm(travel, loss_trend)
         step += ", without a large step or loss before it" if sudden else ""
         broken = bool(nonfinite.broken.any())
