@@ -59,8 +59,10 @@ def _describe_loss(model: Any, observer: Observer) -> dict[str, Any]:
         "loss_additions": [*additions, *(["terms of one's own"] if observer.own_loss else [])],
     }
     # What compile() was given is not the loss of a step that never asks for it.
-    called = {**found, "losses": list(observer.called_losses), "loss": None}
-    return called if observer.own_loss and not observer.compiled_loss else found
+    if observer.own_loss and not observer.compiled_loss:
+        return {**found, "losses": list(observer.called_losses), "loss": None}
+    # A compiled function of one's own is known by what it compares, if at all.
+    return {**found, "losses": list(observer.called_losses)} if observer.called_losses else found
 
 
 def _layer_card(path: str, layer: Any, sighting: Sighting | None, activation: ActivationCard | None) -> LayerCard:

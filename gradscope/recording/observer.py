@@ -125,9 +125,12 @@ class Observer:
 
     def _note_called_losses(self) -> None:
         calls = self._loss_calls
-        if self.compiled_loss or not calls.clear:
+        if not calls.clear:
             return
         self.collector.scalar(("step", "", "called_loss"), total := calls.total())
+        if self.compiled_loss:
+            self.called_losses = calls.describe()
+            return
         if not self.collector.has_scalar(_LOSS):
             self.own_loss = True
             self.loss_computed(total)
@@ -197,9 +200,18 @@ class Observer:
             with scope(), self.trouble.instead_of_raising("the loss is not recorded"):
                 self.collector.scalar(_LOSS, tf.reduce_sum(loss))
 
+    def compiled_loss_computed(self, loss: Any, *, named: bool) -> None:
+        """The model's ``compute_loss`` gave that loss; if its function is none of Keras', see what it is made of."""
+        self.loss_computed(loss)
+        self.compiled_loss = True
+        self._loss_calls.forget()
+        if self.collector.listening and not named:
+            with scope(), self.trouble.instead_of_raising("what the loss is made of is not recorded"):
+                self._loss_calls.read_off(loss, self._origins)
+
     def loss_called(self, loss: Any, value: Any, y_true: Any, y_pred: Any, *, weighted: bool) -> None:
         """A Keras loss was computed, of an output of the model or of anything else."""
-        if self.collector.listening:
+        if self.collector.listening and not self.compiled_loss:
             with self.trouble.instead_of_raising("which losses the step computes is not recorded"):
                 output = self._origins.of(y_pred)
                 whole = output in self.sightings and self.sightings[output].is_output

@@ -17,6 +17,7 @@ from gradscope.recording.activations import activation_name, describe
 from gradscope.recording.frameworks import keras
 from gradscope.recording.loop_step import tap_strategy_run
 from gradscope.recording.loss_calls import losses_heard
+from gradscope.recording.losses import describe_losses
 from gradscope.recording.naming import NamedLayer
 from gradscope.recording.observer import Observer
 from gradscope.recording.replicas import Observers
@@ -68,6 +69,7 @@ class Taps:
         ]
         if strategy is not None:
             self._taps.append((strategy, "run", tap_strategy_run(observers)))
+        self._loss_is_named = all(hasattr(keras.losses, entry["name"]) for entry in describe_losses(model, {}))
         # Attention weights [batch, heads, from, to] are by far the largest tensors of a transformer, and tell little.
         self._inside_attention = {
             f"{named.path}/{part.name}"
@@ -149,8 +151,7 @@ class Taps:
     def _tap_compute_loss(self, compute_loss: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(*args: Any, **kwargs: Any) -> Any:
             loss = compute_loss(*args, **kwargs)
-            self._observer.loss_computed(loss)
-            self._observer.compiled_loss = True
+            self._observer.compiled_loss_computed(loss, named=self._loss_is_named)
             self._observer.targets_given(kwargs.get("y", args[1] if len(args) > 1 else None))
             self._observer.weighted |= kwargs.get("sample_weight", args[3] if len(args) > 3 else None) is not None
             return loss

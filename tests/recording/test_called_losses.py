@@ -175,3 +175,27 @@ def test_the_loss_is_known_of_a_step_that_returns_nothing(tmp_path):
         expected = float(entropy(y, model(x)))
         recorded(x, y)
     assert gradscope.read_run(tmp_path).step_statistics["loss"][0] == pytest.approx(expected, rel=1e-5)
+
+
+def squared(y_true, y_pred):
+    return tf.reduce_mean(tf.square(tf.cast(y_true, tf.float32) - y_pred), axis=-1)
+
+
+def logarithm(y_true, y_pred):
+    return -tf.reduce_sum(tf.cast(y_true, tf.float32) * tf.math.log(y_pred), axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [(squared, "mean_squared_error"), (logarithm, "logarithm"), ("mae", "mean_absolute_error")],
+)
+def test_a_compiled_loss_of_ones_own_is_known_by_what_it_compares(function, expected, tmp_path):
+    model = classifier(activation="softmax")
+    model.compile("sgd", function)
+    y = np.eye(3, dtype="float32")[np.arange(16) % 3]
+    model.fit(np.ones((16, 5), "float32"), y, verbose=0, callbacks=[gradscope.Recorder(tmp_path, every=1)])
+    run = gradscope.read_run(tmp_path)
+    assert [loss["name"] for loss in run.settings["losses"]] == [expected]
+    assert ("called_loss" in run.step_statistics) == (function is squared)
+    assert run.names("target") == ("target",)
+    assert run.trouble == ()
