@@ -37,6 +37,8 @@ def with_targets(run, loss, *, mean, std):
         ("binary_crossentropy", 0.5, 0.5, log(2)),
         ("binary_crossentropy", 0.0, 0.0, np.nan),
         ("sparse_categorical_crossentropy", 4.5, 2.9, log(16)),
+        ("categorical_crossentropy", 1 / 16, 0.242, log(16)),
+        ("categorical_crossentropy", 1 / 16, 0.05, np.nan),  # a teacher's answers
         ("a loss of one's own", 0.5, 0.5, np.nan),
     ],
 )

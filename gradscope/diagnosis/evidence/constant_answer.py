@@ -16,6 +16,7 @@ from gradscope.run import Run
 __all__ = ["ConstantAnswer", "constant_answer"]
 
 FloatArray = npt.NDArray[np.floating]
+_DECIDED = 0.5  # Σp² of a target: 1 where it names one class
 _SQUARED = "mean_squared_error"
 _BINARY = "binary_crossentropy"
 _ABSOLUTE: dict[str, Callable[[FloatArray], float]] = {
@@ -32,8 +33,8 @@ class ConstantAnswer:
 
     loss: float
     """An upper bound of it: Var y for squared errors, the mean deviation from the median for absolute ones, the entropy
-    of the mean label for binary cross-entropy, log K for K classes; the weighted sum of these for several outputs. NaN
-    where one loss function, its weight or its targets are unknown."""
+    of the mean label for binary cross-entropy, log K for K classes that targets name; the weighted sum of these for
+    several outputs. NaN where one loss function, its weight or its targets are unknown."""
     exceeded: bool = False
     """True where penalties add to the recorded loss or examples have weights: a network that learns may exceed it."""
 
@@ -53,7 +54,7 @@ def constant_answer(run: Run, loss_terms: tuple[LossTerm, ...]) -> ConstantAnswe
 
 def _of_term(run: Run, term: LossTerm) -> float:
     if term.name in _CATEGORICAL:
-        return log(term.units) if term.units and term.units > 1 else nan
+        return log(term.units) if term.units and term.units > 1 and not _are_soft(run, term.target) else nan
     if term.name == _SQUARED:
         return _moments(run, term.target)[1]
     if term.name == _BINARY:
@@ -61,6 +62,12 @@ def _of_term(run: Run, term: LossTerm) -> float:
     if term.name in _ABSOLUTE and len(spread := term.targets.spread):
         return _ABSOLUTE[term.name](np.abs(spread - median(spread)))
     return nan
+
+
+def _are_soft(run: Run, target: str) -> bool:
+    """Whether the targets are shares of all classes, a teacher's answers say: then the loss has a floor far above 0."""
+    mean, rms = (median(run.series("target", target, statistic).astype(np.float64)) for statistic in ("mean", "rms"))
+    return 0 < rms**2 < _DECIDED * mean < 1
 
 
 def _moments(run: Run, target: str) -> tuple[float, float]:
