@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gradscope.errors import RecordingError
-from gradscope.recording.frameworks import tf
+from gradscope.recording.frameworks import keras, tf
 
-__all__ = ["Replica", "Worker", "current_replica", "is_in_replica", "worker_of"]
+__all__ = ["Replica", "Worker", "current_replica", "is_in_replica", "sums_gradients", "worker_of"]
 
 _Made = TypeVar("_Made")
 
@@ -69,7 +69,8 @@ def current_replica() -> Replica | None:
     """The replica that the caller stands in, if there are several.
 
     Raises:
-        RecordingError: all replicas are one trace, as on a TPU, so that nobody can tell them apart.
+        RecordingError: all replicas are one trace, as on a TPU, so that nobody can tell them apart; or this version of
+            Keras trains each of them by itself.
     """
     if not tf.distribute.has_strategy():
         return None
@@ -79,7 +80,18 @@ def current_replica() -> Replica | None:
     number = tf.get_static_value(context.replica_id_in_sync_group)
     if number is None:
         raise RecordingError(f"{type(context.strategy).__name__} is not supported")
+    if not sums_gradients():
+        raise RecordingError("this version of Keras does not sum gradients over replicas: install a newer one")
     return Replica(int(number), int(context.num_replicas_in_sync))
+
+
+def sums_gradients() -> bool:
+    """Whether Keras' optimizers sum gradients over replicas.
+
+    Keras 3.3 asks for the sum where there is no replica any more, and gets each one's own gradients.
+    """
+    update = keras.optimizers.Optimizer._backend_update_step  # noqa: SLF001  nothing else tells
+    return "_all_reduce_sum_gradients" in update.__code__.co_names
 
 
 def is_in_replica() -> bool:

@@ -44,5 +44,7 @@ class Trouble:
 
 def describe_error(error: BaseException) -> str:
     """The kind of an exception and the first line of its text, at most 200 characters."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}{': ' + lines[0][:200] if lines else ''}"
+    kind, lines = type(error).__name__, str(error).strip().splitlines()
+    if lines and lines[0] == "in user code:":  # where autograph puts the traceback into the text, the error comes last
+        lines = [lines[-1].strip().removeprefix(f"{kind}: ")]
+    return f"{kind}{': ' + lines[0][:200] if lines else ''}"

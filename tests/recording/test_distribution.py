@@ -19,7 +19,7 @@ import gradscope
 from gradscope.histograms import BUCKETS
 from gradscope.recording.collector import Layout, Measured
 from gradscope.recording.frameworks import tf
-from gradscope.recording.replica import worker_of
+from gradscope.recording.replica import sums_gradients, worker_of
 from gradscope.recording.replicas import merge
 from gradscope.recording.schedule import Schedule
 from gradscope.recording.statistics import MOMENTS, measure
@@ -145,6 +145,18 @@ train_by_hand("outer", f"{log_dir}_loop", strategy)
 """
 
 
+UNSUMMED = """
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+plain = train(dense, keras.optimizers.Adam, None, strategy.scope)
+print(furthest(plain, train(dense, keras.optimizers.Adam, sys.argv[1], strategy.scope, every=1)))
+"""
+
+summed = pytest.mark.skipif(not sums_gradients(), reason="this version of Keras trains each replica by itself")
+
+
 def start(program, log_dir, **environment):
     source = log_dir.parent / f"{log_dir.name}.py"  # a file, since autograph reads its source
     source.write_text(COMMON + program, "utf-8")
@@ -197,6 +209,7 @@ def mirrored(tmp_path_factory):
     return folder, {line[0]: (float(line[1]), float(line[2])) for line in lines if len(line) == 3}
 
 
+@summed
 @pytest.mark.parametrize("name", ["dense", "embedding"])
 def test_two_devices_record_what_one_does(mirrored, name):
     folder, differences = mirrored
@@ -206,6 +219,7 @@ def test_two_devices_record_what_one_does(mirrored, name):
     assert_same(run, alone, 3)
 
 
+@summed
 def test_a_loop_of_ones_own_under_a_strategy_records_what_it_does_on_one_device(tmp_path):
     process = start(MIRRORED_LOOP, tmp_path)
     output, errors = process.communicate(timeout=300)
@@ -224,6 +238,17 @@ def test_a_loop_of_ones_own_under_a_strategy_records_what_it_does_on_one_device(
         assert_same(run, alone, 3, unknown={"called_loss"} if way == "eager" else frozenset())
 
 
+@pytest.mark.skipif(sums_gradients(), reason="this version of Keras sums gradients over replicas")
+def test_where_keras_does_not_sum_gradients_that_is_said_and_training_goes_on(tmp_path):
+    process = start(UNSUMMED, tmp_path / "run")
+    output, errors = process.communicate(timeout=300)
+    stop(process)
+    assert process.returncode == 0, errors[-3000:]
+    assert float(output) < 1e-6
+    assert errors.count("does not sum gradients over replicas: install a newer one") == 1
+
+
+@summed
 def test_what_is_left_of_clipped_gradients_is_what_the_replicas_leave(mirrored):
     folder, differences = mirrored
     assert differences["clipped"][0] < 1e-6
@@ -235,6 +260,7 @@ def test_what_is_left_of_clipped_gradients_is_what_the_replicas_leave(mirrored):
     assert (run.series("clipped_gradient", "out/bias", "max") <= 0.1 + 1e-6).all()
 
 
+@summed
 def test_a_replica_without_examples_has_no_say(mirrored):
     folder, differences = mirrored
     assert differences["uneven"][0] < 1e-6
@@ -248,6 +274,7 @@ def test_a_replica_without_examples_has_no_say(mirrored):
         )
 
 
+@summed
 def test_two_workers_record_what_one_device_does_and_the_chief_alone_writes(tmp_path):
     ports = []
     for _ in range(2):
