@@ -15,6 +15,7 @@ from gradscope.recording.interval_loss import IntervalLoss
 from gradscope.recording.log import Log
 from gradscope.recording.log_budget import LogBudget
 from gradscope.recording.loop_step import loop_step, strategy_of
+from gradscope.recording.optimizer_state import build_optimizer
 from gradscope.recording.probe import Probe
 from gradscope.recording.replica import is_in_replica, worker_of
 from gradscope.recording.sampled_step import SampledStep, train_function
@@ -185,6 +186,9 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
         def sample_once(iterator: Any) -> Any:
             model.train_function = own
+            if sampled.is_new:
+                # Here, and not earlier: other callbacks may still have frozen a layer.
+                build_optimizer(model, session.trouble)
             return session.run(step, sampled, iterator)
 
         model.train_function = sample_once
