@@ -306,3 +306,26 @@ class TestUnchangedWeights:
 
     def test_frozen_variables_are_left_out(self):
         assert not findings("unchanged-weights", self.still(names=["hidden_1"], frozen=["hidden_1"], loss=1.0))
+
+
+@pytest.mark.parametrize(("count", "found"), [(1000, ["never-applied"]), (8, []), (None, [])])
+def test_gradients_accumulated_for_longer_than_the_run_are_never_applied(count, found):
+    optimizer = {"optimizer": {"name": "Adam", "gradient_accumulation_steps": count}}
+    mine = findings("unchanged-weights", toy_run(loss=1.0, settings=optimizer))
+    assert [f.variant for f in mine] == found
+    assert all(f.remedies[0].topic == "accumulation" for f in mine)
+
+
+@pytest.mark.parametrize(("loss", "found"), [(1.0, 1), (None, 0)])
+def test_a_network_without_any_activation_function_is_one_linear_map(loss, found):
+    (mine, relu) = (findings("linear-units", toy_run(activation=name, loss=loss)) for name in ("linear", "relu"))
+    assert [f.layers for f in mine] == [("hidden_1", "hidden_2")] * found
+    assert not relu
+
+
+def test_a_large_offset_of_the_targets_that_the_bias_has_not_reached_is_a_note():
+    moments = {"mean": 500.0, "rms": np.hypot(500.0, 1.0), "std": 1.0, "example_std": 1.0}
+    put = {("target", "target", name): number for name, number in moments.items()}
+    (finding,) = findings("badly-scaled-target", toy_run(put=put, loss=10.0))
+    assert (finding.severity, "large mean (500)" in finding.sentence) == (Severity.NOTE, True)
+    assert not findings("badly-scaled-target", toy_run(put=put))

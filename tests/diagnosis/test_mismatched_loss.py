@@ -195,3 +195,10 @@ def test_a_softmax_layer_needs_logits_of_both_signs(activation, found):
     logits = replace(logits, is_output=False)
     run = replace(run, model=replace(run.model, layers=(*run.model.layers[:-1], logits, softmax)))
     assert [f.variant for f in diagnose(run, [RULE]).findings()] == found
+
+
+def test_categories_need_more_than_one_unit():
+    one, three = (run_with("categorical_crossentropy", "sigmoid", output=(0.1, 0.9), units=n) for n in (1, 3))
+    (finding,) = diagnose(one, [RULE]).findings()
+    assert finding.variant == "single-category"
+    assert not list(diagnose(three, [RULE]).findings())

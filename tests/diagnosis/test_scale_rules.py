@@ -133,4 +133,4 @@ class TestLinearUnits:
         assert not findings("linear-units", replace(run, model=replace(run.model, layers=gelu)))
 
     def test_a_network_without_nonlinear_layers_is_meant_so(self):
-        assert not findings("linear-units", toy_run(put=self.SMALL, activation="linear", loss=1.0))
+        assert not findings("linear-units", toy_run(put=self.SMALL, activation="linear"))

@@ -39,6 +39,7 @@ _PASSING = (
     "ZeroPadding1D",
     "ZeroPadding2D",
 )
+_SCALING = ("Normalization", "Rescaling")
 _NUMBERS_OF_WORDS = ("Embedding", "StringLookup", "IntegerLookup", "Hashing", "CategoryEncoding", "Discretization")
 
 MOST_OFFSET = 1e6  # examples that differ by less differ by the rounding of float32
@@ -69,8 +70,11 @@ def input_scale(run: Run, layers: tuple[Layer, ...]) -> tuple[InputScale, ...]:
     words = any(layer.card and layer.card.kind in _NUMBERS_OF_WORDS for layer in layers)
     if not told and words:
         return ()
-    takers = {name: _takers(run, layers, name if told else "input") for name in names}
-    return tuple(_scale(run, name, found) for name, found in takers.items() if found)
+    takers = {("input", name): _takers(run, layers, name if told else "input") for name in names}
+    # One that was never adapted hands on what it is given.
+    scalers = [layer.name for layer in layers if layer.card and layer.card.kind in _SCALING]
+    takers |= {("activation", name): _takers(run, layers, name) for name in scalers}
+    return tuple(_scale(run, kind, name, found) for (kind, name), found in takers.items() if found)
 
 
 def _takers(run: Run, layers: tuple[Layer, ...], name: str) -> tuple[Layer, ...]:
@@ -89,10 +93,10 @@ def _takers(run: Run, layers: tuple[Layer, ...], name: str) -> tuple[Layer, ...]
     return tuple(found)
 
 
-def _scale(run: Run, name: str, takers: tuple[Layer, ...]) -> InputScale:
-    rms, mean = (np.abs(run.series("input", name, statistic).astype(np.float64)) for statistic in ("rms", "mean"))
-    spread = run.series("input", name, "example_std").astype(np.float64)
-    zeros = median(run.series("input", name, "zero_fraction"))
+def _scale(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> InputScale:
+    rms, mean = (np.abs(run.series(kind, name, statistic).astype(np.float64)) for statistic in ("rms", "mean"))
+    spread = run.series(kind, name, "example_std").astype(np.float64)
+    zeros = median(run.series(kind, name, "zero_fraction"))
     filled = 1.0 - zeros if np.isfinite(zeros) else 1.0
     if example_count(run) > 1:
         spread = np.maximum(spread, mean / MOST_OFFSET)

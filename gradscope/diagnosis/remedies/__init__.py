@@ -47,6 +47,7 @@ from gradscope.diagnosis.remedies.loss import (
     standardise_targets,
 )
 from gradscope.diagnosis.remedies.optimizer import (
+    accumulate_less,
     clip_gradients,
     loosen_clipping,
     use_optimizer,
@@ -64,6 +65,7 @@ from gradscope.diagnosis.remedies.step_size import (
 )
 
 __all__ = [
+    "accumulate_less",
     "align_shapes",
     "batch_size",
     "check_input",

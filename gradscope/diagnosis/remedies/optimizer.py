@@ -7,7 +7,7 @@ from math import isfinite
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import number
 
-__all__ = ["clip_gradients", "loosen_clipping", "use_optimizer", "weaken_dropout", "weaken_penalty"]
+__all__ = ["accumulate_less", "clip_gradients", "loosen_clipping", "use_optimizer", "weaken_dropout", "weaken_penalty"]
 
 _OPTIMIZERS = {
     "Adam": "Adam divides each weight's step by the size of its own gradient, so weak and strong ones move alike.",
@@ -65,6 +65,21 @@ def use_optimizer(name: str, learning_rate: float | None = None) -> Remedy:
         f"{_OPTIMIZERS[name]} Do not carry the old learning rate over: each optimizer has its own scale.",
         f"optimizer = keras.optimizers.{name}({arguments})",
         topic="optimizer",
+    )
+
+
+def accumulate_less(steps: int) -> Remedy:
+    """Fewer batches for one update.
+
+    Args:
+        steps: how many the run has.
+    """
+    count = max(1, min(8, steps // 100))
+    return Remedy(
+        f"Accumulate over {count} steps" if count > 1 else "Do not accumulate gradients",
+        "Weights change only when so many batches have been seen; training needs hundreds of updates at least.",
+        f"optimizer.gradient_accumulation_steps = {count if count > 1 else None}",
+        topic="accumulation",
     )
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Layer, LossTerm, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence import LossTerm, LossTrend, Nonfinite
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -48,9 +48,10 @@ class BadlyScaledTarget(Rule):
     towards the targets for thousands of steps.
 
     ## Evidence
-    The standard deviation of the recorded targets, for squared, absolute and Huber errors on a linear output; an offset
-    alone is learnt by the output's bias. A note where the loss falls by half all the same, a warning where it falls
-    less, an error where it stands where it began or where a constant answer stands, or ends in NaN.
+    The standard deviation of the recorded targets, for squared, absolute and Huber errors on a linear output; an
+    offset alone is learnt by the output's bias, and a note only where after 50 steps it is not. A note where the loss
+    falls by half all the same, a warning where it falls less, an error where it stands where it began or where a
+    constant answer stands, or ends in NaN.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -70,6 +71,8 @@ class BadlyScaledTarget(Rule):
 
     name: ClassVar[str] = "badly-scaled-target"
     max_std: float = limit(30.0, "as the target", "thirty times the scale at which an output layer starts")
+    max_offset: float = limit(30.0, "1", "mean over standard deviation, and over the scale at which the output starts")
+    max_lagging_loss: float = limit(1.3, "1", "of a constant answer's loss: the bias is still on its way to the mean")
     error_steps: float = limit(50, "steps", "earlier no learning is to be expected")
 
     def check(
@@ -83,24 +86,33 @@ class BadlyScaledTarget(Rule):
             )
         for term in loss_terms:
             std = median(run.series("target", term.target, "std").astype(np.float64))
+            mean = abs(median(run.series("target", term.target, "mean").astype(np.float64)))
             judged = term.name in _REGRESSION and term.output is not None and term.activation in ("linear", "")
-            if judged and term.output is not None and std > self.max_std:
+            if not judged or term.output is None:
+                continue
+            if std > self.max_std:
                 severity = self._severity(loss_trend, broken=bool(nonfinite.broken.any()))
-                yield self._finding(run, term.output, std, severity)
+                measured = Measurement(
+                    "standard deviation of the targets", std, self.max_std, "1", term.output.name, "about 1"
+                )
+                yield self._finding(run, f"are large (standard deviation {number(std)})", measured, severity)
+            elif mean > self.max_offset * max(1.0, std) and self._lags(loss_trend):
+                measured = Measurement("mean of the targets", mean, self.max_offset, "1", term.output.name, "about 0")
+                yield self._finding(run, f"lie about a large mean ({number(mean)})", measured, Severity.NOTE)
 
-    def _finding(self, run: Run, output: Layer, std: float, severity: Severity) -> Finding:
+    def _lags(self, loss_trend: LossTrend) -> bool:
+        return loss_trend.reach >= self.error_steps and loss_trend.remaining > self.max_lagging_loss
+
+    def _finding(self, run: Run, what: str, measured: Measurement, severity: Severity) -> Finding:
         return Finding(
             rule=self.name,
             title="badly scaled target",
-            sentence=f"the targets are large (standard deviation {number(std)}), and {output.name} has to reach them "
-            "as they are",
+            sentence=f"the targets {what}, and {measured.layer} has to reach them as they are",
             severity=severity,
-            layers=(output.name,),
+            layers=(measured.layer,),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
-            measurements=(
-                Measurement("standard deviation of the targets", std, self.max_std, "1", output.name, "about 1"),
-            ),
+            measurements=(measured,),
             remedies=(remedies.standardise_targets(),),
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )

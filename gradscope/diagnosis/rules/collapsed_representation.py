@@ -63,6 +63,7 @@ class CollapsedRepresentation(Rule):
         0.1, "1", "example_std of any layer over its first; 0.5 or more in 150 recorded healthy runs, below 0.1 in sick"
     )
     error_kept_spread: float = limit(0.05, "1", "twentyfold, where the loss does not show that it learns all the same")
+    max_learning_loss: float = limit(0.8, "1", "of a constant answer's loss: what is left of the layers teaches it")
     min_input_spread: float = limit(0.05, "1", "inputs that are alike themselves cannot be told apart")
 
     def check(
@@ -103,8 +104,11 @@ class CollapsedRepresentation(Rule):
                 f"what tells the examples apart at {among(names)} has shrunk to {number(least)} of what it was",
                 run,
                 window,
-                grave=loss_trend.at_rest or least < self.error_kept_spread,
+                grave=loss_trend.at_rest or (least < self.error_kept_spread and not self._learns(loss_trend)),
             )
+
+    def _learns(self, loss_trend: LossTrend) -> bool:
+        return loss_trend.knows_constant and loss_trend.remaining < self.max_learning_loss
 
     def _alike_behind(self, layers: tuple[Layer, ...], levels: Mapping[str, float]) -> list[Layer]:
         collapsed: list[Layer] = []

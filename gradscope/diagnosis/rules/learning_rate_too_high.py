@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite, Travel
+from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite, Travel, Window
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -81,6 +81,7 @@ class LearningRateTooHigh(Rule):
     def check(
         self,
         travel: tuple[Travel, ...],
+        window: Window,
         loss_trend: LossTrend,
         nonfinite: Nonfinite,
         learning_rate: LearningRate,
@@ -97,7 +98,7 @@ class LearningRateTooHigh(Rule):
             if growth > self.max_growth and not self._is_well(loss_trend):
                 yield self._runaway(travel, growth, learning_rate)
             return
-        grave = step > self.error_step
+        grave = step > self.error_step and not window.young
         large = [
             int(path.steps[path.sizes > self.max_step / 3][i])
             for path in travel

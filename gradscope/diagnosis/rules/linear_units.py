@@ -17,6 +17,16 @@ from gradscope.run import Run
 
 # ELU, GELU and their kin bend at zero, sigmoid and tanh farther out.
 _LINEAR_UP_TO = {"bounded": 1.0, "half_saturating": 0.05}
+_WEIGHTED = ("Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D")
+_LINEAR_KINDS = (
+    "Add",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "BatchNormalization",
+    "Concatenate",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+)
 
 
 @dataclass(frozen=True)
@@ -31,10 +41,11 @@ class LinearUnits(Rule):
     two diseases that Glorot and Bengio watch for, beside saturation.
 
     ## Evidence
-    The 2 % and 98 % quantiles of the pre-activation z, lately: with |z| below 0.2, tanh and sigmoid deviate from their
-    tangent by less than 2 %. A ReLU layer is linear where none of its entries is off. Every nonlinear hidden layer
-    must be linear, since one that is not suffices. It is an error where the loss stands where it began, a warning
-    where it has hardly fallen, and a note where it falls: then the task may ask for no more.
+    The 2 % and 98 % quantiles of the pre-activation z, lately: with |z| below 0.2, tanh and sigmoid deviate from
+    their tangent by less than 2 %. A ReLU layer is linear where none of its entries is off. Every nonlinear hidden
+    layer must be linear, since one that is not suffices. A network of several layers none of which has an activation
+    function is an error where the loss has not fallen by half. It is an error where the loss stands where it began, a
+    warning where it has hardly fallen, and a note where it falls: then the task may ask for no more.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -54,12 +65,16 @@ class LinearUnits(Rule):
 
     name: ClassVar[str] = "linear-units"
     max_preactivation: float = limit(0.2, "1", "tanh deviates from its tangent by 1.3 % there, the sigmoid by 0.3 %")
+    max_bare_layers: float = limit(1, "layers", "one linear layer may be a projection; two in a row are one")
     max_off_fraction: float = limit(5e-3, "1", "share of entries of a ReLU layer that are off")
 
     def check(self, run: Run, layers: tuple[Layer, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge all nonlinear hidden layers together."""
         if not any(layer.shape for layer in layers):
             raise NotJudged("the activation functions are unknown; record with gradscope.Recorder for a model card")
+        if len(stack := _linear_stack(layers)) > self.max_bare_layers and loss_trend.slow:
+            yield self._bare(stack, window)
+            return
         nonlinear = [layer for layer in layers if layer.shape not in ("", "linear") and not layer.is_output]
         measured = [self._reach(run, layer, window) for layer in nonlinear]
         measurements = tuple(reach for reach in measured if reach is not None and reach.value < reach.limit)
@@ -87,6 +102,25 @@ class LinearUnits(Rule):
             ),
         )
 
+    def _bare(self, stack: list[Layer], window: Window) -> Finding:
+        names = [layer.name for layer in stack]
+        steps = window.steps[window.usable]
+        return Finding(
+            rule=self.name,
+            title="no activation function",
+            sentence=f"{among(names)} have no activation function, nor has anything else: it is one linear map",
+            severity=window.cap(Severity.ERROR),
+            layers=tuple(names),
+            first_step=int(steps[0]),
+            last_step=int(steps[-1]),
+            measurements=(
+                Measurement("hidden layers without activation", len(names), self.max_bare_layers, "layers", "", "0"),
+            ),
+            remedies=(remedies.replace_activation(stack, "relu"),),
+            variant="no-activation",
+            explains=frozenset({"loss-plateau"}),
+        )
+
     def _reach(self, run: Run, layer: Layer, window: Window) -> Measurement | None:
         """How far the layer reaches into the bent part of its activation; None if unknown."""
         if layer.shape == "rectifier":
@@ -104,3 +138,12 @@ class LinearUnits(Rule):
             return None
         bound = self.max_preactivation * _LINEAR_UP_TO[layer.shape]
         return Measurement("greatest |quantile| of the pre-activation", max(ends), bound, "1", layer.name, "about 1")
+
+
+def _linear_stack(layers: tuple[Layer, ...]) -> list[Layer]:
+    """The hidden layers with weights of a network without anything nonlinear; empty if there is anything."""
+    cards = [layer.card for layer in layers]
+    if any(card is None or card.kind not in (*_WEIGHTED, *_LINEAR_KINDS) for card in cards):
+        return []
+    weighted = [layer for layer in layers if layer.card and layer.card.kind in _WEIGHTED and not layer.is_output]
+    return weighted if all(layer.shape == "linear" for layer in weighted) else []

@@ -127,6 +127,7 @@ class MismatchedLoss(Rule):
     def _mismatches(self, term: LossTerm, loss_trend: LossTrend, *, broken: bool) -> Iterator[_Mismatch]:
         if term.output is not None and term.samples:
             yield from self._shapes(term, term.output)
+            yield from self._single_category(term, term.output)
             yield from self._single_unit(term, term.output)
             yield from self._logits(term, term.output, loss_trend)
             yield from self._reach(term, term.output)
@@ -139,6 +140,16 @@ class MismatchedLoss(Rule):
                 f"a softmax over the single unit of {output.name} is 1 whatever the input",
                 Severity.ERROR,
                 Measurement("least output", term.least, 1 - self.max_excess, "1", output.name, "between 0 and 1"),
+                (remedies.output_activation(output, "sigmoid"),),
+            )
+
+    def _single_category(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
+        if term.name in ("categorical_crossentropy", "categorical_focal_crossentropy") and term.units == 1:
+            yield _Mismatch(
+                "single-category",
+                f"{term.name} compares shares of classes, but {output.name} has a single unit, whose share is always 1",
+                Severity.ERROR,
+                Measurement("units of the output", 1.0, 2.0, "units", output.name, "one for each class"),
                 (remedies.output_activation(output, "sigmoid"),),
             )
 

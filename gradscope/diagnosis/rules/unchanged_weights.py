@@ -64,6 +64,7 @@ class UnchangedWeights(Rule):
     min_unmoved_fraction: float = limit(0.9, "1", "of the entries with a gradient; 0 to 0.1 in recorded healthy runs")
     min_step_fraction: float = limit(0.9, "1", "of the samples: not only a warm-up's start or a schedule's end")
     error_variable_fraction: float = limit(0.5, "1", "of the kernels, or of all variables where there is no kernel")
+    min_steps: float = limit(100, "steps", "a run that has only begun may not have come to its first update")
     min_samples: float = limit(5, "samples", "a warm-up may begin with steps of zero")
 
     def check(
@@ -77,6 +78,9 @@ class UnchangedWeights(Rule):
         """Judge every variable over the whole run."""
         if run.model.variables and not any(variable.trainable for variable in run.model.variables):
             yield self._all_frozen(run, loss_trend)
+            return
+        if (count := _accumulated(run)) > run.steps[-1] + 1 and loss_trend.reach >= self.min_steps:
+            yield self._never_applied(run, count)
             return
         if not standstill:
             raise NotJudged("no variable has both its gradient and its update in the log; record both")
@@ -134,6 +138,23 @@ class UnchangedWeights(Rule):
             explains=_EXPLAINS,
         )
 
+    def _never_applied(self, run: Run, count: int) -> Finding:
+        steps = int(run.steps[-1]) + 1
+        return Finding(
+            rule=self.name,
+            title="gradients never applied",
+            sentence=f"gradients are accumulated over {count:,} steps, of {steps:,} in all: no weight was ever changed",
+            severity=Severity.ERROR,
+            layers=(),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=(Measurement("gradient_accumulation_steps", count, steps, "steps", "", "2 to 64"),),
+            remedies=(remedies.accumulate_less(steps),),
+            variant="never-applied",
+            phase="update",
+            explains=_EXPLAINS,
+        )
+
     def _is_still(self, one: Standstill) -> bool:
         return bool((one.unmoved_fraction >= self.min_unmoved_fraction).mean() >= self.min_step_fraction)
 
@@ -161,3 +182,10 @@ def _remedies(still: list[Standstill], rate: LearningRate, clipping: Clipping) -
     reason = "No step so far was large enough to change the weights."
     found.append(remedies.raise_learning_rate(rate.largest, 100, reason))
     return tuple(found)
+
+
+def _accumulated(run: Run) -> int:
+    """Over how many steps the optimizer accumulates gradients; 0 if it does not."""
+    optimizer = run.settings.get("optimizer")
+    count = optimizer.get("gradient_accumulation_steps") if isinstance(optimizer, dict) else None
+    return count if isinstance(count, int) else 0

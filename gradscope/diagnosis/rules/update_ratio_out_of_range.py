@@ -57,6 +57,7 @@ class UpdateRatioOutOfRange(Rule):
     error_update_to_weight_ratio: float = limit(1.0, "1", "each step replaces the weights")
     min_update_to_weight_ratio: float = limit(1e-6, "1", "a thousandth of the healthy 1e-3: 1e6 steps to move by 100 %")
     min_still_fraction: float = limit(0.8, "1", "share of the kernels that must stand still")
+    min_idle_fraction: float = limit(0.5, "1", "the same where the loss is known to be that of a constant answer")
 
     def check(self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge both directions."""
@@ -73,7 +74,8 @@ class UpdateRatioOutOfRange(Rule):
             yield self._too_large(large, run, window, loss_trend)
         elif len(at_first) > len(known) / 2:
             yield self._too_large(at_first, run, window, loss_trend, lasting=False)
-        still = len(small) >= self.min_still_fraction * len(known)
+        least = self.min_still_fraction if not loss_trend.answers_constantly else self.min_idle_fraction
+        still = len(small) >= least * len(known)
         if still and loss_trend.flat and not _scheduled_down(run, window):
             yield self._too_small(small, run, window)
 
