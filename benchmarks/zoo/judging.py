@@ -96,7 +96,8 @@ def judge(program: Program, seed: int, log_dir: Path, *, early: bool) -> Judgeme
 
 
 def _right_layer(program: Program, named: tuple[str, ...]) -> bool:
-    right = [name for name in named if name in program.layers]
+    # Labels give the names that layers have in Keras; a path in front tells within which model they are.
+    right = [name for name in named if {name, name.rpartition("/")[2]} & program.layers]
     return bool(right) and 2 * len(right) >= len(named)
 
 
