@@ -243,7 +243,7 @@ def test_the_verdict_is_said_and_written_when_training_ends(regression, tmp_path
     assert f"gradscope check {tmp_path}" in said
 
 
-@pytest.mark.parametrize(("text", "said"), [("", "No finding"), ("rules = 1", "judged by the default limits")])
+@pytest.mark.parametrize(("text", "said"), [("", "No error or warning"), ("rules = 1", "judged by the default limits")])
 def test_the_verdict_follows_the_settings_and_a_mistake_in_them_ends_nothing(
     regression, tmp_path, monkeypatch, text, said
 ):
