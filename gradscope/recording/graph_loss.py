@@ -8,6 +8,7 @@ from typing import Any
 
 from gradscope.recording.graph_walk import GraphLayer
 from gradscope.recording.loss_calls import LossCalls
+from gradscope.recording.naming import numbered, sizes
 from gradscope.recording.origins import Origins
 
 __all__ = ["GraphLoss", "graph_loss"]
@@ -29,17 +30,14 @@ class GraphLoss:
         """For the model card."""
         return {
             "losses": list(self.losses),
-            "target_shapes": {
-                name: tensor.shape.as_list() if tensor.shape.rank is not None else None
-                for name, tensor in self.named_targets
-            },
+            "target_shapes": {name: sizes(tensor) for name, tensor in self.named_targets},
             "loss_additions": ["terms of one's own"],
         }
 
     @property
     def named_targets(self) -> list[tuple[str, Any]]:
         """The targets by the names that they are recorded under."""
-        return [(f"target_{place}" if place else "target", tensor) for place, tensor in enumerate(self.targets)]
+        return numbered("target", self.targets)
 
 
 def graph_loss(loss: Any, layers: Iterable[GraphLayer], targets: Sequence[Any]) -> GraphLoss:

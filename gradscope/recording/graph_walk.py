@@ -1,4 +1,4 @@
-"""Walking a TF1 graph backwards: from an activation to the layer that made it, and to the activations before it."""
+"""Walking a graph backwards, and a TF1 graph from an activation to the layer that made it, and to the activations before it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from gradscope.model_card import ActivationCard
 
-__all__ = ["ACTIVATIONS", "GraphLayer", "depends_on", "find_layer", "inbound", "variables_by_operation"]
+__all__ = ["ACTIVATIONS", "GraphLayer", "ancestors", "depends_on", "find_layer", "inbound", "variables_by_operation"]
 
 ACTIVATIONS: Mapping[str, ActivationCard] = {
     "Relu": ActivationCard("relu", "rectifier", 1.0),
@@ -168,7 +168,7 @@ def inbound(layer: GraphLayer, stops: Mapping[str, str], *, any_source: bool) ->
             met.add(name)
         return name is not None
 
-    for _ in _ancestors([layer.activation.op], known):
+    for _ in ancestors([layer.activation.op], known):
         pass
     return tuple(name for name in dict.fromkeys(["input", *stops.values()]) if name in met) or None
 
@@ -180,18 +180,27 @@ def _is_source(tensor: Any) -> bool:
 
 def depends_on(operations: Collection[Any], names: Collection[str]) -> bool:
     """Whether one of the operations is, or needs, one of those named."""
-    return any(operation.name in names for operation in _ancestors(operations))
+    return any(operation.name in names for operation in ancestors(operations))
 
 
-def _ancestors(operations: Collection[Any], stop: Any = lambda _: False) -> Iterator[Any]:
-    """The operations and all they need, each once; not beyond tensors for which ``stop`` holds."""
+def ancestors(
+    operations: Iterable[Any], stop: Any = lambda _: False, *, control: bool = True, most: float = math.inf
+) -> Iterator[Any]:
+    """The operations and all they need, each once; not beyond tensors for which ``stop`` holds.
+
+    Args:
+        operations: where to start.
+        stop: of a tensor, whether to go no further there.
+        control: whether to follow control dependencies too.
+        most: the walk ends when so many operations are known.
+    """
     waiting = list(operations)
     seen = {operation.name for operation in waiting}
-    while waiting:
+    while waiting and len(seen) < most:
         operation = waiting.pop()
         yield operation
         needed = [tensor.op for tensor in operation.inputs if not stop(tensor)]
-        for other in [*needed, *operation.control_inputs]:
+        for other in [*needed, *(operation.control_inputs if control else ())]:
             if other.name not in seen:
                 seen.add(other.name)
                 waiting.append(other)

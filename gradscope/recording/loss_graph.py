@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from gradscope.recording.frameworks import tf
+from gradscope.recording.graph_walk import ancestors
 
 __all__ = ["Comparison", "comparisons"]
 
@@ -46,7 +47,8 @@ def comparisons(loss: Any, outputs: Mapping[str, str], logits: Mapping[str, str]
     if not tf.is_tensor(loss) or not hasattr(loss, "graph"):
         return []
     found = []
-    for operation in _behind(loss, outputs):
+    behind = ancestors([loss.op], lambda tensor: tensor.name in outputs, control=False, most=_MOST_OPERATIONS)
+    for operation in behind:
         name, pair = _compared(operation)
         entropy = name.endswith("entropy")
         sources = [_source(tensor, {**outputs, **logits} if entropy else outputs) for tensor in pair]
@@ -70,18 +72,6 @@ def comparisons(loss: Any, outputs: Mapping[str, str], logits: Mapping[str, str]
 
 def _fits(one: Any, other: Any) -> bool:
     return one.rank is None or other.rank is None or one.as_list() == other.as_list()
-
-
-def _behind(loss: Any, outputs: Mapping[str, str]) -> Iterator[Any]:
-    """The operations that the loss is made by, back to the outputs of the model."""
-    waiting, seen = [loss.op], {loss.op.name}
-    while waiting and len(seen) < _MOST_OPERATIONS:
-        operation = waiting.pop()
-        yield operation
-        for tensor in operation.inputs:
-            if tensor.name not in outputs and tensor.op.name not in seen:
-                seen.add(tensor.op.name)
-                waiting.append(tensor.op)
 
 
 def _compared(operation: Any) -> tuple[str, tuple[Any, ...]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from gradscope.recording.frameworks import keras
 
-__all__ = ["NamedLayer", "NamedVariable", "Names"]
+__all__ = ["NamedLayer", "NamedVariable", "Names", "numbered", "sizes"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,16 @@ class Names:
             self._read()  # a model may make its variables in its first step
         known = self._by_id.get(id(variable))
         return known or NamedVariable(str(getattr(variable, "path", variable.name)), "", variable)
+
+
+def numbered(kind: str, tensors: Iterable[Any]) -> list[tuple[str, Any]]:
+    """Inputs or targets by the names they are recorded under: ``target``, ``target_1`` and so on."""
+    return [(f"{kind}_{place}" if place else kind, tensor) for place, tensor in enumerate(tensors)]
+
+
+def sizes(tensor: Any) -> list[int | None] | None:
+    """The shape of a tensor for the model card, None for sizes that vary; None if nothing is known of it."""
+    return tensor.shape.as_list() if tensor.shape.rank is not None else None
 
 
 def _named_layers(model: Any) -> list[NamedLayer]:

@@ -18,7 +18,7 @@ from gradscope.recording.gradient_observer import GradientObserver
 from gradscope.recording.large_tensors import sample
 from gradscope.recording.loop_arguments import targets_among
 from gradscope.recording.loss_calls import LossCalls
-from gradscope.recording.naming import Names
+from gradscope.recording.naming import Names, numbered, sizes
 from gradscope.recording.origins import Origins
 from gradscope.recording.reported_loss import ReportedLoss
 from gradscope.recording.scope import scope
@@ -167,10 +167,9 @@ class Observer:
             return
         self._calls["input"] = 1
         with scope(), self.trouble.instead_of_raising("the model's input is not recorded"):
-            for number, tensor in enumerate(_tensors(inputs)):
-                name = "input" if number == 0 else f"input_{number}"
+            for name, tensor in numbered("input", _tensors(inputs)):
                 self._origins.remember(tensor, name)
-                if number == 0 and tensor.shape.rank:
+                if name == "input" and tensor.shape.rank:
                     self.collector.scalar(("step", "", "example_count"), tf.shape(tensor)[0])
                 if tensor.dtype.is_floating:
                     self.collector.tensor(TensorKey("input", name, "input"), tensor)
@@ -222,11 +221,9 @@ class Observer:
         if not self.collector.listening:
             return
         with scope(), self.trouble.instead_of_raising("the targets are not recorded"):
-            numbers = [t for t in tf.nest.flatten(targets) if tf.is_tensor(t) and _is_numeric(t)]
-            for number, tensor in enumerate(numbers):
-                name = "target" if number == 0 else f"target_{number}"
+            for name, tensor in numbered("target", filter(_is_numeric, _tensors(targets))):
                 self.collector.tensor(TensorKey("target", name, "target"), tensor)
-                self.target_shapes[name] = tensor.shape.as_list() if tensor.shape.rank is not None else None
+                self.target_shapes[name] = sizes(tensor)
                 self._note_example_std("target", name, tensor)
 
     # -- layers ------------------------------------------------------------------------------------------------------

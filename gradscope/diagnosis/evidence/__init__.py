@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradscope.diagnosis.evidence.batch_norms import BatchNorm, batch_norms
+from gradscope.diagnosis.evidence.called_loss import CalledLoss, called_loss
 from gradscope.diagnosis.evidence.clipping import Clipping, clipping
 from gradscope.diagnosis.evidence.constant_answer import ConstantAnswer, constant_answer
 from gradscope.diagnosis.evidence.disconnections import Disconnection, disconnections
@@ -38,6 +39,7 @@ from gradscope.run import Run
 __all__ = [
     "EVIDENCE",
     "BatchNorm",
+    "CalledLoss",
     "Clipping",
     "ConstantAnswer",
     "Disconnection",
@@ -71,6 +73,7 @@ _FUNCTIONS = (
     layers,
     nonfinite,
     window,
+    called_loss,
     constant_answer,
     kernels,
     gains,

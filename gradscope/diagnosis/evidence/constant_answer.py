@@ -9,6 +9,7 @@ from math import isfinite, log, nan
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.diagnosis.evidence.called_loss import CalledLoss
 from gradscope.diagnosis.evidence.loss_terms import LossTerm
 from gradscope.diagnosis.evidence.window import median
 from gradscope.run import Run
@@ -39,7 +40,7 @@ class ConstantAnswer:
     """True where penalties add to the recorded loss or examples have weights: a network that learns may exceed it."""
 
 
-def constant_answer(run: Run, loss_terms: tuple[LossTerm, ...]) -> ConstantAnswer:
+def constant_answer(run: Run, loss_terms: tuple[LossTerm, ...], called_loss: CalledLoss) -> ConstantAnswer:
     """From the terms of the loss and the recorded targets.
 
     It is a bound because the targets are taken together: columns of different means, or classes of unequal frequency,
@@ -47,7 +48,7 @@ def constant_answer(run: Run, loss_terms: tuple[LossTerm, ...]) -> ConstantAnswe
     """
     loss = sum(term.weight * _of_term(run, term) for term in loss_terms) if loss_terms else nan
     additions = set(run.settings.get("loss_additions") or ())
-    if loss_terms and all(term.whole for term in loss_terms) and "called_loss" in run.step_statistics:
+    if called_loss.whole:
         additions.discard("terms of one's own")
     return ConstantAnswer(loss, exceeded=bool(additions))
 

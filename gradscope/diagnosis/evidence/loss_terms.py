@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscope.diagnosis.evidence.called_loss import called_loss_weight
+from gradscope.diagnosis.evidence.called_loss import CalledLoss
 from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.evidence.reach import TargetRange, target_range
 from gradscope.diagnosis.evidence.unnamed_loss import unnamed_loss
@@ -51,8 +51,6 @@ class LossTerm:
     """Name of the recorded tensor of kind ``target``; empty where it is not known which of several this term uses."""
     weight: float
     """What this term counts for in the sum of all; NaN if unknown."""
-    whole: bool
-    """True where the terms are all of the loss, or a multiple of it: in a loop of one's own, as measured."""
     targets: TargetRange
     """All NaN where they were not recorded, or it is not known which of several this term uses."""
     logits_activation: str
@@ -74,7 +72,7 @@ class LossTerm:
         return self.output.card.units if self.output and self.output.card else None
 
 
-def loss_terms(run: Run, layers: tuple[Layer, ...]) -> tuple[LossTerm, ...]:
+def loss_terms(run: Run, layers: tuple[Layer, ...], called_loss: CalledLoss) -> tuple[LossTerm, ...]:
     """The terms in the order of the model card's ``losses``.
 
     Where there are several, each output must be named, and there must be as many recorded targets as terms. A run that
@@ -93,6 +91,7 @@ def loss_terms(run: Run, layers: tuple[Layer, ...]) -> tuple[LossTerm, ...]:
             entry,
             _judged_output(outputs, entry, alone=len(known) == 1),
             targets[i] if len(targets) == len(known) else "",
+            called_loss,
         )
         for i, entry in enumerate(known)
     )
@@ -108,11 +107,9 @@ def _judged_output(outputs: list[Layer], entry: dict[str, Any], *, alone: bool) 
     return named[0] if named else outputs[0] if alone and len(outputs) == 1 else None
 
 
-def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str) -> LossTerm:
+def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str, called_loss: CalledLoss) -> LossTerm:
     logits = entry.get("from_logits")
-    multiple = called_loss_weight(run)
     weight = entry.get("weight", 1.0)
-    weight = multiple.weight if weight is None and multiple else weight
     bypass = output is not None and np.isfinite(run.series("preactivation_gradient", output.name, "count")).any()
     low = run.series("activation", output.name if output else "", "min")
     high = run.series("activation", output.name if output else "", "max")
@@ -127,8 +124,7 @@ def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str) ->
         target=target,
         steepest=_steepest(run, output),
         broadcast=bool(entry.get("broadcast", entry.get("inferred") and _is_broadcast(run, output, target))),
-        weight=nan if weight is None else float(weight),
-        whole=not multiple or multiple.whole,
+        weight=called_loss.weight if weight is None else float(weight),
         targets=target_range(run, target),
         logits_activation=_logits_activation(run, output),
         from_preactivation=bool(bypass),

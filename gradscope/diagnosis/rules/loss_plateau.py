@@ -147,20 +147,14 @@ class LossPlateau(Rule):
         return steady and slow and loss_trend.bounded and loss_trend.remaining > self.crawling_loss
 
     def _crawling(self, loss_trend: LossTrend) -> Finding:
-        return Finding(
-            rule=self.name,
-            title="loss that hardly falls",
-            sentence=f"after {loss_trend.reach:,} steps the loss is at {100 * loss_trend.remaining:.0f} % of what a "
-            "constant answer has, and as many again would hardly change that",
-            severity=Severity.WARNING,
-            layers=(),
-            first_step=int(loss_trend.steps[0] + loss_trend.reach // 2),
-            last_step=int(loss_trend.steps[-1]),
-            measurements=(
-                Measurement("remaining loss", loss_trend.remaining, self.crawling_loss, "1", "", "falling to 0"),
-            ),
-            remedies=(remedies.check_targets(),),
-            variant="crawling",
+        place = f"{100 * loss_trend.remaining:.0f} % of what a constant answer has"
+        return self._unlearnt(
+            loss_trend,
+            "loss that hardly falls",
+            f"at {place}, and as many again would hardly change that",
+            Severity.WARNING,
+            self.crawling_loss,
+            "crawling",
         )
 
     def _is_above(self, loss_trend: LossTrend) -> bool:
@@ -169,20 +163,30 @@ class LossPlateau(Rule):
         return loss_trend.bounded and still
 
     def _above(self, loss_trend: LossTrend) -> Finding:
+        times = f"{number(loss_trend.remaining)} times what a constant answer has"
+        return self._unlearnt(
+            loss_trend,
+            "loss above a constant answer's",
+            f"still {number(loss_trend.late)}, {times}",
+            Severity.ERROR,
+            self.max_late_loss,
+            "above",
+        )
+
+    def _unlearnt(  # noqa: PLR0917  what the two kinds differ in
+        self, loss_trend: LossTrend, title: str, where: str, severity: Severity, bound: float, variant: str
+    ) -> Finding:
         return Finding(
             rule=self.name,
-            title="loss above a constant answer's",
-            sentence=f"after {loss_trend.reach:,} steps the loss is still {number(loss_trend.late)}, "
-            f"{number(loss_trend.remaining)} times what a constant answer has",
-            severity=Severity.ERROR,
+            title=title,
+            sentence=f"after {loss_trend.reach:,} steps the loss is {where}",
+            severity=severity,
             layers=(),
             first_step=int(loss_trend.steps[0] + loss_trend.reach // 2),
             last_step=int(loss_trend.steps[-1]),
-            measurements=(
-                Measurement("remaining loss", loss_trend.remaining, self.max_late_loss, "1", "", "falling to 0"),
-            ),
+            measurements=(Measurement("remaining loss", loss_trend.remaining, bound, "1", "", "falling to 0"),),
             remedies=(remedies.check_targets(),),
-            variant="above",
+            variant=variant,
         )
 
 

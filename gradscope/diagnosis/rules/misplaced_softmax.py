@@ -69,11 +69,11 @@ class MisplacedSoftmax(Rule):
         if not found or not loss_trend.slow:
             return
         names = [layer.name for layer in found]
-        whose = "its units share the sum 1, and" if len(names) == 1 else "their units share the sum 1, and"
+        end, whose = ("ends", "its") if len(names) == 1 else ("end", "their")
         yield Finding(
             rule=self.name,
             title="softmax in a hidden layer",
-            sentence=f"{among(names)} end{'s' if len(names) == 1 else ''} in a softmax: {whose} hardly tell one input "
+            sentence=f"{among(names)} {end} in a softmax: {whose} units share the sum 1, and hardly tell one input "
             "from another",
             severity=window.cap(Severity.ERROR),
             layers=tuple(names),

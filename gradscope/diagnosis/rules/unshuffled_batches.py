@@ -17,6 +17,9 @@ from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
 from gradscope.run import Run
 
+_MOST = 1e6
+_ROUNDING = 1e-6  # of float32
+
 
 @dataclass(frozen=True)
 class UnshuffledBatches(Rule):
@@ -71,12 +74,12 @@ class UnshuffledBatches(Rule):
         name, ratio = max(ratios.items(), key=lambda item: np.nan_to_num(item[1]))
         if not ratio > self.max_spread_between:
             return
-        times = f"{number(ratio)} times as much from batch to batch as within one"
+        much = f"{number(ratio)} times as much from batch to batch as within one"
+        much = much if np.isfinite(ratio) else "from batch to batch alone"
         yield Finding(
             rule=self.name,
             title="batches not shuffled",
-            sentence=f"the targets differ {times if np.isfinite(ratio) else 'from batch to batch alone'}: "
-            "the data is not shuffled",
+            sentence=f"the targets differ {much}: the data is not shuffled",
             severity=Severity.ERROR if loss_trend.slow else Severity.NOTE,
             layers=(),
             first_step=int(run.steps[0]),
@@ -105,7 +108,3 @@ class UnshuffledBatches(Rule):
         if inside > 0 or np.isnan(example_count(run)):  # within a batch of one example nothing differs
             return between / inside if inside > 0 else float("nan")
         return float("inf") if between > _ROUNDING * np.abs(mean[known]).max() else 0.0
-
-
-_MOST = 1e6
-_ROUNDING = 1e-6  # of float32
