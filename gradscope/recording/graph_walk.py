@@ -1,4 +1,4 @@
-"""Walking a graph backwards, and a TF1 graph from an activation to the layer that made it, and to the activations before it."""
+"""Walking a graph backwards, and a TF1 graph from an activation to its layer and to the activations before it."""
 
 from __future__ import annotations
 
