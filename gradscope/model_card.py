@@ -43,6 +43,8 @@ class VariableCard:
     """False where the variable or its layer is frozen, and for statistics such as a moving mean."""
     optimized: bool = True
     """True where the optimizer was handed this variable in the recorded step."""
+    optimizer: int | None = None
+    """Place of the optimizer that it was handed to among all that took part; None if unknown."""
     connected: bool = True
     """False where the optimizer was handed no gradient (None) for it: the loss does not depend on it."""
     initializer: str | None = None
@@ -84,7 +86,8 @@ class ModelCard:
     layers: tuple[LayerCard, ...] = ()
     variables: tuple[VariableCard, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
-    """Plain data: ``model``, ``optimizer`` (name and configuration), ``loss``, ``dtype_policy``, ``jit_compile``,
+    """Plain data: ``model``, ``optimizer`` (name and configuration), ``optimizers`` (of several, each), ``loss``,
+    ``dtype_policy``, ``jit_compile``,
     ``every``, ``versions``, ``dead_unit_window`` (examples) …"""
 
     def layer(self, name: str) -> LayerCard | None:

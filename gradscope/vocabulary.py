@@ -171,7 +171,12 @@ STEP_STATISTICS: tuple[Statistic, ...] = (
         "loss",
         "(-inf, inf)",
     ),
-    Statistic("learning_rate", "the optimizer's learning rate in this step", "1", "[0, inf)"),
+    Statistic(
+        "learning_rate",
+        "the optimizer's learning rate in this step; of several the model's own, else the first's",
+        "1",
+        "[0, inf)",
+    ),
     Statistic("global_gradient_norm", "sqrt of the sum of squared gradient norms over all variables", "1", "[0, inf)"),
     Statistic("global_clipped_gradient_norm", "the same after clipping", "1", "[0, inf)"),
     Statistic("clipped_fraction", "share of gradient entries changed by clipping", "1", "[0, 1]"),

@@ -18,7 +18,7 @@ def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
     """Group findings under their root causes, gravest first.
 
     A finding may explain another that it names in ``explains`` and that was not seen before it; the update of a step
-    comes too late for what its forward pass shows. What a network does in
+    comes too late for what its forward pass shows, nothing for what is said of the whole run. What a network does in
     the end (one answer to everything, a loss that stands still) is explained by whatever else is wrong and no less
     grave, since that says why. Chains are flattened:
     all that follows from a root stands under it, however many links lie between. Where several roots explain a finding
@@ -63,6 +63,8 @@ def _names(a: Finding, b: Finding) -> bool:
 
 
 def _in_time(a: Finding, b: Finding) -> bool:
+    if b.phase == "run":
+        return True
     too_late = a.phase == "update" and b.phase == "forward"
     return a.first_step < b.first_step if too_late else a.first_step <= b.first_step
 

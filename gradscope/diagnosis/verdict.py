@@ -96,7 +96,7 @@ class Finding:
     """Rules, as ``rule`` or ``rule:variant``, whose findings this one may be the cause of."""
     phase: str = ""
     """Where within a step it shows: ``forward`` or ``update``, the latter too late for what the former shows of the
-    same step; empty where that does not matter."""
+    same step; ``run`` for what is said of the run as a whole; empty where that does not matter."""
 
     @property
     def pathology(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["among", "number", "shares", "span"]
+__all__ = ["among", "number", "of_layers", "shares", "span"]
 
 
 def number(value: float) -> str:
@@ -31,6 +31,11 @@ def among(names: Sequence[str], most: int = 4) -> str:
     if rest > 0:
         shown.append(f"{rest} more")
     return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else "no layer"
+
+
+def of_layers(names: Sequence[str]) -> str:
+    """`` of a and b``, to stand behind a noun; empty where no layer is named, which means all."""
+    return f" of {among(names)}" if names else ""
 
 
 def shares(fractions: Sequence[float]) -> str:

@@ -43,6 +43,8 @@ class GradientObserver:
         self.disconnected: set[str] = set()
         """Names of variables that were handed to the optimizer without a gradient."""
         self.optimized: set[str] = set()
+        self.trained_by: dict[str, Any] = {}
+        """The optimizer that each variable was handed to last, by the variable's name."""
         self._collector = collector
         self._trouble = trouble
         self._names = names
@@ -73,13 +75,13 @@ class GradientObserver:
             scale = _loss_scale(optimizer)
             if scale is not None:
                 self._collector.scalar(("step", "", "loss_scale"), scale)
-            if optimizer is not None:
-                self._collector.scalar(("step", "", "learning_rate"), optimizer.learning_rate)
+            self._note_learning_rate(optimizer)
             self._note_underflow(named, gradients)
             unscaled = [_unscaled(gradient, scale) for gradient in gradients]
             summed = self._over_replicas(unscaled)
             for item, gradient in zip(named, summed, strict=True):
                 self.optimized.add(item.name)
+                self.trained_by[item.name] = optimizer
                 handed.weights.append(tf.identity(_value(item.variable)))
                 self._note_weight(item, handed.weights[-1])
                 if gradient is None:
@@ -122,6 +124,13 @@ class GradientObserver:
             for item, gradient in zip(map(self._names.of, variables), gradients, strict=True):
                 if gradient is not None:
                     self._collector.tensor(TensorKey("gradient", item.name, item.layer), gradient)
+
+    def _note_learning_rate(self, optimizer: Any) -> None:
+        """Of several optimizers that of the model's own, else of the first."""
+        key = ("step", "", "learning_rate")
+        own = optimizer is getattr(self._names.model, "optimizer", None)
+        if optimizer is not None and (own or not self._collector.has_scalar(key)):
+            self._collector.scalar(key, optimizer.learning_rate)
 
     def _note_weight(self, item: NamedVariable, weight: Any) -> None:
         self._collector.tensor(TensorKey("weight", item.name, item.layer), weight)

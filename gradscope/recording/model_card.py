@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradscope._version import __version__
@@ -34,6 +34,7 @@ def build_model_card(
     variables = observer.names.variables
     by_path = {named.path: named.layer for named in observer.names.layers}
     owners = {variable.layer for variable in variables}
+    optimizers = _optimizers(observer)
     uncalled = [
         path for path, layer in by_path.items() if path not in sightings and (path in owners or hasattr(layer, "rate"))
     ]
@@ -42,13 +43,22 @@ def build_model_card(
             _layer_card(path, by_path[path], sightings.get(path), activations.get(path))
             for path in [*sightings, *uncalled]
         ),
-        variables=tuple(_variable_card(variable, by_path.get(variable.layer), observer) for variable in variables),
+        variables=tuple(
+            _variable_card(variable, by_path.get(variable.layer), observer, optimizers) for variable in variables
+        ),
         settings={
             **_settings(model),
+            **({"optimizers": [_optimizer_settings(optimizer) for optimizer in optimizers]} if optimizers[1:] else {}),
             **_describe_loss(model, observer),
             **settings,
         },
     )
+
+
+def _optimizers(observer: Observer) -> list[Any]:
+    """The optimizers that were handed variables, each once."""
+    found = {id(optimizer): optimizer for optimizer in observer.optimizers.trained_by.values() if optimizer is not None}
+    return list(found.values())
 
 
 def _describe_loss(model: Any, observer: Observer) -> dict[str, Any]:
@@ -86,8 +96,9 @@ def _layer_card(path: str, layer: Any, sighting: Sighting | None, activation: Ac
     )
 
 
-def _variable_card(named: NamedVariable, layer: Any, observer: Observer) -> VariableCard:
+def _variable_card(named: NamedVariable, layer: Any, observer: Observer, optimizers: Sequence[Any]) -> VariableCard:
     variable = named.variable
+    trainer = observer.optimizers.trained_by.get(named.name)
     return VariableCard(
         name=named.name,
         layer=named.layer,
@@ -96,6 +107,7 @@ def _variable_card(named: NamedVariable, layer: Any, observer: Observer) -> Vari
         dtype=str(variable.dtype),
         trainable=bool(variable.trainable),
         optimized=named.name in observer.optimizers.optimized,
+        optimizer=next((place for place, optimizer in enumerate(optimizers) if optimizer is trainer), None),
         connected=named.name not in observer.optimizers.disconnected,
         initializer=_initializer(layer, str(variable.name)),
     )

@@ -32,12 +32,12 @@ class Names:
     """The layers and variables of one model by name."""
 
     def __init__(self, model: Any) -> None:
-        self._model = model
+        self.model = model
         self._read()
 
     def _read(self) -> None:
-        self.layers = _named_layers(self._model)
-        self.variables = _named_variables(self._model, self.layers)
+        self.layers = _named_layers(self.model)
+        self.variables = _named_variables(self.model, self.layers)
         self._by_path = {named.path: named.layer for named in self.layers}
         self._by_id = {id(named.variable): named for named in self.variables}
         # A loop may hand on TensorFlow's variable that stands behind Keras' own.

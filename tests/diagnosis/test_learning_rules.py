@@ -43,6 +43,39 @@ def with_bias(run, rms):
     return replace(run, values=values)
 
 
+def with_an_optimizer_of_its_own(run, name):
+    variables = [replace(card, optimizer=int(card.layer == name)) for card in run.model.variables]
+    rates = {"optimizers": [{"name": "Adam", "learning_rate": rate} for rate in (0.01, 0.5)]}
+    settings = {**run.model.settings, **rates}
+    return replace(run, model=replace(run.model, variables=tuple(variables), settings=settings))
+
+
+class TestSeveralOptimizers:
+    def test_the_one_with_too_large_steps_is_named_by_its_layers_and_its_rate(self):
+        leap = {("update", "output/kernel"): 3000.0}
+        (finding,) = findings("learning-rate-too-high", with_an_optimizer_of_its_own(toy_run(leap, loss=1.0), "output"))
+        assert (finding.severity, finding.layers) == (Severity.ERROR, ("output",))
+        assert "from 0.5 to" in finding.remedies[0].title
+
+    def test_the_same_steps_of_one_optimizer_are_a_minority(self):
+        assert not findings("learning-rate-too-high", toy_run({("update", "output/kernel"): 3000.0}, loss=1.0))
+
+    def test_the_one_that_does_not_move_is_named_by_its_layers_and_its_rate(self):
+        slow = {("update", "output/kernel"): 1e-2}
+        run = with_an_optimizer_of_its_own(toy_run(slow, loss=1.0), "output")
+        (finding,) = findings("learning-rate-too-low", run)
+        assert (finding.severity, finding.layers) == (Severity.ERROR, ("output",))
+        assert "from 0.5 to" in finding.remedies[0].title
+
+    def test_a_vanishing_gradient_seen_later_explains_steps_that_were_short_all_along(self):
+        weak = [1.0] * 3 + [1e-7] * (SAMPLES - 3)
+        scale = {(kind, name): weak for name in NAMES[:1] for kind in ("activation_gradient",)}
+        scale |= {("gradient", "hidden_1/kernel"): weak, ("update", "hidden_1/kernel"): [1e-2] * 3 + [1e-7] * 27}
+        run = with_an_optimizer_of_its_own(toy_run(scale, loss=1.0), "hidden_1")
+        (cause,) = diagnose(run, [BY_NAME[name] for name in ("learning-rate-too-low", "vanishing-gradient")]).causes
+        assert cause.root.rule == "vanishing-gradient"
+
+
 class TestLearningRateTooLow:
     def test_without_a_level_to_reach_only_a_new_network_is_an_error(self):
         slow = toy_run(updates(1e-2), loss=1.0, settings=UNKNOWN_LOSS)

@@ -142,6 +142,12 @@ def test_both_optimizers_of_a_gan_are_seen(tmp_path):
     run = gradscope.read_run(tmp_path)
     assert {"generator/fake/kernel", "critic/score/kernel"} <= set(run.names("update"))
     assert {"critic/score", "critic/score@2"} <= set(run.names("activation"))
+    trained_by = {variable.name: run.settings["optimizers"][variable.optimizer] for variable in run.model.variables}
+    assert {name: trainer["name"] for name, trainer in trained_by.items() if name.endswith("kernel")} == {
+        "generator/fake/kernel": "Adam",
+        "critic/score/kernel": "SGD",
+    }
+    assert trained_by["critic/score/kernel"]["learning_rate"] == pytest.approx(1e-3)
 
 
 def test_the_sparse_gradient_of_an_embedding_is_that_of_the_dense_one(tmp_path):

@@ -29,6 +29,7 @@ from gradscope.diagnosis.evidence.learning_rate import LearningRate, learning_ra
 from gradscope.diagnosis.evidence.loss_terms import LossTerm, loss_terms
 from gradscope.diagnosis.evidence.loss_trend import LossTrend, loss_trend
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite, Occurrence, nonfinite
+from gradscope.diagnosis.evidence.optimizer_groups import OptimizerGroup, optimizer_groups
 from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread
 from gradscope.diagnosis.evidence.standstill import Standstill, standstill
 from gradscope.diagnosis.evidence.travel import Travel, travel
@@ -57,6 +58,7 @@ __all__ = [
     "LossTrend",
     "Nonfinite",
     "Occurrence",
+    "OptimizerGroup",
     "OutputSpread",
     "Standstill",
     "Travel",
@@ -93,6 +95,7 @@ _FUNCTIONS = (
     learning_rate,
     standstill,
     travel,
+    optimizer_groups,
 )
 EVIDENCE: dict[str, Callable[..., Any]] = {"run": _run, **{function.__name__: function for function in _FUNCTIONS}}
 """``{name: function}``: everything a rule may name as a parameter of ``check``."""

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite, Travel, Window
+from gradscope.diagnosis.evidence import LossTrend, Nonfinite, OptimizerGroup, Window
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
-from gradscope.diagnosis.wording import number
+from gradscope.diagnosis.wording import number, of_layers
 
 _EXPLAINS = frozenset(
     {
@@ -48,7 +48,8 @@ class LearningRateTooHigh(Rule):
     The largest ‖update‖ / ‖weight‖ of a sampled step, the median over the kernels; where weights were set far smaller
     than usual, over the usual (Glorot's) size, for then a large step is a sound one. The loss: its late level against
     its start and against a constant answer's. Large steps under which the loss falls are no finding here. Short steps
-    that all go one way add up: weights that have grown tenfold, where the loss is no better for it or unknown.
+    that all go one way add up: weights that have grown tenfold, where the loss is no better for it or unknown. Of
+    several optimizers each is judged by the kernels it trains, and the finding names their layers.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -76,41 +77,47 @@ class LearningRateTooHigh(Rule):
     max_growth: float = limit(
         10.0, "1", "times the first or Glorot's size; recorded healthy runs stay below 4, one of 2,000 steps at 7"
     )
+    min_shared_loss: float = limit(
+        0.5, "1", "likewise, of one of several optimizers: with rivals or parts the loss says less of each"
+    )
     min_samples: float = limit(5, "samples", "a loss that is not yet lower after fewer says nothing")
 
     def check(
         self,
-        travel: tuple[Travel, ...],
+        optimizer_groups: tuple[OptimizerGroup, ...],
         window: Window,
         loss_trend: LossTrend,
         nonfinite: Nonfinite,
-        learning_rate: LearningRate,
     ) -> Iterable[Finding]:
-        """Judge step size and harm together."""
-        if not travel:
+        """Judge step size and harm together, each optimizer's for itself."""
+        if not optimizer_groups:
             raise NotJudged("no update of a kernel was recorded; record updates and weights")
         if not loss_trend.steps.size:
             raise NotJudged("no finite loss was recorded; record the loss")
-        step = median(np.array([path.largest for path in travel]))
-        harm = self._harm(loss_trend, nonfinite)
-        if not step > self.max_step or not harm:
-            growth = median(np.array([path.growth[-1] for path in travel]))
-            if growth > self.max_growth and not self._is_well(loss_trend):
-                yield self._runaway(travel, growth, learning_rate)
-            return
-        grave = step > self.error_step and not window.young
+        for group in optimizer_groups:
+            harm = self._harm(loss_trend, nonfinite, self.min_shared_loss if group.layers else self.min_remaining_loss)
+            step = median(np.array([path.largest for path in group.paths]))
+            growth = median(np.array([path.growth[-1] for path in group.paths]))
+            if step > self.max_step and harm:
+                yield self._overshooting(group, step, harm, young=window.young)
+            elif growth > self.max_growth and not self._is_well(loss_trend):
+                yield self._runaway(group, growth)
+
+    def _overshooting(self, group: OptimizerGroup, step: float, harm: str, *, young: bool) -> Finding:
+        grave = step > self.error_step and not young
         large = [
             int(path.steps[path.sizes > self.max_step / 3][i])
-            for path in travel
+            for path in group.paths
             if path.largest > self.max_step
             for i in (0, -1)
         ]
-        yield Finding(
+        return Finding(
             rule=self.name,
             title="learning rate too high",
-            sentence=f"single steps change the weights by {_size(step)} (median over the kernels) and {harm}",
+            sentence=f"single steps change the weights{of_layers(group.layers)} by {_size(step)} (median over the "
+            f"kernels) and {harm}",
             severity=Severity.ERROR if grave else Severity.WARNING,
-            layers=(),
+            layers=group.layers,
             first_step=min(large),
             last_step=max(large),
             measurements=(
@@ -119,8 +126,8 @@ class LearningRateTooHigh(Rule):
                 ),
             ),
             remedies=(
-                remedies.set_learning_rate(learning_rate.largest, step),
-                remedies.warm_up(learning_rate.largest),
+                remedies.set_learning_rate(group.learning_rate, step),
+                remedies.warm_up(group.learning_rate),
                 remedies.clip_gradients(),
             ),
             phase="update",
@@ -130,16 +137,16 @@ class LearningRateTooHigh(Rule):
     def _is_well(self, trend: LossTrend) -> bool:
         return trend.nonnegative and len(trend.loss) >= self.min_samples and not trend.is_far(self.min_remaining_loss)
 
-    def _runaway(self, travel: tuple[Travel, ...], growth: float, learning_rate: LearningRate) -> Finding:
-        grown = [path.steps[path.growth > self.max_growth / 3] for path in travel]
+    def _runaway(self, group: OptimizerGroup, growth: float) -> Finding:
+        grown = [path.steps[path.growth > self.max_growth / 3] for path in group.paths]
         steps = np.concatenate(grown)
         return Finding(
             rule=self.name,
             title="weights run away",
-            sentence=f"the weights have grown to {number(growth)} times their size (median over the kernels), and "
-            "nothing was learnt by it",
+            sentence=f"the weights{of_layers(group.layers)} have grown to {number(growth)} times their size (median "
+            "over the kernels), and nothing was learnt by it",
             severity=Severity.ERROR,
-            layers=(),
+            layers=group.layers,
             first_step=int(steps.min()),
             last_step=int(steps.max()),
             measurements=(
@@ -154,7 +161,7 @@ class LearningRateTooHigh(Rule):
             ),
             remedies=(
                 remedies.lower_learning_rate(
-                    learning_rate.largest, "Steps that all go one way, large ones or with too much momentum, add up."
+                    group.learning_rate, "Steps that all go one way, large ones or with too much momentum, add up."
                 ),
                 remedies.clip_gradients(),
             ),
@@ -163,16 +170,16 @@ class LearningRateTooHigh(Rule):
             explains=_EXPLAINS - {"diverging-loss", "nonfinite-values"},
         )
 
-    def _harm(self, trend: LossTrend, nonfinite: Nonfinite) -> str:
+    def _harm(self, trend: LossTrend, nonfinite: Nonfinite, least: float) -> str:
         if nonfinite.first_broken is not None:
             return "the run ends in values that are not finite"
         if len(trend.loss) < self.min_samples:
             return ""
         if trend.change > self.max_loss_rise:
             return f"the loss has risen to {number(trend.change)} times its start"
-        if trend.is_far(self.min_remaining_loss):
+        if trend.is_far(least):
             level = "a constant answer" if trend.knows_constant else "the start"
-            return f"the loss is no better than that of {level}"
+            return f"the loss is {'no' if least == self.min_remaining_loss else 'little'} better than that of {level}"
         return ""
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LearningRate, LossTrend, Travel
+from gradscope.diagnosis.evidence import LearningRate, LossTrend, OptimizerGroup, Travel
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
-from gradscope.diagnosis.wording import number
+from gradscope.diagnosis.wording import number, of_layers
 from gradscope.model_card import HALF_FORMATS
 from gradscope.run import Run
 
@@ -76,58 +76,66 @@ class LearningRateTooLow(Rule):
         run: Run,
         loss_trend: LossTrend,
         travel: tuple[Travel, ...],
+        optimizer_groups: tuple[OptimizerGroup, ...],
         elasticity: dict[str, float],
         learning_rate: LearningRate,
         fresh_start: bool | None,
     ) -> Iterable[Finding]:
-        """Judge the whole run at once."""
+        """Judge the whole run at once, each optimizer for itself."""
         if self._ended(loss_trend, travel, learning_rate):
             yield self._over(loss_trend, learning_rate)
             return
         self._require(loss_trend, travel)
-        # Embeddings begin far smaller than other kernels, so the same step carries them far.
-        matrices = [path for path in travel if path.kernel.role != "embeddings"] or travel
-        farthest = max(matrices, key=lambda path: path.distance)
-        # Behind a branch that begins at zero the first gradients are zero as they should be.
-        usable = max(elasticity.values(), default=float("nan"))
-        far = loss_trend.is_far(self.min_remaining_loss)
-        if not learning_rate.largest > 0 and not farthest.distance > 0:
+        if not loss_trend.is_far(self.min_remaining_loss):
             return
-        if not farthest.distance < self.max_distance or not far or not usable >= self.min_elasticity:
-            return
-        # On its way down from a constant answer's loss, as many steps again may be all it needs.
-        where = loss_trend.ahead / loss_trend.level if loss_trend.remaining < 1 else loss_trend.remaining
         # Without a level to reach, a network that was trained before may be near its goal from the start.
-        grave = (
-            where > self.error_remaining_loss
-            and (loss_trend.reach >= self.error_steps or farthest.distance < self.max_distance / _UTTERLY)
-            and bool(loss_trend.knows_constant or fresh_start)
-        )
-        yield Finding(
-            rule=self.name,
-            title="learning rate too low",
-            sentence=f"{loss_trend.reach:,} steps together moved no kernel by more than "
-            f"{number(100 * farthest.distance)} % of its size; the loss is at {self._place(loss_trend)}",
-            severity=Severity.ERROR if grave else Severity.WARNING,
-            layers=(),
-            first_step=int(loss_trend.steps[0]),
-            last_step=int(loss_trend.steps[-1]),
-            measurements=(
-                Measurement(
-                    f"distance travelled by {farthest.kernel.name}, the farthest",
-                    farthest.distance,
-                    self.max_distance,
-                    "1",
-                    farthest.kernel.layer.name,
-                    "above 0.3",
+        sure = bool(loss_trend.knows_constant or fresh_start)
+        for group in optimizer_groups:
+            # Embeddings begin far smaller than other kernels, so the same step carries them far.
+            matrices = [path for path in group.paths if path.kernel.role != "embeddings"] or group.paths
+            farthest = max(matrices, key=lambda path: path.distance)
+            # Behind a branch that begins at zero the first gradients are zero as they should be.
+            names = [path.kernel.name for path in group.paths] if group.layers else elasticity
+            usable = max((elasticity[name] for name in names if name in elasticity), default=float("nan"))
+            moves = learning_rate.largest > 0 or farthest.distance > 0
+            if not (moves and farthest.distance < self.max_distance and usable >= self.min_elasticity):
+                continue
+            yield Finding(
+                rule=self.name,
+                title="learning rate too low",
+                sentence=f"{loss_trend.reach:,} steps together moved no kernel{of_layers(group.layers)} by more than "
+                f"{number(100 * farthest.distance)} % of its size; the loss is at {self._place(loss_trend)}",
+                severity=self._severity(loss_trend, farthest, sure=sure),
+                layers=group.layers,
+                first_step=int(loss_trend.steps[0]),
+                last_step=int(loss_trend.steps[-1]),
+                measurements=(
+                    Measurement(
+                        f"distance travelled by {farthest.kernel.name}, the farthest",
+                        farthest.distance,
+                        self.max_distance,
+                        "1",
+                        farthest.kernel.layer.name,
+                        "above 0.3",
+                    ),
+                    Measurement(
+                        "remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"
+                    ),
+                    Measurement("elasticity of the loss", usable, self.min_elasticity, "1", "", "0.4 to 160"),
                 ),
-                Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
-                Measurement("elasticity of the loss", usable, self.min_elasticity, "1", "", "0.4 to 160"),
-            ),
-            remedies=_remedies(learning_rate, farthest.distance / loss_trend.reach),
-            confidence="high" if loss_trend.knows_constant or fresh_start else "medium",
-            explains=_explains(run),
-        )
+                remedies=_remedies(
+                    replace(learning_rate, largest=group.learning_rate), farthest.distance / loss_trend.reach
+                ),
+                confidence="high" if sure else "medium",
+                phase="run",
+                explains=_explains(run),
+            )
+
+    def _severity(self, trend: LossTrend, farthest: Travel, *, sure: bool) -> Severity:
+        # On its way down from a constant answer's loss, as many steps again may be all it needs.
+        where = trend.ahead / trend.level if trend.remaining < 1 else trend.remaining
+        long = trend.reach >= self.error_steps or farthest.distance < self.max_distance / _UTTERLY
+        return Severity.ERROR if sure and long and where > self.error_remaining_loss else Severity.WARNING
 
     def _ended(self, loss_trend: LossTrend, travel: tuple[Travel, ...], learning_rate: LearningRate) -> bool:
         over = learning_rate.midway <= self.max_ended_rate * learning_rate.largest and learning_rate.largest > 0
