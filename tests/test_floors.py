@@ -27,7 +27,7 @@ FLOORS = [
     ["reports", "plots"],
     ["fleet", "testing"],
     ["recording"],
-    ["cli", "tensorboard", ""],
+    ["cli", "__main__", "tensorboard", ""],
 ]
 
 # A notebook asks an object for its own `_repr_html_`, so these two look up, when they are shown and not before.

@@ -38,6 +38,15 @@ def test_the_entry_point_is_the_command():
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("module", ["gradscope", "gradscope.cli"])
+def test_the_package_runs_as_the_command(module):
+    result = subprocess.run(
+        [sys.executable, "-m", module, "rules"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "vanishing-gradient" in result.stdout
+
+
 @pytest.mark.parametrize(("name", "code"), [("healthy", 0), ("sick", 1)])
 def test_a_reader_that_has_gone_changes_nothing(request, name, code):
     reading, writing = os.pipe()
