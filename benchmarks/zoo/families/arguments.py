@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("arguments", half="test")
+family = Family("arguments", half="think")
 
 
 def _digits(

@@ -12,7 +12,7 @@ from zoo.nets import dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("classics", half="test")
+family = Family("classics", half="think")
 
 
 def _circles(seed: int, count: int = 600) -> tuple[np.ndarray, np.ndarray]:

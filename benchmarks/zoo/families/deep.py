@@ -8,7 +8,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("deep", half="test")
+family = Family("deep", half="think")
 
 
 def _blocks(seed: int, *, together: str = "Add") -> Fit:

@@ -8,7 +8,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("half_precision", half="test")
+family = Family("half_precision", half="think")
 
 
 def _half(seed: int, *, epsilon: float = 1e-3) -> Fit:

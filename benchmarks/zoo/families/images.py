@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("images", half="test")
+family = Family("images", half="think")
 
 
 def _convolutions(inputs: Any, widths: tuple[int, ...], **options: Any) -> Any:

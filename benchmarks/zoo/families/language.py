@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("language", half="test")
+family = Family("language", half="think")
 
 
 def _vectors(seed: int, *, loaded: bool = True) -> Fit:

@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("own_steps", half="test")
+family = Family("own_steps", half="think")
 
 
 def _narrow(seed: int, *, head_only: bool = False) -> Fit:

@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("rivals", half="test")
+family = Family("rivals", half="think")
 
 
 def _stack(name: str, entries: int, width: int, outputs: int, activation: str) -> Any:

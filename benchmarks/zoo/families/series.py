@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("series", half="test")
+family = Family("series", half="think")
 
 
 def _shapes(seed: int, count: int = 768, length: int = 20) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from zoo.nets import dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("tables", half="test")
+family = Family("tables", half="think")
 
 
 def _pressure(seed: int, *, start: float = 1013.0) -> Fit:
