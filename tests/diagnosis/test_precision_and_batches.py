@@ -131,3 +131,26 @@ class TestCollapsedBatchStatistics:
     def test_the_default_momentum_settles_in_a_few_hundred_steps(self):
         self.put = {("weight", "norm/moving_variance", "mean"): 9.0}
         assert not findings("collapsed-batch-statistics", self.with_norm())
+
+    def test_a_mean_that_is_not_remembered_is_an_error(self):
+        self.put = {("weight", "norm/moving_mean", s): 0.35 * 0.03 for s in ("mean", "rms")}
+        self.put |= {("activation", "hidden_2", "mean"): 1.4, ("activation", "hidden_2", "rms"): np.hypot(1.4, 0.7)}
+        (finding,) = findings("collapsed-batch-statistics", self.with_norm(arguments={"momentum": 0.9999}))
+        assert (finding.severity, finding.variant) == (Severity.ERROR, "not-settled")
+        assert "mean 2 standard deviations from the batches'" in finding.sentence
+        assert finding.measurements[0].value == pytest.approx((1.4 - 0.0105) / 0.7, rel=1e-3)
+        assert finding.remedies[0].topic == "momentum"
+
+    def test_means_of_both_signs_do_not_hide_each_other(self):
+        share = 1 - 0.9999**291
+        self.put = {("weight", "norm/moving_mean", "mean"): 0.0, ("weight", "norm/moving_mean", "rms"): 1.4 * share}
+        self.put |= {("activation", "hidden_2", "mean"): 0.0, ("activation", "hidden_2", "rms"): np.hypot(1.4, 0.7)}
+        (finding,) = findings("collapsed-batch-statistics", self.with_norm(arguments={"momentum": 0.9999}))
+        assert finding.measurements[0].value == pytest.approx(1.4 * (1 - share) / 0.7, rel=1e-3)
+
+    def test_a_mean_that_settled_or_is_near_enough_is_sound(self):
+        self.put = {("activation", "hidden_2", "mean"): 0.2, ("activation", "hidden_2", "rms"): np.hypot(0.2, 0.7)}
+        self.put |= {("weight", "norm/moving_mean", s): 0.006 for s in ("mean", "rms")}
+        assert not findings("collapsed-batch-statistics", self.with_norm(arguments={"momentum": 0.9999}))
+        self.put |= {("activation", "hidden_2", "mean"): 1.4, ("activation", "hidden_2", "rms"): np.hypot(1.4, 0.7)}
+        assert not findings("collapsed-batch-statistics", self.with_norm(arguments={"momentum": 0.9}))

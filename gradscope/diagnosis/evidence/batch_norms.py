@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import nan, sqrt
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.diagnosis.evidence.example_count import example_count
 from gradscope.diagnosis.evidence.layers import Layer
@@ -14,6 +15,8 @@ from gradscope.diagnosis.evidence.window import Window, finite_window, median
 from gradscope.run import Run
 
 __all__ = ["BatchNorm", "batch_norms"]
+
+FloatArray = npt.NDArray[np.floating]
 
 _MOMENTUM = 0.99  # the default of Keras
 _VECTORS = 2
@@ -37,6 +40,9 @@ class BatchNorm:
     variance_ratio: float
     """√(moving variance) over the standard deviation that the batches have: 1 where they agree. Known to within the
     variation between channels and positions; the value nearest to 1 is given."""
+    mean_distance: float
+    """How far the moving mean is from the mean that the batches have, over their standard deviation: 0 where they
+    agree. Root mean square over the channels; where the log leaves room for several values, about the least."""
 
 
 def batch_norms(run: Run, layers: tuple[Layer, ...], nonfinite: Nonfinite) -> tuple[BatchNorm, ...]:
@@ -60,7 +66,9 @@ def batch_norms(run: Run, layers: tuple[Layer, ...], nonfinite: Nonfinite) -> tu
 def _within_example(run: Run, layer: Layer, window: Window, *, starved: bool) -> BatchNorm:
     gamma = _gamma(run, layer, window)
     spread = median(run.series("activation", layer.name, "std")[window.late])
-    return BatchNorm(layer, spread / gamma, settled=1.0, updated=True, starved=starved, variance_ratio=nan)
+    return BatchNorm(
+        layer, spread / gamma, settled=1.0, updated=True, starved=starved, variance_ratio=nan, mean_distance=nan
+    )
 
 
 def _gamma(run: Run, layer: Layer, window: Window) -> float:
@@ -72,19 +80,28 @@ def _gamma(run: Run, layer: Layer, window: Window) -> float:
 def _batch_norm(run: Run, layer: Layer, window: Window, *, starved: bool) -> BatchNorm:
     roles = {card.role: card.name for card in run.model.variables if card.layer == layer.name}
     mean = run.series("weight", roles.get("moving_mean", ""), "rms")[window.usable]
+    level = run.series("weight", roles.get("moving_mean", ""), "mean")[window.usable]
     variance = run.series("weight", roles.get("moving_variance", ""), "mean")[window.usable]
     moves = bool(np.nan_to_num(mean).any() or np.nan_to_num(variance - 1.0).any())
     momentum = layer.card.arguments.get("momentum", _MOMENTUM) if layer.card else _MOMENTUM
     steps = int(window.steps[window.usable][-1]) + 1 if window.usable.any() else 0
+    settled = 1.0 - float(momentum) ** steps
     known = variance[np.isfinite(variance)]
+    batches = _batches(run, layer, window)
     return BatchNorm(
         layer,
         _signal(run, layer, window) / _gamma(run, layer, window),
-        settled=1.0 - float(momentum) ** steps,
+        settled=settled,
         updated=moves or not len(known),
         starved=starved,
-        variance_ratio=_variance_ratio(run, layer, window, sqrt(max(0.0, float(known[-1])))) if len(known) else nan,
+        variance_ratio=_variance_ratio(batches, sqrt(max(0.0, float(known[-1])))) if batches and len(known) else nan,
+        mean_distance=_mean_distance(batches, _last(level), _last(mean), settled) if batches else nan,
     )
+
+
+def _last(series: FloatArray) -> float:
+    known = series[np.isfinite(series)]
+    return float(known[-1]) if len(known) else nan
 
 
 def _signal(run: Run, layer: Layer, window: Window) -> float:
@@ -97,13 +114,39 @@ def _signal(run: Run, layer: Layer, window: Window) -> float:
     )
 
 
-def _variance_ratio(run: Run, layer: Layer, window: Window, remembered: float) -> float:
+@dataclass(frozen=True)
+class _Batches:
+    """What comes into a batch normalisation lately; a channel's spread lies between ``example_std`` and ``std``."""
+
+    mean: float
+    rms: float
+    example_std: float
+    std: float
+
+
+def _batches(run: Run, layer: Layer, window: Window) -> _Batches | None:
     inbound = (layer.card.inbound if layer.card else None) or ()
     if len(inbound) != 1:
-        return nan
+        return None
     kind = "input" if inbound[0] in run.names("input") else "activation"
-    least = median(run.series(kind, inbound[0], "example_std")[window.late])
-    greatest = median(run.series(kind, inbound[0], "std")[window.late])
+    mean, rms, least, greatest = (
+        median(run.series(kind, inbound[0], statistic)[window.late])
+        for statistic in ("mean", "rms", "example_std", "std")
+    )
     if not (np.isfinite([least, greatest]).all() and least > 0):
-        return nan
-    return remembered / min(max(remembered, least), max(least, greatest))
+        return None
+    return _Batches(mean, rms, least, max(least, greatest))
+
+
+def _variance_ratio(batches: _Batches, remembered: float) -> float:
+    return remembered / min(max(remembered, batches.example_std), batches.std)
+
+
+def _mean_distance(batches: _Batches, level: float, remembered: float, settled: float) -> float:
+    # The channels' own means are not recorded. Without its initial zeros the moving mean would be 1 / `settled`
+    # times as large; what comes in bounds the rms of the means from both sides.
+    least = abs(batches.mean)
+    greatest = sqrt(max(batches.rms**2 - batches.example_std**2, least**2))
+    means = min(max(remembered / settled if settled > 0 else 0.0, least), greatest)
+    spread = max(batches.example_std, sqrt(max(batches.rms**2 - means**2, 0.0)))
+    return max(abs(means - remembered), abs(level - batches.mean)) / spread

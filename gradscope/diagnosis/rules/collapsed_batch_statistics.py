@@ -43,9 +43,10 @@ class CollapsedBatchStatistics(Rule):
 
     ## Evidence
     The variation of the layer's output over gamma, about 1 by construction; the moving mean and variance against their
-    initial 0 and 1; the share 1 - momentum^steps of them that has been learnt, and √(moving variance) against the
-    standard deviation that the batches have. Unsettled statistics are an error only with a momentum so high that
-    thousands of steps would not settle them. Frozen batch normalisations use their statistics on purpose.
+    initial 0 and 1; the share 1 - momentum^steps of them that has been learnt, √(moving variance) against the standard
+    deviation that the batches have, and how many of those lie between the moving mean and the batches'. Unsettled
+    statistics are an error only with a momentum so high that thousands of steps would not settle them. Frozen batch
+    normalisations use their statistics on purpose.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -68,6 +69,7 @@ class CollapsedBatchStatistics(Rule):
     min_signal: float = limit(0.05, "1", "variation of the output over gamma; 0.7 to 1.2 in learning networks")
     min_settled: float = limit(0.5, "1", "share of the moving statistics that batches of the run make up")
     max_variance_factor: float = limit(2.0, "1", "how far the remembered and the true standard deviation may differ")
+    max_mean_distance: float = limit(1.0, "1", "standard deviations of the batches; 0.4 in sound runs of 60 steps")
     max_settling_steps: float = limit(1000, "steps", "1 / (1 - momentum); 100 with the default of Keras")
     min_steps: float = limit(10, "steps", "statistics that are not updated at all show at once")
 
@@ -124,30 +126,48 @@ class CollapsedBatchStatistics(Rule):
     def _not_settled(self, run: Run, found: list[BatchNorm]) -> Finding:
         names = [norm.layer.name for norm in found]
         initial = 1 - min(norm.settled for norm in found)
+        ratios = [norm.variance_ratio for norm in found if self._has_another_variance(norm)]
+        off = (
+            f"standard deviation {number(ratios[0])} of that of the batches"
+            if ratios
+            else f"mean {number(max(norm.mean_distance for norm in found))} standard deviations from the batches'"
+        )
         return _finding(
             run,
             found,
-            f"the moving statistics of {among(names)} are still {100 * initial:.0f} % initial values "
-            f"(standard deviation {number(found[0].variance_ratio)} of that of the batches)",
+            f"the moving statistics of {among(names)} are still {100 * initial:.0f} % initial values ({off})",
             Severity.ERROR if any(self._settles_slowly(norm) for norm in found) else Severity.NOTE,
-            tuple(
-                Measurement(
-                    "√(moving variance) over the standard deviation of the batches",
-                    norm.variance_ratio,
-                    self.max_variance_factor if norm.variance_ratio > 1 else 1 / self.max_variance_factor,
-                    "1",
-                    norm.layer.name,
-                    "about 1",
-                )
-                for norm in found
-            ),
+            tuple(self._distance(norm) for norm in found),
             remedies.lower_momentum(names),
             "not-settled",
         )
 
+    def _distance(self, norm: BatchNorm) -> Measurement:
+        if self._has_another_variance(norm):
+            return Measurement(
+                "√(moving variance) over the standard deviation of the batches",
+                norm.variance_ratio,
+                self.max_variance_factor if norm.variance_ratio > 1 else 1 / self.max_variance_factor,
+                "1",
+                norm.layer.name,
+                "about 1",
+            )
+        return Measurement(
+            "distance of the moving mean from the batches', over their standard deviation",
+            norm.mean_distance,
+            self.max_mean_distance,
+            "1",
+            norm.layer.name,
+            "about 0",
+        )
+
     def _is_unsettled(self, norm: BatchNorm) -> bool:
+        off = self._has_another_variance(norm) or norm.mean_distance > self.max_mean_distance
+        return norm.settled < self.min_settled and off
+
+    def _has_another_variance(self, norm: BatchNorm) -> bool:
         factor = max(norm.variance_ratio, 1 / norm.variance_ratio) if norm.variance_ratio > 0 else 0.0
-        return norm.settled < self.min_settled and factor > self.max_variance_factor
+        return factor > self.max_variance_factor
 
     def _settles_slowly(self, norm: BatchNorm) -> bool:
         card = norm.layer.card
