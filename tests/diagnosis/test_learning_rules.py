@@ -281,12 +281,67 @@ class TestRunawayWeights:
         assert "grown to 20 times their size" in finding.sentence
         assert 0 < finding.first_step < 100
 
+    def test_growth_of_one_kernel_before_all_run_away_does_not_count(self):
+        early, late = np.r_[1:5:15j, [5.0] * 5], [30.0] * 10
+        run = toy_run(
+            {("weight", f"{name}/kernel"): np.r_[early if name == "hidden_1" else np.ones(20), late] for name in NAMES},
+            loss=np.r_[1:0.1:20j, [3.0] * 10],
+        )
+        (finding,) = findings("learning-rate-too-high", run)
+        assert (finding.pathology, finding.first_step) == ("learning-rate-too-high:runaway", 200)
+
+    def test_units_that_die_of_weights_which_grew_before_the_step_follow_from_it(self):
+        weights = {("weight", f"{name}/kernel"): [1.0] * 15 + [30.0] * 15 for name in NAMES}
+        dead = {("activation", f"hidden_{i}", "dead_unit_fraction"): [0.0] * 15 + [1.0] * 15 for i in (1, 2)}
+        rules = [BY_NAME[name] for name in ("learning-rate-too-high", "dead-units", "loss-plateau")]
+        (cause,) = diagnose(toy_run(weights, dead, loss=[0.1] * 15 + [1.0] * 15), rules).causes
+        assert cause.root.variant == "runaway"
+        assert {"dead-units", "loss-plateau"} <= {found.rule for found in cause.consequences}
+
     @pytest.mark.parametrize(("growth", "loss"), [(5.0, 1.0), (20.0, None)])
     def test_moderate_growth_and_growth_under_which_it_learns_are_none(self, growth, loss):
         assert not findings("learning-rate-too-high", self.run(growth, loss=loss))
 
     def test_where_the_loss_tells_nothing_growth_alone_counts(self):
         assert findings("learning-rate-too-high", self.run(20.0, loss=-1.0))
+
+
+class TestHighMomentum:
+    RISING = np.linspace(1.0, 9.0, SAMPLES)
+
+    def first_remedies(self, argument, momentum):
+        settings = {"optimizer": {"name": "an optimizer", argument: momentum}}
+        grown = {("weight", f"{name}/kernel"): np.linspace(1, 20, SAMPLES) for name in NAMES}
+        return [
+            findings(rule, toy_run(scale, loss=loss, settings=settings))[0].remedies[0]
+            for rule, scale, loss in (
+                ("diverging-loss", None, self.RISING),
+                ("learning-rate-too-high", updates(2000), self.RISING),
+                ("learning-rate-too-high", grown, 1.0),
+            )
+        ]
+
+    @pytest.mark.parametrize("argument", ["momentum", "beta_1"])
+    def test_it_is_lowered_first_of_all(self, argument):
+        for remedy in self.first_remedies(argument, 0.999):
+            assert remedy.title == f"Lower {argument} from 0.999 to 0.9"
+            assert remedy.code.startswith(f"optimizer.{argument} = 0.9")
+            assert "1,000 steps" in remedy.reason
+
+    @pytest.mark.parametrize("momentum", [0.95, None])
+    def test_a_usual_one_is_left_alone(self, momentum):
+        assert {remedy.topic for remedy in self.first_remedies("momentum", momentum)} == {"learning-rate"}
+
+    @pytest.mark.parametrize(
+        ("layer", "found"), [("output", "Lower momentum from 0.99 to 0.9"), ("hidden_1", "Lower the")]
+    )
+    def test_of_several_optimizers_it_is_that_of_the_one_to_blame(self, layer, found):
+        run = with_an_optimizer_of_its_own(toy_run({("update", f"{layer}/kernel"): 3000.0}, loss=1.0), layer)
+        plain, hasty = {"name": "SGD", "momentum": 0.9}, {"name": "SGD", "momentum": 0.99}
+        pair = [plain, hasty] if layer == "output" else [hasty, plain]
+        run = replace(run, model=replace(run.model, settings={**run.model.settings, "optimizers": pair}))
+        (finding,) = findings("learning-rate-too-high", run)
+        assert finding.remedies[0].title.startswith(found)
 
 
 class TestStaleOptimizer:
@@ -307,6 +362,13 @@ class TestStaleOptimizer:
         # Updates of 3.5e-4 · 0.1 at a learning rate of 0.01.
         run = toy_run(updates(0.1), loss=1.0, settings={"optimizer": {"name": optimizer}})
         assert len(findings("stale-optimizer", run)) == found
+
+    @pytest.mark.parametrize(("epsilon", "first"), [(10.0, "optimizer.epsilon = 1e-7"), (1e-7, "optimizer = keras")])
+    def test_a_large_epsilon_is_named_and_lowered_first(self, epsilon, first):
+        settings = {"optimizer": {"name": "Adam", "epsilon": epsilon}}
+        (finding,) = findings("stale-optimizer", toy_run(updates(0.1), loss=1.0, settings=settings))
+        assert finding.remedies[0].code.startswith(first)
+        assert ("epsilon of 10 is far above the gradients" in finding.sentence) == (epsilon == 10.0)
 
 
 class TestUnchangedWeights:

@@ -62,6 +62,23 @@ class TestNonfiniteValues:
         assert (finding.variant, finding.first_step) == ("loss", 30)
         assert word in finding.remedies[0].title
 
+    @pytest.mark.parametrize(
+        ("dtype", "epsilon", "says"), [("float16", 1e-8, True), ("float16", 1e-7, False), ("float32", 1e-8, False)]
+    )
+    def test_updates_of_float16_weights_break_in_the_optimizer(self, dtype, epsilon, says):
+        put = {("update", "hidden_1/kernel", "nan_count"): 3}
+        run = toy_run(put=put, settings={"optimizer": {"name": "Adam", "epsilon": epsilon}})
+        cards = tuple(replace(card, dtype=dtype) for card in run.model.variables)
+        (finding,) = findings("nonfinite-values", replace(run, model=replace(run.model, variables=cards)))
+        assert ("Adam's epsilon of 1e-08 is zero in float16" in finding.sentence) == says
+        assert ('"mixed_float16"' in finding.remedies[0].code) == (dtype == "float16")
+
+    def test_float16_weights_do_not_explain_a_loss_that_is_not_finite(self):
+        run = toy_run(loss=from_sample(3, 1.0, np.inf))
+        cards = tuple(replace(card, dtype="float16") for card in run.model.variables)
+        (finding,) = findings("nonfinite-values", replace(run, model=replace(run.model, variables=cards)))
+        assert "precision" not in {remedy.topic for remedy in finding.remedies}
+
     def test_a_loss_that_was_not_recorded_at_some_steps_is_no_nan(self):
         assert not findings("nonfinite-values", toy_run(loss=[1.0, np.nan] * 15))
 

@@ -50,11 +50,13 @@ from gradscope.diagnosis.remedies.optimizer import (
     accumulate_less,
     clip_gradients,
     loosen_clipping,
+    lower_epsilon,
+    lower_high_momentum,
     use_optimizer,
     weaken_dropout,
     weaken_penalty,
 )
-from gradscope.diagnosis.remedies.precision import keep_float32_variables
+from gradscope.diagnosis.remedies.precision import keep_float32_optimizer, keep_float32_variables
 from gradscope.diagnosis.remedies.step_size import (
     decay_later,
     decay_learning_rate,
@@ -81,9 +83,12 @@ __all__ = [
     "initialise_recurrent",
     "input_is_off",
     "judge_output",
+    "keep_float32_optimizer",
     "keep_float32_variables",
     "keep_signal",
     "loosen_clipping",
+    "lower_epsilon",
+    "lower_high_momentum",
     "lower_learning_rate",
     "lower_momentum",
     "normalise",

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from math import isfinite
 
+from gradscope.diagnosis.evidence.optimizer_settings import OptimizerSettings
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import number
 
-__all__ = ["accumulate_less", "clip_gradients", "loosen_clipping", "use_optimizer", "weaken_dropout", "weaken_penalty"]
+__all__ = [
+    "accumulate_less",
+    "clip_gradients",
+    "loosen_clipping",
+    "lower_epsilon",
+    "lower_high_momentum",
+    "use_optimizer",
+    "weaken_dropout",
+    "weaken_penalty",
+]
 
 _OPTIMIZERS = {
     "Adam": "Adam divides each weight's step by the size of its own gradient, so weak and strong ones move alike.",
     "RMSprop": "RMSprop forgets old gradients, where AdaGrad adds them up for ever and its steps fade away.",
     "SGD": "Momentum averages the batches' noise away and speeds up along a steady slope; Nesterov's looks ahead.",
 }
+_HIGH_MOMENTUM = 0.99
+_LARGE_EPSILON = 1e-4  # 1e-7 and 1e-8 are usual
 _ARGUMENTS = {"Adam": "", "RMSprop": "", "SGD": "momentum=0.9, nesterov=True"}
 
 
@@ -48,6 +60,37 @@ def loosen_clipping(norm: float) -> Remedy:
         f"The gradient's norm is usually about {number(norm)}: clipping is for the rare step far above that.",
         f"optimizer.clipnorm = optimizer.clipvalue = None\noptimizer.global_clipnorm = {limit}",
         topic="clipping",
+    )
+
+
+def lower_high_momentum(settings: OptimizerSettings) -> tuple[Remedy, ...]:
+    """The usual momentum in place of 0.99 and above; nothing where it is lower or unknown."""
+    if not settings.momentum >= _HIGH_MOMENTUM:
+        return ()
+    remembered = f"about {1 / (1 - settings.momentum):,.0f} steps" if settings.momentum < 1 else "all steps to come"
+    return (
+        Remedy(
+            f"Lower {settings.momentum_argument} from {settings.momentum:g} to 0.9",
+            f"It carries each gradient on over {remembered}, long after it has ceased to point downhill; 0.9 carries "
+            "it over 10.",
+            f"optimizer.{settings.momentum_argument} = 0.9  # before the first training step",
+            topic="optimizer-momentum",
+        ),
+    )
+
+
+def lower_epsilon(settings: OptimizerSettings) -> tuple[Remedy, ...]:
+    """The usual epsilon in place of one above 1e-4; nothing where it is lower or unknown, or too small for float16."""
+    if not settings.epsilon > _LARGE_EPSILON or settings.float16:
+        return ()
+    return (
+        Remedy(
+            f"Lower epsilon from {settings.epsilon:g} to 1e-7",
+            f"{settings.name} divides its steps by the size of the gradient plus epsilon; where epsilon is the larger "
+            "of both, the steps are as small as the gradient is.",
+            "optimizer.epsilon = 1e-7  # before the first training step",
+            topic="optimizer-epsilon",
+        ),
     )
 
 

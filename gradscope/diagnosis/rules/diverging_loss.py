@@ -11,6 +11,7 @@ import numpy as np
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite, Window
 from gradscope.diagnosis.evidence.example_count import example_count
+from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
@@ -47,7 +48,7 @@ class DivergingLoss(Rule):
     []
 
     ## Remedies
-    A lower learning rate, warmed up; clipping by the global norm.
+    A lower learning rate, warmed up; a lower momentum where it is 0.99 or more; clipping by the global norm.
 
     ## References
     LeCun et al. 1998, Efficient BackProp; Goodfellow et al. 2016, Deep Learning, 8.2.4 (cliffs).
@@ -119,6 +120,7 @@ class DivergingLoss(Rule):
                 ),
             ),
             remedies=(
+                *remedies.lower_high_momentum(optimizer_settings(run)),
                 remedies.lower_learning_rate(learning_rate.largest, "The loss climbs where steps overshoot."),
                 remedies.warm_up(learning_rate.largest),
                 remedies.clip_gradients(),

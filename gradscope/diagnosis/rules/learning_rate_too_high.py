@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LossTrend, Nonfinite, OptimizerGroup, Window
+from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
-from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number, of_layers
+from gradscope.run import Run
 
 _EXPLAINS = frozenset(
     {
@@ -30,6 +33,7 @@ _EXPLAINS = frozenset(
         "vanishing-gradient",
     }
 )
+_SAME_PACE = 0.1  # steps are sampled ever more rarely, and growth that feeds on itself speeds up
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ class LearningRateTooHigh(Rule):
     []
 
     ## Remedies
-    A learning rate that brings the measured update-to-weight ratio to 1e-3; warm-up; clipping by the global norm.
+    A learning rate that brings the measured update-to-weight ratio to 1e-3; a lower momentum where it is 0.99 or more;
+    warm-up; clipping by the global norm.
 
     ## References
     LeCun et al. 1998, Efficient BackProp (divergence beyond twice the optimal rate); Karpathy, CS231n notes (about
@@ -84,6 +89,7 @@ class LearningRateTooHigh(Rule):
 
     def check(
         self,
+        run: Run,
         optimizer_groups: tuple[OptimizerGroup, ...],
         window: Window,
         loss_trend: LossTrend,
@@ -99,11 +105,11 @@ class LearningRateTooHigh(Rule):
             step = median(np.array([path.largest for path in group.paths]))
             growth = median(np.array([path.growth[-1] for path in group.paths]))
             if step > self.max_step and harm:
-                yield self._overshooting(group, step, harm, young=window.young)
+                yield self._overshooting(run, group, step, harm, young=window.young)
             elif growth > self.max_growth and not self._is_well(loss_trend):
-                yield self._runaway(group, growth)
+                yield self._runaway(run, group, growth)
 
-    def _overshooting(self, group: OptimizerGroup, step: float, harm: str, *, young: bool) -> Finding:
+    def _overshooting(self, run: Run, group: OptimizerGroup, step: float, harm: str, *, young: bool) -> Finding:
         grave = step > self.error_step and not young
         large = [
             int(path.steps[path.sizes > self.max_step / 3][i])
@@ -126,6 +132,7 @@ class LearningRateTooHigh(Rule):
                 ),
             ),
             remedies=(
+                *_less_momentum(run, group),
                 remedies.set_learning_rate(group.learning_rate, step),
                 remedies.warm_up(group.learning_rate),
                 remedies.clip_gradients(),
@@ -137,9 +144,8 @@ class LearningRateTooHigh(Rule):
     def _is_well(self, trend: LossTrend) -> bool:
         return trend.nonnegative and len(trend.loss) >= self.min_samples and not trend.is_far(self.min_remaining_loss)
 
-    def _runaway(self, group: OptimizerGroup, growth: float) -> Finding:
-        grown = [path.steps[path.growth > self.max_growth / 3] for path in group.paths]
-        steps = np.concatenate(grown)
+    def _runaway(self, run: Run, group: OptimizerGroup, growth: float) -> Finding:
+        steps = _grown(group, self.max_growth / 3)
         return Finding(
             rule=self.name,
             title="weights run away",
@@ -147,8 +153,8 @@ class LearningRateTooHigh(Rule):
             "over the kernels), and nothing was learnt by it",
             severity=Severity.ERROR,
             layers=group.layers,
-            first_step=int(steps.min()),
-            last_step=int(steps.max()),
+            first_step=int(steps[0]),
+            last_step=int(steps[-1]),
             measurements=(
                 Measurement(
                     "late size of the weights over the first, median over the kernels",
@@ -160,13 +166,13 @@ class LearningRateTooHigh(Rule):
                 ),
             ),
             remedies=(
+                *_less_momentum(run, group),
                 remedies.lower_learning_rate(
                     group.learning_rate, "Steps that all go one way, large ones or with too much momentum, add up."
                 ),
                 remedies.clip_gradients(),
             ),
             variant="runaway",
-            phase="update",
             explains=_EXPLAINS - {"diverging-loss", "nonfinite-values"},
         )
 
@@ -181,6 +187,29 @@ class LearningRateTooHigh(Rule):
             level = "a constant answer" if trend.knows_constant else "the start"
             return f"the loss is {'no' if least == self.min_remaining_loss else 'little'} better than that of {level}"
         return ""
+
+
+def _grown(group: OptimizerGroup, least: float) -> npt.NDArray[np.int64]:
+    """The steps at which a kernel has grown beyond ``least``, within the growth that takes the median there as well.
+
+    Back from where it does, all steps belong to that growth between which it went at a tenth of the same pace or more:
+    what one kernel grew before, while others rested and the network learnt, does not.
+    """
+    steps = np.unique(np.concatenate([path.steps for path in group.paths]))
+    # A kernel whose update was not sampled at a step counts there as it was at the last one that was.
+    last = [np.searchsorted(path.steps, steps, side="right") - 1 for path in group.paths]
+    known = np.array([np.where(at < 0, np.nan, path.growth[at]) for path, at in zip(group.paths, last, strict=True)])
+    sizes = np.array([median(at_step) for at_step in known.T])
+    above = int(np.argmax(sizes > least))
+    with np.errstate(divide="ignore", invalid="ignore"):  # weights that are zero have no pace
+        pace = np.diff(np.log(sizes[: above + 1])) / np.diff(steps[: above + 1])
+    slow = np.flatnonzero(~(pace >= _SAME_PACE * pace[-1:]))
+    begin = min(int(slow[-1]) + 2, above) if len(slow) else 0
+    return steps[begin:][(known[:, begin:] > least).any(axis=0)]
+
+
+def _less_momentum(run: Run, group: OptimizerGroup) -> tuple[Remedy, ...]:
+    return remedies.lower_high_momentum(optimizer_settings(run, group.paths[0].kernel.name))
 
 
 def _size(step: float) -> str:

@@ -20,6 +20,7 @@ _FAR_UNBOUNDED = 0.8
 _TWICE = 2
 _THIRDS = 3  # the last of which is looked at
 _ENDED = 0.1
+_UP = 0.5  # of the late level
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class LossPlateau(Rule):
             sentence=f"the loss stands still at {number(loss_trend.late)}, {place}",
             severity=severity,
             layers=(),
-            first_step=int(loss_trend.steps[0] + loss_trend.reach // 2),
+            first_step=_begin(loss_trend),
             last_step=int(loss_trend.steps[-1]),
             measurements=(
                 Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
@@ -188,6 +189,12 @@ class LossPlateau(Rule):
             remedies=(remedies.check_targets(),),
             variant=variant,
         )
+
+
+def _begin(trend: LossTrend) -> int:
+    """The first sampled step of the second half, or, where the loss was still far lower there, of its late level."""
+    later = trend.steps >= trend.steps[0] + trend.reach // 2
+    return int(trend.steps[later][np.argmax(trend.loss[later] >= _UP * trend.late)])
 
 
 def _remedies(rate: LearningRate, *, nothing: bool) -> tuple[Remedy, ...]:

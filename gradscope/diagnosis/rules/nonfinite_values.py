@@ -10,6 +10,7 @@ import numpy as np
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LossTrend, Nonfinite, Occurrence, Travel
+from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.run import Run
@@ -55,7 +56,8 @@ class NonfiniteValues(Rule):
 
     ## Remedies
     Clean the data (NaN in the input); compute the loss from logits (NaN in the loss); clip gradients, lower the
-    learning rate or warm it up (NaN in gradients or weights).
+    learning rate or warm it up (NaN in gradients or weights); keep the weights in float32 (NaN in the update of
+    float16 weights).
 
     ## References
     Micikevicius et al. 2018, Mixed Precision Training (loss scaling skips steps); Pascanu et al. 2013 (clipping).
@@ -79,6 +81,10 @@ class NonfiniteValues(Rule):
         place = _PLACES[first.key.kind].format(first.key.name)
         step = "brought in by an earlier update" if first.key.kind == "weight" else _pass(first.phase)
         sudden = first.key.kind == "weight" and self._is_calm(travel, loss_trend)
+        settings = optimizer_settings(run, first.key.name)
+        updating = first.phase == "update"
+        if updating and settings.epsilon_is_zero:
+            step += f", and {settings.name}'s epsilon of {settings.epsilon:g} is zero in float16"
         step += ", without a large step or loss before it" if sudden else ""
         broken = bool(nonfinite.broken.any())
         yield Finding(
@@ -99,7 +105,10 @@ class NonfiniteValues(Rule):
                     "none",
                 ),
             ),
-            remedies=_remedies(first, run, sudden=sudden),
+            remedies=(
+                *((remedies.keep_float32_optimizer(settings),) if updating and settings.float16 else ()),
+                *_remedies(first, run, sudden=sudden),
+            ),
             variant=first.phase,
         )
 

@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import EffectiveStep, LearningRate, LossTrend
+from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
-from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number
+from gradscope.run import Run
 
 _NEVER_FORGETS = ("Adagrad",)
 _ADAPTIVE = ("Adagrad", "Adam", "AdamW", "Nadam", "Adamax", "RMSprop", "Lamb")
@@ -52,7 +54,7 @@ class StaleOptimizer(Rule):
     []
 
     ## Remedies
-    RMSprop or Adam, which forget old gradients.
+    RMSprop or Adam, which forget old gradients; the usual epsilon where it is large.
 
     ## References
     Duchi et al. 2011, Adaptive subgradient methods; Tieleman & Hinton 2012 (RMSprop).
@@ -74,6 +76,7 @@ class StaleOptimizer(Rule):
 
     def check(
         self,
+        run: Run,
         effective_step: EffectiveStep,
         elasticity: dict[str, float],
         learning_rate: LearningRate,
@@ -112,17 +115,25 @@ class StaleOptimizer(Rule):
             learning_rate.optimizer in _NEVER_FORGETS
             or (learning_rate.optimizer in _ADAPTIVE and kept > self.min_gradient_kept)
         ):
+            settings = optimizer_settings(run)
+            large = remedies.lower_epsilon(settings)
+            denominator = f"epsilon of {settings.epsilon:g}" if large else "denominator"
             yield _finding(
-                f"{learning_rate.optimizer}'s steps are {number(relative)} of its learning rate, for its denominator "
+                f"{learning_rate.optimizer}'s steps are {number(relative)} of its learning rate, for its {denominator} "
                 "is far above the gradients",
                 Measurement("update rms over learning rate", relative, self.max_relative_step, "1", "", "0.03 to 1"),
                 steps,
                 learning_rate,
+                large,
             )
 
 
 def _finding(
-    sentence: str, measurement: Measurement, steps: npt.NDArray[np.int64], learning_rate: LearningRate
+    sentence: str,
+    measurement: Measurement,
+    steps: npt.NDArray[np.int64],
+    learning_rate: LearningRate,
+    first: tuple[Remedy, ...] = (),
 ) -> Finding:
     return Finding(
         rule=StaleOptimizer.name,
@@ -133,6 +144,9 @@ def _finding(
         first_step=int(steps[0]),
         last_step=int(steps[-1]),
         measurements=(measurement,),
-        remedies=tuple(remedies.use_optimizer(name) for name in ("RMSprop", "Adam") if name != learning_rate.optimizer),
+        remedies=(
+            *first,
+            *(remedies.use_optimizer(name) for name in ("RMSprop", "Adam") if name != learning_rate.optimizer),
+        ),
         explains=frozenset({"learning-rate-too-low", "loss-plateau", "update-ratio-out-of-range:too-small"}),
     )

@@ -1,0 +1,68 @@
+"""How the optimizer was set up, as far as a remedy may change it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
+
+from gradscope.run import Run
+
+__all__ = ["OptimizerSettings", "optimizer_settings"]
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """The configuration of one optimizer; NaN where it has no such argument or the log does not tell."""
+
+    name: str
+    """Its class; empty if unknown."""
+    momentum: float
+    """``momentum`` of SGD and RMSprop, ``beta_1`` of Adam and its kin: the share of the old direction that a step
+    keeps, 0 to 1."""
+    momentum_argument: str
+    """Which of both it is called; empty if neither."""
+    epsilon: float
+    """What is added to the root of the mean square gradient, so that it can be divided by."""
+    float16: bool
+    """Whether the variables are float16 themselves, not only what is computed with them."""
+
+    @property
+    def epsilon_is_zero(self) -> bool:
+        """Whether float16 variables round epsilon to zero: one below 3e-8."""
+        return self.float16 and self.epsilon > 0 and float(np.float16(self.epsilon)) == 0
+
+
+def optimizer_settings(run: Run, kernel: str = "") -> OptimizerSettings:
+    """Of the optimizer that trains that variable; where none is named, of the only one.
+
+    Example:
+        >>> from gradscope.diagnosis.example import toy_run
+        >>> settings = {"optimizer": {"name": "SGD", "momentum": 0.99}}
+        >>> optimizer_settings(toy_run(settings=settings)).momentum
+        0.99
+    """
+    settings = _entry(run, kernel)
+    argument = next((name for name in ("momentum", "beta_1") if isinstance(settings.get(name), (int, float))), "")
+    return OptimizerSettings(
+        str(settings.get("name", "")),
+        _number(settings.get(argument)),
+        argument,
+        _number(settings.get("epsilon")),
+        any(card.dtype == "float16" and card.optimized for card in run.model.variables if kernel in ("", card.name)),
+    )
+
+
+def _entry(run: Run, kernel: str) -> dict[str, Any]:
+    several = run.settings.get("optimizers")
+    entry = run.settings.get("optimizer")
+    if isinstance(several, list) and several:
+        place = next((card.optimizer for card in run.model.variables if card.name == kernel), None)
+        entry = several[place] if place is not None and place < len(several) else None
+    return entry if isinstance(entry, dict) else {}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else nan
