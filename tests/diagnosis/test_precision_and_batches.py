@@ -96,6 +96,28 @@ class TestCollapsedBatchStatistics:
         assert (finding.severity, finding.variant) == (Severity.ERROR, "no-variance")
         assert finding.remedies[0].code == "keras.layers.LayerNormalization(epsilon=1e-3)"
 
+    @pytest.mark.parametrize(
+        ("kind", "shape", "arguments", "single"),
+        [
+            ("LayerNormalization", (None, 1), {"axis": [-1]}, True),
+            ("LayerNormalization", (None, 8, 8, 1), {}, True),
+            ("LayerNormalization", (None, 8, 8, 1), {"axis": [1, 2]}, False),
+            ("LayerNormalization", (None, 16), {"axis": -1}, False),
+            ("GroupNormalization", (None, 16), {"groups": -1}, True),
+            ("GroupNormalization", (None, 16), {"groups": 16}, True),
+            ("GroupNormalization", (None, 64), {}, False),
+            ("GroupNormalization", (None, 8, 8, 16), {"groups": 16}, False),
+        ],
+    )
+    def test_layer_normalisation_is_not_remedied_by_layer_normalisation(self, kind, shape, arguments, single):
+        self.put = {("activation", "norm", s): 0.0 for s in ("std", "example_std", "rms")}
+        run = self.with_norm(kind=kind, output_shape=shape, arguments=arguments)
+        (finding,) = findings("collapsed-batch-statistics", run)
+        assert ("over a single feature" in finding.sentence) == single
+        assert ("of a single feature" in finding.remedies[0].reason) == single
+        assert finding.remedies[0].title == "Leave norm out, or normalise over features that differ"
+        assert finding.remedies[0].code.startswith(f"keras.layers.{kind}(")
+
     def test_a_normalisation_behind_dead_units_is_what_follows_from_them(self):
         put = {("activation", "norm", "example_std"): 0.0, ("activation", "hidden_2", "dead_unit_fraction"): 1.0}
         (cause,) = diagnose(toy_run(put=put, batch_norm=True, loss=1.0)).causes

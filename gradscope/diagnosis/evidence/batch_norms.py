@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import nan, prod, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from gradscope.diagnosis.evidence.example_count import example_count
 from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite
 from gradscope.diagnosis.evidence.window import Window, finite_window, median
+from gradscope.model_card import LayerCard
 from gradscope.run import Run
 
 __all__ = ["BatchNorm", "batch_norms"]
@@ -19,6 +20,7 @@ __all__ = ["BatchNorm", "batch_norms"]
 FloatArray = npt.NDArray[np.floating]
 
 _MOMENTUM = 0.99  # the default of Keras
+_GROUPS = 32  # the default of Keras
 _VECTORS = 2
 _WITHIN_EXAMPLE = ("LayerNormalization", "GroupNormalization")
 
@@ -43,6 +45,13 @@ class BatchNorm:
     mean_distance: float
     """How far the moving mean is from the mean that the batches have, over their standard deviation: 0 where they
     agree. Root mean square over the channels; where the log leaves room for several values, about the least."""
+    features: int | None = None
+    """Entries of one example that layer or group normalisation takes the spread over; None for others, or unknown."""
+
+    @property
+    def within_example(self) -> bool:
+        """True for layer and group normalisation, which take no statistics over the batch."""
+        return self.layer.card is not None and self.layer.card.kind in _WITHIN_EXAMPLE
 
 
 def batch_norms(run: Run, layers: tuple[Layer, ...], nonfinite: Nonfinite) -> tuple[BatchNorm, ...]:
@@ -67,8 +76,27 @@ def _within_example(run: Run, layer: Layer, window: Window, *, starved: bool) ->
     gamma = _gamma(run, layer, window)
     spread = median(run.series("activation", layer.name, "std")[window.late])
     return BatchNorm(
-        layer, spread / gamma, settled=1.0, updated=True, starved=starved, variance_ratio=nan, mean_distance=nan
+        layer,
+        spread / gamma,
+        settled=1.0,
+        updated=True,
+        starved=starved,
+        variance_ratio=nan,
+        mean_distance=nan,
+        features=_features(layer.card) if layer.card else None,
     )
+
+
+def _features(card: LayerCard) -> int | None:
+    shape, axis = card.output_shape, card.arguments.get("axis", -1)
+    axes = axis if isinstance(axis, (list, tuple)) else (axis,)
+    if not shape or not all(isinstance(at, int) and -len(shape) <= at < len(shape) for at in axes):
+        return None
+    count = prod(shape[at] or 0 for at in axes)
+    if card.kind == "GroupNormalization":  # its axis is that of the channels, and it takes all places together
+        groups = int(card.arguments.get("groups", _GROUPS))
+        count = prod(size or 0 for size in shape[1:]) // max(1, count if groups == -1 else groups)
+    return count or None
 
 
 def _gamma(run: Run, layer: Layer, window: Window) -> float:

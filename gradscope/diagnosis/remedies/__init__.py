@@ -12,6 +12,7 @@ from gradscope.diagnosis.remedies.architecture import (
 )
 from gradscope.diagnosis.remedies.batch_statistics import (
     lower_momentum,
+    normalise_features,
     replace_batch_norm,
     train_mode,
     usual_epsilon,
@@ -93,6 +94,7 @@ __all__ = [
     "lower_momentum",
     "normalise",
     "normalise_batches",
+    "normalise_features",
     "normalise_layers",
     "output_activation",
     "pass_gradient",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 
-__all__ = ["lower_momentum", "replace_batch_norm", "train_mode", "usual_epsilon"]
+__all__ = ["lower_momentum", "normalise_features", "replace_batch_norm", "train_mode", "usual_epsilon"]
 
 
 def replace_batch_norm(names: Sequence[str], because: str) -> Remedy:
@@ -22,6 +22,25 @@ def replace_batch_norm(names: Sequence[str], because: str) -> Remedy:
         f"Batch normalisation divides by the spread over the batch, and {because}; layer normalisation takes the "
         "spread within each example.",
         "keras.layers.LayerNormalization()  # or: model.fit(x_train, y_train, batch_size=32)",
+        topic="normalisation",
+    )
+
+
+def normalise_features(kind: str, names: Sequence[str], features: int | None) -> Remedy:
+    """Features that differ, for a normalisation within each example; or none at all.
+
+    Args:
+        kind: class of the normalisations.
+        names: of the normalisations.
+        features: how many of an example each normalises over together; None if unknown.
+    """
+    given = "a single feature" if features == 1 else "features that do not differ within an example"
+    arguments = "groups=1" if kind == "GroupNormalization" else ""
+    return Remedy(
+        f"Leave {among(names)} out, or normalise over features that differ",
+        f"It takes the mean of each example's features away and divides by their spread; of {given} nothing is left. "
+        "Put it in front of the layer that makes so few, or over the axes that hold more.",
+        f"keras.layers.{kind}({arguments})  # in front of that layer",
         topic="normalisation",
     )
 

@@ -32,9 +32,9 @@ class CollapsedBatchStatistics(Rule):
     """Normalisations that wipe out their input, or whose moving statistics are not those of the data.
 
     ## What it detects
-    A normalisation that wipes out its input (one example per batch, an input that does not vary, a huge epsilon), a
-    batch normalisation that never updates its moving statistics, and one whose moving statistics are still mostly
-    their initial values.
+    A normalisation that wipes out its input (one example per batch, an input that does not vary, a huge epsilon, layer
+    normalisation over a single feature), a batch normalisation that never updates its moving statistics, and one whose
+    moving statistics are still mostly their initial values.
 
     ## Why it matters
     Without variance, or with an epsilon far above it, the layer gives beta whatever comes in, and nothing passes.
@@ -58,11 +58,12 @@ class CollapsedBatchStatistics(Rule):
     []
 
     ## Remedies
-    The usual epsilon; larger batches, or layer normalisation; momentum 0.9 in short runs; ``training=True`` while
-    training.
+    The usual epsilon; larger batches, or layer normalisation, over features that differ; momentum 0.9 in short runs;
+    ``training=True`` while training.
 
     ## References
-    Ioffe & Szegedy 2015, Batch Normalization; Wu & He 2018, Group Normalization (small batches).
+    Ioffe & Szegedy 2015, Batch Normalization; Ba et al. 2016, Layer Normalization; Wu & He 2018, Group Normalization
+    (small batches).
     """
 
     name: ClassVar[str] = "collapsed-batch-statistics"
@@ -91,14 +92,12 @@ class CollapsedBatchStatistics(Rule):
     def _wiped_out(self, run: Run, found: list[BatchNorm], severity: Severity) -> Finding:
         names = [norm.layer.name for norm in found]
         wipe = "wipes out its input: what it gives varies" if len(names) == 1 else "wipe out their input: it varies"
-        one = remedies.batch_size(run) == 1
-        because = "one example has no variance" if one else "its input does not vary within a batch"
-        kind = _with_large_epsilon(found)
-        remedy = remedies.usual_epsilon(kind, names) if kind else remedies.replace_batch_norm(names, because)
+        alone = all(norm.features == 1 for norm in found)
+        reason = f", for {'it normalises' if len(names) == 1 else 'they normalise'} over a single feature" * alone
         return _finding(
             run,
             found,
-            f"{among(names)} {wipe} by {number(max(norm.signal for norm in found))} of gamma",
+            f"{among(names)} {wipe} by {number(max(norm.signal for norm in found))} of gamma{reason}",
             severity,
             tuple(
                 Measurement(
@@ -106,7 +105,7 @@ class CollapsedBatchStatistics(Rule):
                 )
                 for norm in found
             ),
-            remedy,
+            _pass_signal(run, found),
             "starved" if found[0].starved else "no-variance",
         )
 
@@ -119,7 +118,7 @@ class CollapsedBatchStatistics(Rule):
             f"{among(names)} {do} moving statistics: they are still 0 and 1",
             severity,
             tuple(Measurement("rms of the moving mean", 0.0, 0.0, "1", name, "above 0") for name in names),
-            remedies.train_mode(),
+            (remedies.train_mode(),),
             "not-updated",
         )
 
@@ -138,7 +137,7 @@ class CollapsedBatchStatistics(Rule):
             f"the moving statistics of {among(names)} are still {100 * initial:.0f} % initial values ({off})",
             Severity.ERROR if any(self._settles_slowly(norm) for norm in found) else Severity.NOTE,
             tuple(self._distance(norm) for norm in found),
-            remedies.lower_momentum(names),
+            (remedies.lower_momentum(names),),
             "not-settled",
         )
 
@@ -181,7 +180,7 @@ def _finding(  # noqa: PLR0917  what the three kinds differ in
     sentence: str,
     severity: Severity,
     measurements: tuple[Measurement, ...],
-    remedy: Remedy,
+    changes: tuple[Remedy, ...],
     variant: str,
 ) -> Finding:
     return Finding(
@@ -193,10 +192,24 @@ def _finding(  # noqa: PLR0917  what the three kinds differ in
         first_step=int(run.steps[0]),
         last_step=int(run.steps[-1]),
         measurements=measurements,
-        remedies=(remedy,),
+        remedies=changes,
         variant=variant,
         explains=_EXPLAINS if variant == "no-variance" else frozenset(),
     )
+
+
+def _pass_signal(run: Run, found: list[BatchNorm]) -> tuple[Remedy, ...]:
+    if kind := _with_large_epsilon(found):
+        return (remedies.usual_epsilon(kind, [norm.layer.name for norm in found]),)
+    over_batch = [norm.layer.name for norm in found if not norm.within_example]
+    one = remedies.batch_size(run) == 1
+    because = "one example has no variance" if one else "its input does not vary within a batch"
+    changes = [remedies.replace_batch_norm(over_batch, because)] if over_batch else []
+    within = [norm for norm in found if norm.within_example]
+    if within and (card := within[0].layer.card):
+        names = [norm.layer.name for norm in within]
+        changes.append(remedies.normalise_features(card.kind, names, within[0].features))
+    return tuple(changes)
 
 
 def _with_large_epsilon(found: list[BatchNorm]) -> str:
