@@ -205,9 +205,9 @@ class Collector:
         """Note a single number."""
         self._scalars[key] = tf.reshape(tf.cast(value, tf.float32), [])
 
-    def has_scalar(self, key: ScalarKey) -> bool:
-        """Whether that number was noted in this step."""
-        return key in self._scalars
+    def noted_scalar(self, key: ScalarKey) -> Any:
+        """That number of this step, or None."""
+        return self._scalars.get(key)
 
     def units(self, layer: str, silent: Any) -> None:
         """Note which units of a layer were zero throughout: float32 ``[units]`` with a static shape."""

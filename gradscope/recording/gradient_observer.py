@@ -129,7 +129,7 @@ class GradientObserver:
         """Of several optimizers that of the model's own, else of the first."""
         key = ("step", "", "learning_rate")
         own = optimizer is getattr(self._names.model, "optimizer", None)
-        if optimizer is not None and (own or not self._collector.has_scalar(key)):
+        if optimizer is not None and (own or self._collector.noted_scalar(key) is None):
             self._collector.scalar(key, optimizer.learning_rate)
 
     def _note_weight(self, item: NamedVariable, weight: Any) -> None:

@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 from gradscope.recording.frameworks import keras, tf
+from gradscope.recording.hearing import Hearing
 from gradscope.recording.loss_graph import comparisons
 from gradscope.recording.losses import describe_loss
 from gradscope.recording.origins import Origins
 
-__all__ = ["LossCalls", "losses_heard"]
+__all__ = ["LOSSES", "LossCalls"]
 
-_Listener = Callable[..., None]
-
-_listeners: list[_Listener] = []
-_lock = Lock()
-
-
-@contextmanager
-def losses_heard(listener: _Listener) -> Iterator[None]:
-    """While it is open, ``listener(loss, value, y_true, y_pred, sample_weight)`` is told of each call of a Keras loss.
-
-    The losses of a step of one's own are objects that nobody hands over, so the class is what has to be watched. It is
-    as it was when the last of those who listen has gone.
-    """
-    with _lock:
-        _listeners.append(listener)
-        if len(_listeners) == 1:
-            _watch()
-    try:
-        yield
-    finally:
-        with _lock:
-            _listeners.remove(listener)
-            if not _listeners:
-                keras.losses.Loss.__call__ = keras.losses.Loss.__call__.__wrapped__
-
-
-def _watch() -> None:
-    call = keras.losses.Loss.__call__
-
-    def heard(self: Any, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        value = call(self, y_true, y_pred, sample_weight=sample_weight)
-        _tell(self, value, y_true, y_pred, sample_weight)
-        return value
-
-    heard.__wrapped__ = call  # type: ignore[attr-defined]
-    keras.losses.Loss.__call__ = heard
-
-
-@tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-def _tell(*call: Any) -> None:
-    for listener in tuple(_listeners):
-        listener(*call)
+LOSSES = Hearing(keras.losses.Loss, "__call__")
+"""Every call of a Keras loss, of any object."""
 
 
 @dataclass(frozen=True)

@@ -49,10 +49,17 @@ class Names:
 
     def of(self, variable: Any) -> NamedVariable:
         """The name of a variable; of one that does not belong to the model, its own path."""
+        known = self._known(variable)
+        return known or NamedVariable(str(getattr(variable, "path", variable.name)), "", variable)
+
+    def include(self, variable: Any) -> bool:
+        """Whether the variable belongs to the model."""
+        return self._known(variable) is not None
+
+    def _known(self, variable: Any) -> NamedVariable | None:
         if id(variable) not in self._by_id:
             self._read()  # a model may make its variables in its first step
-        known = self._by_id.get(id(variable))
-        return known or NamedVariable(str(getattr(variable, "path", variable.name)), "", variable)
+        return self._by_id.get(id(variable))
 
 
 def numbered(kind: str, tensors: Iterable[Any]) -> list[tuple[str, Any]]:

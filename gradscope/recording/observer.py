@@ -14,6 +14,7 @@ from gradscope.recording import statistics
 from gradscope.recording.activations import derivative
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import tf
+from gradscope.recording.gradient_calls import GradientCalls
 from gradscope.recording.gradient_observer import GradientObserver
 from gradscope.recording.large_tensors import sample
 from gradscope.recording.loop_arguments import targets_among
@@ -75,6 +76,7 @@ class Observer:
         self.optimizers = GradientObserver(self.collector, self.trouble, self.names)
         self.reported_loss = ReportedLoss(lambda: self.collector.listening)
         self._loss_calls = LossCalls()
+        self._gradient_calls = GradientCalls(self.names)
 
     def begin(self) -> None:
         """A step starts."""
@@ -115,13 +117,27 @@ class Observer:
         if self.collector.listening:
             with scope(), self.trouble.instead_of_raising("the loss that the step returns is not recorded"):
                 loss, followed = self.reported_loss.of(outputs)
-                if loss is not None and (trust or followed or not self.collector.has_scalar(_LOSS)):
+                loss = loss if followed else self._differentiated(loss)
+                if loss is not None and (trust or followed or self.collector.noted_scalar(_LOSS) is None):
                     self.own_loss = True
                     self.loss_computed(loss)
                     self._loss_calls.read_off(loss, self._origins)
             with scope(), self.trouble.instead_of_raising("which losses the step computes is not recorded"):
                 self._note_called_losses()
         self.end()
+
+    def _differentiated(self, reported: Any) -> Any:
+        """The loss that a step of one's own differentiates, rather than what it returns; that if nothing else is known.
+
+        What is scaled against underflow is not taken for a loss that is known without.
+        """
+        scale = self.collector.noted_scalar(("step", "", "loss_scale"))
+        if self.compiled_loss or (scale is not None and reported is not None):
+            return reported
+        loss = self._gradient_calls.loss
+        if loss is None:
+            return reported
+        return loss if scale is None else loss / scale
 
     def _note_called_losses(self) -> None:
         calls = self._loss_calls
@@ -131,7 +147,7 @@ class Observer:
         if self.compiled_loss:
             self.called_losses = calls.describe()
             return
-        if not self.collector.has_scalar(_LOSS):
+        if self.collector.noted_scalar(_LOSS) is None:
             self.own_loss = True
             self.loss_computed(total)
         for key in self.collector.noted("target"):
@@ -157,6 +173,7 @@ class Observer:
         self.optimizers.forget()
         self.reported_loss.forget()
         self._loss_calls.forget()
+        self._gradient_calls.forget()
         self._elsewhere.clear()
 
     # -- the model ---------------------------------------------------------------------------------------------------
@@ -215,6 +232,12 @@ class Observer:
                 output = self._origins.of(y_pred)
                 whole = output in self.sightings and self.sightings[output].is_output
                 self._loss_calls.called(loss, value, y_true, output if whole else None, weighted=weighted)
+
+    def gradient_taken(self, target: Any, sources: Any) -> None:
+        """A tape was asked for the gradient of something."""
+        if self.collector.listening:
+            with self.trouble.instead_of_raising("which loss the step differentiates is not recorded"):
+                self._gradient_calls.called(target, sources)
 
     def targets_given(self, targets: Any) -> None:
         """What the loss compares the outputs with."""

@@ -7,7 +7,7 @@ every object is as it was, so saving, cloning and pickling never see one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 from gradscope.model_card import ActivationCard
 from gradscope.recording.activations import activation_name, describe
 from gradscope.recording.frameworks import keras
+from gradscope.recording.gradient_calls import GRADIENTS
 from gradscope.recording.loop_step import tap_strategy_run
-from gradscope.recording.loss_calls import losses_heard
+from gradscope.recording.loss_calls import LOSSES
 from gradscope.recording.losses import describe_losses
 from gradscope.recording.naming import NamedLayer
 from gradscope.recording.observer import Observer
@@ -119,7 +120,7 @@ class Taps:
                 attributes = vars(target)
                 before.append((attributes, name, name in attributes, attributes.get(name)))
                 attributes[name] = wrap(getattr(target, name))
-            with losses_heard(self._loss_called):
+            with LOSSES.by(self._loss_called), GRADIENTS.by(self._gradient_called):
                 yield
         finally:
             for attributes, name, existed, value in reversed(before):
@@ -158,8 +159,14 @@ class Taps:
 
         return tapped
 
-    def _loss_called(self, loss: Any, value: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> None:
-        self._observer.loss_called(loss, value, y_true, y_pred, weighted=sample_weight is not None)
+    def _loss_called(self, loss: Any, value: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        given = {**dict(zip(("y_true", "y_pred", "sample_weight"), args, strict=False)), **kwargs}
+        weighted = given.get("sample_weight") is not None
+        self._observer.loss_called(loss, value, given["y_true"], given["y_pred"], weighted=weighted)
+
+    def _gradient_called(self, _tape: Any, _value: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        given = {**dict(zip(("target", "sources"), args, strict=False)), **kwargs}
+        self._observer.gradient_taken(given["target"], given["sources"])
 
     def _tap_metric_update(self, metric: Any, update_state: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(*args: Any, **kwargs: Any) -> Any:

@@ -89,9 +89,9 @@ def test_of_a_metric_that_takes_more_than_values_the_loss_of_the_step_is_not_kno
     assert "loss" not in run.step_statistics
 
 
-def test_of_two_losses_none_is_taken_for_the_one(regression, tmp_path):
-    run, _ = fit(two_players, regression[0], tmp_path)
-    assert "loss" not in run.step_statistics
+def test_of_two_losses_the_one_that_is_differentiated_is_taken(regression, tmp_path):
+    run, expected = fit(two_players, regression[0], tmp_path)
+    np.testing.assert_allclose(run.step_statistics["loss"], expected, rtol=1e-5)
 
 
 def test_metrics_are_as_they_were(regression, tmp_path):
