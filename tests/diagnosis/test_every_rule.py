@@ -229,6 +229,7 @@ def test_frozen_layers_are_never_ill(rule):
         {
             ("activation", "hidden_1", "dead_unit_fraction"): 1.0,
             ("activation", "hidden_1", "saturation_fraction"): 1.0,
+            ("weight", "hidden_1/bias", "rms"): 0.1,  # it was trained before
         },
         frozen=["hidden_1"],
         loss=1.0,

@@ -67,6 +67,27 @@ class TestSeveralOptimizers:
         assert (finding.severity, finding.layers) == (Severity.ERROR, ("output",))
         assert "from 0.5 to" in finding.remedies[0].title
 
+    def rivals(self, scale):
+        """Without a loss; the output is trained by an optimizer of its own."""
+        return with_an_optimizer_of_its_own(toy_run(scale, loss=np.full(SAMPLES, np.nan)), "output")
+
+    def test_rivals_need_no_loss_to_be_seen_standing_still(self):
+        run = with_bias(self.rivals({("update", "output/kernel"): 1e-4}), 0.0)
+        (finding,) = findings("learning-rate-too-low", run)
+        assert (finding.severity, finding.layers) == (Severity.ERROR, ("output",))
+
+    def test_what_was_trained_before_may_stand_still(self):
+        run = with_bias(self.rivals({("update", "output/kernel"): 1e-4}), 0.1)
+        assert not findings("learning-rate-too-low", run)
+
+    def test_rivals_need_no_loss_to_be_seen_leaping(self):
+        (finding,) = findings("learning-rate-too-high", self.rivals({("update", "output/kernel"): 3000.0}))
+        assert (finding.severity, finding.layers) == (Severity.ERROR, ("output",))
+
+    @pytest.mark.parametrize("rule", ["learning-rate-too-low", "learning-rate-too-high"])
+    def test_rivals_that_move_alike_are_none(self, rule):
+        assert not findings(rule, self.rivals({}))
+
     def test_a_vanishing_gradient_seen_later_explains_steps_that_were_short_all_along(self):
         weak = [1.0] * 3 + [1e-7] * (SAMPLES - 3)
         scale = {(kind, name): weak for name in NAMES[:1] for kind in ("activation_gradient",)}

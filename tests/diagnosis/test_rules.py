@@ -268,10 +268,11 @@ class TestUpdateRatio:
 class TestGainMismatch:
     SMALL = {("weight", "hidden_1/kernel"): 1e-3}  # noqa: RUF012
 
-    def test_a_mended_mismatch_is_a_note_and_explains_nothing(self):
+    @pytest.mark.parametrize(("loss", "explained"), [(None, set()), (1.0, {"dead-units"})])
+    def test_a_mended_mismatch_is_a_note_and_explains_units_that_died_of_it(self, loss, explained):
         scale = {("weight", "hidden_1/kernel"): from_sample(8, 1e-3, 1.0)}
-        (finding,) = findings("gain-mismatch", toy_run(scale, loss=1.0))
-        assert (finding.severity, finding.explains) == (Severity.NOTE, frozenset())
+        (finding,) = findings("gain-mismatch", toy_run(scale, loss=loss))
+        assert (finding.severity, finding.explains) == (Severity.NOTE, explained)
 
     def test_a_mismatch_that_the_gradient_survives_is_a_note(self):
         (finding,) = findings("gain-mismatch", toy_run(self.SMALL, loss=1.0))

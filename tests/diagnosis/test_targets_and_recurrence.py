@@ -103,6 +103,13 @@ def test_trained_layers_that_are_left_out_are_noted():
     assert finding.severity == Severity.NOTE
 
 
+@pytest.mark.parametrize(("loss", "severity"), [(1.0, [3]), (np.linspace(1.0, 0.6, 30), [2]), (None, [])])
+def test_what_is_frozen_before_it_was_trained_is_found_where_random_features_are_not_enough(loss, severity):
+    found = findings("omitted-variable", toy_run(frozen=("hidden_1",), loss=loss))
+    assert [finding.severity for finding in found] == severity
+    assert all((f.pathology, f.layers) == ("omitted-variable:frozen", ("hidden_1",)) for f in found)
+
+
 def test_a_layer_that_another_sampled_step_trains_is_not_left_out():
     run = toy_run()
     variables = tuple(replace(v, optimized=v.layer != "hidden_1") for v in run.model.variables)
@@ -146,3 +153,17 @@ def test_sorted_data_under_which_it_learns_is_a_note():
     put |= {("target", "target", "example_std"): 0.1}
     (finding,) = findings("unshuffled-batches", toy_run(put=put))
     assert finding.severity == Severity.NOTE
+
+
+@pytest.mark.parametrize(("low", "severity"), [(0.3, Severity.WARNING), (0.01, Severity.NOTE)])
+def test_batches_of_one_class_are_more_than_a_note_until_the_loss_is_next_to_nothing(low, severity):
+    put = {("target", "target", "mean"): np.arange(30) // 10, ("target", "target", "example_std"): 0.1}
+    settings = {"losses": [{"name": "sparse_categorical_crossentropy", "from_logits": True, "output": None}]}
+    (finding,) = findings("unshuffled-batches", toy_run(put=put, loss=np.geomspace(1, low, 30), settings=settings))
+    assert finding.severity == severity
+
+
+def test_rare_classes_make_most_batches_alike_by_chance():
+    within = np.where(np.arange(30) % 4, 0.0, 0.25)  # three in four batches of 16 hold none of the rare class
+    put = {("target", "target", "mean"): within**2, ("target", "target", "example_std"): within}
+    assert not findings("unshuffled-batches", toy_run(put=put, loss=1.0, step={"example_count": 16}))

@@ -23,6 +23,16 @@ class OptimizerGroup:
     layers: tuple[str, ...] = ()
     """Whose kernels they are, in forward order; empty where one optimizer trains all."""
 
+    @property
+    def farthest(self) -> Travel:
+        """The path that led farthest.
+
+        Embeddings begin far smaller than other kernels, so the same step carries them far: they count only where there
+        is nothing else.
+        """
+        matrices = [path for path in self.paths if path.kernel.role != "embeddings"] or self.paths
+        return max(matrices, key=lambda path: path.distance)
+
 
 def optimizer_groups(run: Run, travel: tuple[Travel, ...], learning_rate: LearningRate) -> tuple[OptimizerGroup, ...]:
     """One group per optimizer that moved a kernel; one group of all where there is one optimizer, or none known."""

@@ -20,6 +20,7 @@ from gradscope.diagnosis.remedies.batch_statistics import (
 from gradscope.diagnosis.remedies.connection import (
     freeze,
     judge_output,
+    load_or_train,
     pass_gradient,
     train_all_variables,
     unfreeze_head,
@@ -87,6 +88,7 @@ __all__ = [
     "keep_float32_optimizer",
     "keep_float32_variables",
     "keep_signal",
+    "load_or_train",
     "loosen_clipping",
     "lower_epsilon",
     "lower_high_momentum",

@@ -10,7 +10,7 @@ from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 from gradscope.model_card import LayerCard
 
-__all__ = ["freeze", "judge_output", "pass_gradient", "train_all_variables", "unfreeze_head"]
+__all__ = ["freeze", "judge_output", "load_or_train", "pass_gradient", "train_all_variables", "unfreeze_head"]
 
 
 def pass_gradient(layer: Layer) -> Remedy:
@@ -55,6 +55,18 @@ def unfreeze_head(layers: Sequence[LayerCard]) -> Remedy:
         "before compile, which takes the list of trainable variables.",
         f'model.get_layer("{last.rpartition("/")[2]}").trainable = True\nmodel.compile(...)  # again, after the change',
         topic="freezing",
+    )
+
+
+def load_or_train(layers: Sequence[Layer]) -> Remedy:
+    """Weights that were learnt, for layers that are frozen with those they were made with."""
+    names = among([layer.name for layer in layers])
+    return Remedy(
+        f"Load the pretrained weights of {names}, or train them",
+        "Freezing keeps what was learnt. Here nothing was: the weights are those of the initialiser.",
+        'model.load_weights("pretrained.weights.h5")  # before the layers are frozen; or:\n'
+        + code_of_layers(layers, lambda layer: f'model.get_layer("{layer.name.rpartition("/")[2]}").trainable = True'),
+        topic="freeze",
     )
 
 

@@ -126,12 +126,15 @@ class GainMismatch(Rule):
         if fading and loss_trend.at_rest:
             yield self._finding("too-small", fading, run, Severity.WARNING)
         if small:
-            yield self._finding("too-small", small, run, Severity.NOTE if small == [gains[-1]] else calm)
+            harm = Severity.NOTE if small == [gains[-1]] else calm
+            yield self._finding("too-small", small, run, harm, slow=loss_trend.slow)
         if large:
             harm = Severity.ERROR if loss_trend.slow else Severity.NOTE if loss_trend.falling else Severity.WARNING
             yield self._finding("too-large", large, run, harm)
 
-    def _finding(self, variant: str, found: list[LayerGain], run: Run, severity: Severity) -> Finding:
+    def _finding(
+        self, variant: str, found: list[LayerGain], run: Run, severity: Severity, *, slow: bool = False
+    ) -> Finding:
         size = variant.removeprefix("too-")
         lasting = any(self._mismatched(gain, gain.late, variant) for gain in found)
         names = [gain.layer.name for gain in found]
@@ -159,7 +162,8 @@ class GainMismatch(Rule):
             ),
             remedies=_remedies(found, variant),
             variant=variant,
-            explains=_EXPLAINS[variant] if lasting else frozenset(),
+            # Until training has mended it nothing is learnt, and the first steps are large for such weights.
+            explains=_EXPLAINS[variant] if lasting else frozenset({"dead-units"} if slow else ()),
         )
 
     def _min_gain(self, gain: LayerGain) -> float:

@@ -98,13 +98,15 @@ class LearningRateTooHigh(Rule):
         """Judge step size and harm together, each optimizer's for itself."""
         if not optimizer_groups:
             raise NotJudged("no update of a kernel was recorded; record updates and weights")
-        if not loss_trend.steps.size:
+        if not loss_trend.steps.size and len(optimizer_groups) == 1:
             raise NotJudged("no finite loss was recorded; record the loss")
         for group in optimizer_groups:
             harm = self._harm(loss_trend, nonfinite, self.min_shared_loss if group.layers else self.min_remaining_loss)
             step = median(np.array([path.largest for path in group.paths]))
             growth = median(np.array([path.growth[-1] for path in group.paths]))
-            if step > self.max_step and harm:
+            # Rivals have no common loss; half of the weights anew is too much for any network.
+            lossless = not loss_trend.steps.size and step > self.error_step
+            if step > self.max_step and (harm or lossless):
                 yield self._overshooting(run, group, step, harm, young=window.young)
             elif growth > self.max_growth and not self._is_well(loss_trend):
                 yield self._runaway(run, group, growth)
@@ -121,7 +123,7 @@ class LearningRateTooHigh(Rule):
             rule=self.name,
             title="learning rate too high",
             sentence=f"single steps change the weights{of_layers(group.layers)} by {_size(step)} (median over the "
-            f"kernels) and {harm}",
+            f"kernels){' and ' if harm else ''}{harm}",
             severity=Severity.ERROR if grave else Severity.WARNING,
             layers=group.layers,
             first_step=min(large),

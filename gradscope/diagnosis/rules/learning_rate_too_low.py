@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LearningRate, LossTrend, OptimizerGroup, Travel
+from gradscope.diagnosis.evidence.fresh_start import is_fresh
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number, of_layers
@@ -34,7 +35,9 @@ class LearningRateTooLow(Rule):
     from solved: the late loss against the loss of a constant answer, where the loss function and the targets tell
     it (ln C for C classes, the variance for squared errors), else against the start. A fine-tuned network starts
     near its goal and is left in peace; without that level, only a network whose biases begin at zero is taken for a
-    new one. A warning where as many steps again, at the pace of the last half, would bring the loss well below.
+    new one. A warning where as many steps again, at the pace of the last half, would bring the loss well below. Of
+    several optimizers each is judged by the kernels it trains. One that leaves new layers as they were while another
+    trains its own is found whatever the loss does, for that of rivals says little.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -85,15 +88,18 @@ class LearningRateTooLow(Rule):
         if self._ended(loss_trend, travel, learning_rate):
             yield self._over(loss_trend, learning_rate)
             return
+        behind = [group for group in optimizer_groups if self._is_behind(group, optimizer_groups, run, loss_trend)]
+        for group in behind:
+            yield self._left_behind(group, run, learning_rate)
+        if behind:
+            return
         self._require(loss_trend, travel)
         if not loss_trend.is_far(self.min_remaining_loss):
             return
         # Without a level to reach, a network that was trained before may be near its goal from the start.
         sure = bool(loss_trend.knows_constant or fresh_start)
         for group in optimizer_groups:
-            # Embeddings begin far smaller than other kernels, so the same step carries them far.
-            matrices = [path for path in group.paths if path.kernel.role != "embeddings"] or group.paths
-            farthest = max(matrices, key=lambda path: path.distance)
+            farthest = group.farthest
             # Behind a branch that begins at zero the first gradients are zero as they should be.
             names = [path.kernel.name for path in group.paths] if group.layers else elasticity
             usable = max((elasticity[name] for name in names if name in elasticity), default=float("nan"))
@@ -110,14 +116,7 @@ class LearningRateTooLow(Rule):
                 first_step=int(loss_trend.steps[0]),
                 last_step=int(loss_trend.steps[-1]),
                 measurements=(
-                    Measurement(
-                        f"distance travelled by {farthest.kernel.name}, the farthest",
-                        farthest.distance,
-                        self.max_distance,
-                        "1",
-                        farthest.kernel.layer.name,
-                        "above 0.3",
-                    ),
+                    self._distance(farthest),
                     Measurement(
                         "remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"
                     ),
@@ -130,6 +129,41 @@ class LearningRateTooLow(Rule):
                 phase="run",
                 explains=_explains(run),
             )
+
+    def _is_behind(self, group: OptimizerGroup, groups: tuple[OptimizerGroup, ...], run: Run, trend: LossTrend) -> bool:
+        """Whether an optimizer leaves new layers as they were while another one trains its own."""
+        distance, long = group.farthest.distance, run.steps[-1] - run.steps[0] >= self.error_steps
+        most = max(other.farthest.distance for other in groups)
+        new = all(is_fresh(run, layer) is not False for layer in group.layers)
+        still = 0 < distance < self.max_distance / _UTTERLY and distance < most / _UTTERLY
+        return len(groups) > 1 and long and still and new and not trend.fallen
+
+    def _left_behind(self, group: OptimizerGroup, run: Run, learning_rate: LearningRate) -> Finding:
+        farthest, steps = group.farthest, int(run.steps[-1] - run.steps[0])
+        return Finding(
+            rule=self.name,
+            title="learning rate too low",
+            sentence=f"{steps:,} steps together moved no kernel{of_layers(group.layers)} by more than "
+            f"{number(100 * farthest.distance)} % of its size, while another optimizer trains the rest",
+            severity=Severity.ERROR,
+            layers=group.layers,
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=(self._distance(farthest),),
+            remedies=_remedies(replace(learning_rate, largest=group.learning_rate), farthest.distance / steps),
+            phase="run",
+            explains=_explains(run),
+        )
+
+    def _distance(self, path: Travel) -> Measurement:
+        return Measurement(
+            f"distance travelled by {path.kernel.name}, the farthest",
+            path.distance,
+            self.max_distance,
+            "1",
+            path.kernel.layer.name,
+            "above 0.3",
+        )
 
     def _severity(self, trend: LossTrend, farthest: Travel, *, sure: bool) -> Severity:
         # On its way down from a constant answer's loss, as many steps again may be all it needs.

@@ -17,11 +17,12 @@ from gradscope.run import Run
 
 @dataclass(frozen=True)
 class OmittedVariable(Rule):
-    """Trainable layers whose variables no optimizer is ever handed.
+    """Layers that were never trained, and are not: no optimizer is handed their variables, or they are frozen.
 
     ## What it detects
     A loop of one's own that computes the gradients of some of the model's variables only: the head's but not the
-    encoder's, or what was left after variables without a gradient were dropped.
+    encoder's, or what was left after variables without a gradient were dropped; and layers that were frozen before they
+    were trained, as where pretrained weights were never loaded.
 
     ## Why it matters
     The layers left out keep their initial weights, and nothing says so: the loss may even fall, as what is trained
@@ -30,7 +31,9 @@ class OmittedVariable(Rule):
     ## Evidence
     The model's list of trainable variables against those that any optimizer was handed in a sampled step. Leaving
     layers out is also a way to freeze them: one whose biases are not zero was trained before, and is noted at most. An
-    untrained one that is left out is an error where the loss has not fallen by half, and a warning else.
+    untrained one that is left out is an error, and a warning where the loss is down to a tenth. One that is set not
+    trainable although its biases are still zero is an error where the loss stands still, and a warning where it has not
+    fallen by half; else random features are enough.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -66,6 +69,10 @@ class OmittedVariable(Rule):
             yield self._finding(fresh, run, Severity.WARNING if loss_trend.fallen else Severity.ERROR)
         if len(known) > self.max_omitted_count:
             yield self._finding(known, run, Severity.NOTE)
+        trained = {variable.layer for variable in trainable}
+        frozen = [layer for layer in layers if layer.frozen and layer.name not in trained and is_fresh(run, layer.name)]
+        if len(frozen) > self.max_omitted_count and loss_trend.slow:
+            yield self._frozen(frozen, run, Severity.ERROR if loss_trend.at_rest else Severity.WARNING)
 
     def _finding(self, found: list[Layer], run: Run, severity: Severity) -> Finding:
         names = [layer.name for layer in found]
@@ -87,4 +94,24 @@ class OmittedVariable(Rule):
             explains=frozenset({"collapsed-representation", "constant-output", "loss-plateau", "vanishing-gradient"})
             if severity > Severity.NOTE
             else frozenset(),
+        )
+
+    def _frozen(self, found: list[Layer], run: Run, severity: Severity) -> Finding:
+        names = [layer.name for layer in found]
+        is_are, its = ("is", "its biases are") if len(names) == 1 else ("are", "their biases are")
+        return Finding(
+            rule=self.name,
+            title="frozen before trained",
+            sentence=f"{among(names)} {is_are} frozen, but {its} still zero: nothing was ever learnt there",
+            severity=severity,
+            layers=tuple(names),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=tuple(
+                Measurement("frozen layers whose biases are zero", 1, self.max_omitted_count, "layers", name, "none")
+                for name in names
+            ),
+            remedies=(remedies.load_or_train(found),),
+            variant="frozen",
+            explains=frozenset({"collapsed-representation", "constant-output", "loss-plateau"}),
         )

@@ -9,9 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LossTrend
+from gradscope.diagnosis.evidence import LossTerm, LossTrend
 from gradscope.diagnosis.evidence.example_count import example_count
-from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
@@ -34,9 +33,11 @@ class UnshuffledBatches(Rule):
     steps and leaps where the data changes; what is left in the end is the answer of the last stretch.
 
     ## Evidence
-    The standard deviation, over the sampled steps, of the mean target of a batch, over the median standard deviation of
-    the targets within a batch. Of n examples drawn at random it is 1/√n; of sorted ones it exceeds 1. One-hot targets
-    have the same mean whatever the class, and are not judged.
+    The standard deviation, over the sampled steps, of the mean target of a batch, over the rms of the standard
+    deviations of the targets within them. Of n examples drawn at random it is 1/√n; of sorted ones it exceeds 1. It is
+    an error where the loss has not fallen by half. Of batches of next to nothing but one class the loss says little: it
+    is a warning unless it is down to a tenth. Else it is a note, as time series are often shown in order. One-hot
+    targets have the same mean whatever the class, and are not judged.
 
     ## Example
     >>> import numpy as np
@@ -61,10 +62,11 @@ class UnshuffledBatches(Rule):
     max_spread_between: float = limit(
         1.0, "1", "of the spread within a batch; 1/√n at random, at most 0.5 in recorded runs"
     )
+    max_classes_apart: float = limit(3.0, "1", "likewise, of classes: nine tenths of the variance lies between batches")
     min_examples: float = limit(8, "examples", "smaller batches differ by chance")
     min_samples: float = limit(8, "samples", "fewer show no spread")
 
-    def check(self, run: Run, loss_trend: LossTrend) -> Iterable[Finding]:
+    def check(self, run: Run, loss_trend: LossTrend, loss_terms: tuple[LossTerm, ...]) -> Iterable[Finding]:
         """Judge each target."""
         if not run.names("target"):
             raise NotJudged("the targets were not recorded; record fit(), or a wrapped loop with a Keras loss")
@@ -80,7 +82,7 @@ class UnshuffledBatches(Rule):
             rule=self.name,
             title="batches not shuffled",
             sentence=f"the targets differ {much}: the data is not shuffled",
-            severity=Severity.ERROR if loss_trend.slow else Severity.NOTE,
+            severity=self._severity(ratio, loss_trend, classes=all("crossentropy" in term.name for term in loss_terms)),
             layers=(),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
@@ -98,13 +100,19 @@ class UnshuffledBatches(Rule):
             explains=frozenset({"constant-output", "dead-units", "diverging-loss", "loss-plateau"}),
         )
 
+    def _severity(self, ratio: float, trend: LossTrend, *, classes: bool) -> Severity:
+        if trend.slow:
+            return Severity.ERROR
+        apart = classes and ratio > self.max_classes_apart and not trend.fallen
+        return Severity.WARNING if apart else Severity.NOTE
+
     def _ratio(self, run: Run, name: str) -> float:
         mean = run.series("target", name, "mean").astype(np.float64)
         within = run.series("target", name, "example_std").astype(np.float64)
         known = np.isfinite(mean) & np.isfinite(within)
         if known.sum() < self.min_samples:
             return float("nan")
-        between, inside = float(mean[known].std()), median(within[known])
+        between, inside = float(mean[known].std()), float(np.sqrt(np.mean(within[known] ** 2)))
         if inside > 0 or np.isnan(example_count(run)):  # within a batch of one example nothing differs
             return between / inside if inside > 0 else float("nan")
         return float("inf") if between > _ROUNDING * np.abs(mean[known]).max() else 0.0
