@@ -332,3 +332,11 @@ def test_a_healthy_run_names_steps_and_notes():
     assert healthy.sentence == f"No error or warning by {rules} in 30 sampled steps (0 to 290)."
     run = toy_run(put={("activation", "hidden_1", "dead_unit_fraction"): 0.6}, loss=np.linspace(1, 0.6, 30))
     assert diagnose(run).sentence == f"No error by {rules} in 30 sampled steps (0 to 290); warning: dead units."
+
+
+@pytest.mark.parametrize(
+    ("loss", "opening"), [(1.0, "The network does not learn: "), (None, "The loss falls, and yet ")]
+)
+def test_a_network_whose_loss_falls_is_not_said_to_learn_nothing(loss, opening):
+    dead = {("activation", "hidden_1", "dead_unit_fraction"): 1.0}
+    assert diagnose(toy_run(put=dead, loss=loss)).sentence.startswith(opening)

@@ -295,6 +295,19 @@ class TestGainMismatch:
         (finding,) = findings("gain-mismatch", toy_run({("weight", "hidden_1/kernel"): 100}, loss=1.0))
         assert (finding.variant, finding.layers) == ("too-large", ("hidden_1",))
 
+    @pytest.mark.parametrize(
+        ("activation", "saturated", "low", "severity"),
+        [("tanh", 0.8, 0.3, 3), ("tanh", 0.2, 0.3, 1), ("tanh", 0.8, 0.01, 1), ("relu", 0.8, 0.3, 1)],
+    )
+    def test_large_weights_that_saturate_are_an_error_while_much_is_to_be_learnt(
+        self, activation, saturated, low, severity
+    ):
+        put = {("activation", "hidden_1", "saturation_fraction"): saturated}
+        scale = {("weight", "hidden_1/kernel"): 20.0}
+        run = toy_run(scale, put, activation=activation, loss=np.geomspace(1, low, 30))
+        (finding,) = findings("gain-mismatch", run)
+        assert (finding.variant, finding.severity) == ("too-large", severity)
+
     def test_a_normalisation_behind_forgives(self):
         run = toy_run(self.SMALL, loss=1.0)
         cards = list(run.model.layers)

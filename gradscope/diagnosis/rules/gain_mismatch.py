@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Flow, LayerGain, LossTrend
-from gradscope.diagnosis.evidence.window import median
+from gradscope.diagnosis.evidence import Flow, Layer, LayerGain, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence.window import finite_window, median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, span
@@ -66,9 +66,11 @@ class GainMismatch(Rule):
     is too small if it is a tenth of what the smaller of He and Glorot gives the layer, too large if ten times what
     the larger gives. The product over all layers counts as well. On its own it is a note where training has mended it,
     the loss falls, the gradient arrives all the same (skip connections), or only the last layer is concerned (often on
-    purpose), and a warning otherwise: it is serious through its consequences. Layers that a normalisation follows,
-    embeddings and depthwise kernels are not judged; of a recurrent layer it is the kernel of its state, whose gain acts
-    once per step of the sequence; without gates it is judged for being too small as well where the loss stands still.
+    purpose), and a warning otherwise: it is serious through its consequences. Weights too large are an error where the
+    loss has not fallen by half, or where half of a bounded layer stays saturated and the loss is not down to a tenth.
+    Layers that a normalisation follows, embeddings and depthwise kernels are not judged; of a recurrent layer it is the
+    kernel of its state, whose gain acts once per step of the sequence; without gates it is judged for being too small
+    as well where the loss stands still.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -106,9 +108,14 @@ class GainMismatch(Rule):
     )
     max_gain_product: float = limit(1e3, "1", "over all layers")
     min_gradient_ratio: float = limit(1e-3, "1", "a gradient that arrives within 1e-3 to 1e3 is unhurt by the mismatch")
+    max_saturation_fraction: float = limit(
+        0.5, "1", "of a sigmoid's or tanh's entries: what is learnt is by the others"
+    )
     max_first_step: float = limit(100, "steps", "later weights are no longer the initial ones")
 
-    def check(self, run: Run, gains: tuple[LayerGain, ...], flow: Flow, loss_trend: LossTrend) -> Iterable[Finding]:
+    def check(
+        self, run: Run, gains: tuple[LayerGain, ...], flow: Flow, nonfinite: Nonfinite, loss_trend: LossTrend
+    ) -> Iterable[Finding]:
         """Judge both directions."""
         if not gains:
             raise NotJudged("no layer with a kernel of known fan-in was recorded; record weights and the model card")
@@ -130,6 +137,8 @@ class GainMismatch(Rule):
             yield self._finding("too-small", small, run, harm, slow=loss_trend.slow)
         if large:
             harm = Severity.ERROR if loss_trend.slow else Severity.NOTE if loss_trend.falling else Severity.WARNING
+            if not loss_trend.fallen and any(self._is_saturated(gain.layer, run, nonfinite) for gain in large):
+                harm = Severity.ERROR
             yield self._finding("too-large", large, run, harm)
 
     def _finding(
@@ -174,6 +183,10 @@ class GainMismatch(Rule):
             activation = gain.layer.card.arguments.get("activation") if gain.layer.card else None
             return self.max_unbounded_gain if activation in _UNBOUNDED else self.max_recurrent_gain
         return self.max_gain_ratio
+
+    def _is_saturated(self, layer: Layer, run: Run, nonfinite: Nonfinite) -> bool:
+        share = finite_window(run, nonfinite).lower(run.series("activation", layer.name, "saturation_fraction"))
+        return layer.shape == "bounded" and not layer.is_output and share > self.max_saturation_fraction
 
     def _flows(self, flow: Flow) -> bool:
         levels = [median(flow.gradient[:, i]) for i in flow.head]
