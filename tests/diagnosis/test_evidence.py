@@ -118,6 +118,15 @@ def test_coming_down_from_a_leap_of_the_loss_is_no_learning():
     assert not trend.fallen
 
 
+def test_mean_losses_that_a_huge_one_drowned_give_way_to_single_ones():
+    mean = np.array([1.0] * 10 + [1e10] + [0.0] * 19)
+    drowned = toy_run(loss=1.0, step={"interval_loss": mean})
+    assert Evidence(drowned)["loss_trend"].late == pytest.approx(1.0)
+    assert Evidence(drowned)["loss_trend"].loss[10] == 1e10
+    solved = toy_run(loss=1.0, step={"interval_loss": np.where(mean > 1, 1.0, mean)})
+    assert Evidence(solved)["loss_trend"].late == 0
+
+
 def test_a_negative_loss_is_neither_fallen_nor_falling():
     trend = Evidence(toy_run(loss=np.linspace(-1, -5, 30)))["loss_trend"]
     assert trend.flat

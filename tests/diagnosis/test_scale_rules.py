@@ -98,6 +98,35 @@ class TestBadlyScaledInput:
         assert finding.sentence == "the input is the same for all examples and reaches hidden_1 as it is"
         assert not findings("badly-scaled-input", toy_run(put=put, loss=1.0, step={"example_count": 1}))
 
+    @pytest.mark.parametrize(
+        ("scale", "text", "steps"),
+        [
+            ([1.0] * 20 + [255.0] * 10, "is large (rms 260 from step 200 on, 1 before)", (200, 290)),
+            ([1.0] * 27 + [255.0] * 3, "is large (rms 260 from step 270 on, 1 before)", (270, 290)),
+            ([255.0] * 12 + [1.0] * 18, "is large (rms 260 up to step 110, 1 after it)", (0, 110)),
+            ([1.0] * 15 + [1e-3] * 15, "is tiny (rms 0.001 from step 150 on, 1 before)", (150, 290)),
+            ([50.0] * 10 + [5000.0] * 20, "is large (rms 5000 from step 100 on, 50 before)", (100, 290)),
+        ],
+    )
+    def test_a_scale_that_jumps_is_bad_where_it_is(self, scale, text, steps):
+        (finding,) = findings("badly-scaled-input", toy_run({("input", "input"): scale}, loss=1.0))
+        assert text in finding.sentence
+        assert (finding.first_step, finding.last_step) == steps
+        assert finding.remedies[0].title == "Scale all of the data alike"
+
+    def test_what_breaks_where_the_scale_jumps_follows_from_it(self):
+        scale = {("input", "input"): [1.0] * 20 + [255.0] * 10}
+        dead = {("activation", "hidden_1", "dead_unit_fraction"): [0.0] * 20 + [1.0] * 10}
+        rules = [BY_NAME["badly-scaled-input"], BY_NAME["dead-units"]]
+        (cause,) = diagnose(toy_run(scale, dead, loss=[0.1] * 20 + [1.0] * 10), rules).causes
+        assert cause.root.rule == "badly-scaled-input"
+        assert [found.rule for found in cause.consequences] == ["dead-units"]
+
+    @pytest.mark.parametrize("scale", [[1.0, 30.0] * 15, [1.0] * 10 + [500.0] + [1.0] * 19, np.geomspace(0.5, 5.0, 30)])
+    def test_batches_that_differ_and_moderate_change_are_none(self, scale):
+        run = toy_run({("input", "input"): scale}, loss=1.0)
+        assert not [found for found in findings("badly-scaled-input", run) if "step" in found.sentence]
+
 
 class TestLinearUnits:
     SMALL = {("preactivation", f"hidden_{i}", f"quantile_{q}"): 0.05 for i in (1, 2) for q in ("02", "98")}  # noqa: RUF012

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import nan, sqrt
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.diagnosis.evidence.example_count import example_count
 from gradscope.diagnosis.evidence.layers import Layer, input_names, is_normalisation
@@ -42,6 +44,10 @@ _PASSING = (
 _SCALING = ("Normalization", "Rescaling")
 _NUMBERS_OF_WORDS = ("Embedding", "StringLookup", "IntegerLookup", "Hashing", "CategoryEncoding", "Discretization")
 
+_FEW = 3  # samples
+_JUMP = 3.0  # the levels of 1,043 inputs in recorded runs stay within twice of each other
+_STRAY = 0.1
+
 MOST_OFFSET = 1e6  # examples that differ by less differ by the rounding of float32
 
 
@@ -56,10 +62,15 @@ class InputScale:
     """|mean| over the rms, across units, of the standard deviation across examples; 1e6 where all are alike."""
     takers: tuple[Layer, ...]
     """The layers with weights that take it as it is, in forward order."""
+    first_step: int
+    last_step: int
+    """The sampled steps of which this is said: all, or those before or after a jump of the scale."""
+    rms_elsewhere: float = nan
+    """The rms on the other side of that jump; NaN where there is none."""
 
 
 def input_scale(run: Run, layers: tuple[Layer, ...]) -> tuple[InputScale, ...]:
-    """The inputs whose scale reaches a layer with weights.
+    """The inputs whose scale reaches a layer with weights; one whose scale jumps counts twice, before and after.
 
     Left out are inputs that go through a normalisation, an embedding, a layer of unknown effect or an operation that is
     no layer (``x / 255``), layers that a normalisation follows, and, where the log does not tell which of several
@@ -74,7 +85,7 @@ def input_scale(run: Run, layers: tuple[Layer, ...]) -> tuple[InputScale, ...]:
     # One that was never adapted hands on what it is given.
     scalers = [layer.name for layer in layers if layer.card and layer.card.kind in _SCALING]
     takers |= {("activation", name): _takers(run, layers, name) for name in scalers}
-    return tuple(_scale(run, kind, name, found) for (kind, name), found in takers.items() if found)
+    return tuple(scale for (kind, name), found in takers.items() if found for scale in _scales(run, kind, name, found))
 
 
 def _takers(run: Run, layers: tuple[Layer, ...], name: str) -> tuple[Layer, ...]:
@@ -93,7 +104,7 @@ def _takers(run: Run, layers: tuple[Layer, ...], name: str) -> tuple[Layer, ...]
     return tuple(found)
 
 
-def _scale(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> InputScale:
+def _scales(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> Iterator[InputScale]:
     rms, mean = (np.abs(run.series(kind, name, statistic).astype(np.float64)) for statistic in ("rms", "mean"))
     spread = run.series(kind, name, "example_std").astype(np.float64)
     zeros = median(run.series(kind, name, "zero_fraction"))
@@ -101,4 +112,28 @@ def _scale(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> InputSc
     if example_count(run) > 1:
         spread = np.maximum(spread, mean / MOST_OFFSET)
     offset = np.divide(mean, spread, out=np.full(len(mean), nan), where=spread > 0)
-    return InputScale(name, median(rms) / sqrt(filled) if filled > 0 else 0.0, median(offset), takers)
+    level = rms / sqrt(filled) if filled > 0 else np.zeros(len(rms))
+    jump = _jump(level)
+    parts = [slice(0, jump), slice(jump, None)] if jump else [slice(None)]
+    levels = [median(level[part]) for part in parts]
+    for part, here, elsewhere in zip(parts, levels, [*levels[1:], levels[0]], strict=True):
+        steps = run.steps[part]
+        yield InputScale(
+            name, here, median(offset[part]), takers, int(steps[0]), int(steps[-1]), elsewhere if jump else nan
+        )
+
+
+def _jump(level: npt.NDArray[np.floating]) -> int:
+    """Place of the sample from which on the scale is another; 0 where it stays, or where the log is too short to tell.
+
+    It is another where all samples but one in ten lie on the other side of the two levels' geometric mean.
+    """
+    if len(level) < 2 * _FEW:
+        return 0
+    early, late = median(level[: len(level) // 3]), median(level[-_FEW:])
+    if not max(early, late) > _JUMP * min(early, late) > 0:
+        return 0
+    beyond = (level > sqrt(early * late)) == (late > early)
+    wrong = np.cumsum(np.r_[0, beyond]) + np.cumsum(np.r_[0, ~beyond[::-1]])[::-1]
+    place = int(np.argmin(wrong))
+    return place if wrong[place] <= _STRAY * len(level) else 0

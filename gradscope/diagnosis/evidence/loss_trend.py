@@ -28,6 +28,8 @@ _FLAT = 0.9
 _FAR_ABOVE = 3.0
 _NEAR = 1.3
 _IMPOSSIBLE = 0.01
+_FLOAT32_STEP = 2.0**-24
+_RESOLVED = 10.0
 _AT_CONSTANT = (0.97, 1.1)
 
 
@@ -198,7 +200,16 @@ def _series(run: Run) -> FloatArray:
     nothing = np.full(len(run.steps), nan)
     single = np.asarray(run.step_statistics.get("loss", nothing), dtype=np.float64)
     mean = np.asarray(run.step_statistics.get("interval_loss", nothing), dtype=np.float64)
-    return np.where(np.isfinite(mean), mean, single)
+    return np.where(np.isfinite(mean) & ~_is_rounded_away(mean, single, run.steps), mean, single)
+
+
+def _is_rounded_away(mean: FloatArray, single: FloatArray, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Where the mean says nothing: it is a difference of float32 sums, and one huge loss drowns those after it."""
+    length = np.diff(steps, prepend=steps[:1] - 1)
+    summed = np.abs(np.nan_to_num(mean, posinf=0.0, neginf=0.0)) * length
+    before = np.cumsum(summed) - summed
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.maximum(summed, np.abs(single) * length) < _RESOLVED * _FLOAT32_STEP * before)
 
 
 def _late(run: Run, steps: npt.NDArray[np.int64], loss: FloatArray, late: npt.NDArray[np.bool_]) -> float:

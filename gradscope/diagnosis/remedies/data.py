@@ -7,6 +7,7 @@ import numpy as np
 from gradscope.diagnosis.evidence.example_count import example_count
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.verdict import Remedy
+from gradscope.diagnosis.wording import number
 from gradscope.run import Run
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "check_input",
     "check_targets",
     "input_is_off",
+    "scale_alike",
     "scale_input",
     "scale_input_if_off",
     "shuffle_examples",
@@ -49,6 +51,21 @@ def scale_input() -> Remedy:
         "Standardise the input",
         "Inputs far from unit scale push the first layer into saturation, or make its signal vanish or explode.",
         "normalise = keras.layers.Normalization()\nnormalise.adapt(x_train)  # then: first layer of the model",
+        topic="input-scale",
+    )
+
+
+def scale_alike(rms: float) -> Remedy:
+    """All inputs on one scale.
+
+    Args:
+        rms: of those that come in as they should.
+    """
+    return Remedy(
+        "Scale all of the data alike",
+        f"Part of it reaches the network with another scale than the rest, whose rms is {number(rms)}: a file, a "
+        "source or a step of the preprocessing that is left out, or done twice.",
+        "dataset = first_source.concatenate(second_source).map(preprocess)  # once, behind all sources",
         topic="input-scale",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isnan, log
 from typing import ClassVar
 
 from gradscope.diagnosis import remedies
@@ -15,6 +16,7 @@ from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
 from gradscope.run import Run
 
+_TINY = 1e-30
 _LARGE = frozenset(
     {
         "collapsed-representation",
@@ -58,7 +60,8 @@ class BadlyScaledInput(Rule):
     tiny gradient, and an offset that dwarfs the differences lets all units see the offset alone.
 
     ## Evidence
-    The rms of the input, zeros left out, and its mean over the standard deviation across examples. Scale alone is a
+    The rms of the input, zeros left out, and its mean over the standard deviation across examples; where the rms jumps
+    in the course of the run, the worse of both sides counts. Scale alone is a
     note where the loss falls all the same (Adam forgives much) and a warning where it falls little, an error where it
     is extreme. It is an error too with harm to show: values that are not finite, a loss that stands where it began or
     where a constant answer stands, or a saturated first layer. Features whose scales differ among themselves cannot be
@@ -74,7 +77,8 @@ class BadlyScaledInput(Rule):
     []
 
     ## Remedies
-    Standardised inputs; a ``Rescaling`` or ``Normalization`` layer in front, which travels with the model.
+    Standardised inputs, all of them alike; a ``Rescaling`` or ``Normalization`` layer in front, which travels with the
+    model.
 
     ## References
     LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, section 4.3 (normalising the inputs).
@@ -93,7 +97,9 @@ class BadlyScaledInput(Rule):
         """Judge each input."""
         if not run.names("input"):
             raise NotJudged("the input was not recorded; record with gradscope.Recorder")
-        for scale in input_scale:
+        for name in dict.fromkeys(scale.name for scale in input_scale):
+            # Of one that jumps from bad to worse the worse is said.
+            scale = max((scale for scale in input_scale if scale.name == name), key=self._badness)
             variant, value, bound = self._off(scale)
             if variant:
                 saturated = any(self._saturated(run, nonfinite, layer) for layer in scale.takers)
@@ -116,6 +122,10 @@ class BadlyScaledInput(Rule):
                     ),
                 )
 
+    def _badness(self, scale: InputScale) -> float:
+        variant, value, bound = self._off(scale)
+        return abs(log(max(value, _TINY) / bound)) if variant else -1.0
+
     def _off(self, scale: InputScale) -> tuple[str, float, float]:
         if scale.rms > self.max_rms:
             return "too-large", scale.rms, self.max_rms
@@ -134,8 +144,10 @@ class BadlyScaledInput(Rule):
         self, run: Run, scale: InputScale, measurement: Measurement, variant: str, severity: Severity
     ) -> Finding:
         what = {
-            "too-large": f"is large (rms {number(scale.rms)})",
-            "too-small": f"is tiny (rms {number(scale.rms)})" if scale.rms else "is nothing but zeros",
+            "too-large": f"is large (rms {number(scale.rms)}{_since(run, scale)})",
+            "too-small": f"is tiny (rms {number(scale.rms)}{_since(run, scale)})"
+            if scale.rms
+            else "is nothing but zeros",
             "offset": f"varies little about a large mean ({number(scale.offset)} standard deviations)",
         }[variant]
         what = "is the same for all examples" if variant == "offset" and scale.offset >= MOST_OFFSET else what
@@ -146,13 +158,23 @@ class BadlyScaledInput(Rule):
             sentence=f"the {scale.name.replace('_', ' ')} {what} and reaches {scale.takers[0].name} as it is",
             severity=severity,
             layers=(scale.takers[0].name,),
-            first_step=int(run.steps[0]),
-            last_step=int(run.steps[-1]),
+            first_step=scale.first_step,
+            last_step=scale.last_step,
             measurements=(measurement,),
-            remedies=(remedies.scale_input(),),
+            remedies=(
+                remedies.scale_input() if isnan(scale.rms_elsewhere) else remedies.scale_alike(scale.rms_elsewhere),
+            ),
             variant=variant,
             explains=explained if severity > Severity.NOTE else frozenset(),
         )
+
+
+def _since(run: Run, scale: InputScale) -> str:
+    if isnan(scale.rms_elsewhere):
+        return ""
+    if scale.first_step > run.steps[0]:
+        return f" from step {scale.first_step:,} on, {number(scale.rms_elsewhere)} before"
+    return f" up to step {scale.last_step:,}, {number(scale.rms_elsewhere)} after it"
 
 
 def _severity(loss_trend: LossTrend, *, broken: bool, grave: bool) -> Severity:
