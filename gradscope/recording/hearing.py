@@ -30,6 +30,7 @@ class Hearing:
         self._method = method
         self._listeners: list[Listener] = []
         self._lock = Lock()
+        self._ours: Any = None
 
     @contextmanager
     def by(self, listener: Listener) -> Iterator[None]:
@@ -44,7 +45,7 @@ class Hearing:
             with self._lock:
                 self._listeners.remove(listener)
                 if not self._listeners:
-                    setattr(self._owner, self._method, getattr(self._owner, self._method).__wrapped__)
+                    self._leave()
 
     def _watch(self) -> None:
         call = getattr(self._owner, self._method)
@@ -56,6 +57,12 @@ class Hearing:
 
         heard.__wrapped__ = call  # type: ignore[attr-defined]
         setattr(self._owner, self._method, heard)
+        self._ours = heard
+
+    def _leave(self) -> None:
+        # Whoever has put something of their own in front meanwhile goes on calling ours, which then tells nobody.
+        if getattr(self._owner, self._method) is self._ours:
+            setattr(self._owner, self._method, self._ours.__wrapped__)
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def _tell(self, *call: Any) -> None:

@@ -149,3 +149,27 @@ def test_tapes_are_as_they_were(tmp_path):
     before = vars(tf.GradientTape)["gradient"]
     train(returns_nothing, tmp_path)
     assert vars(tf.GradientTape)["gradient"] is before
+
+
+def test_what_others_put_in_front_of_a_tape_meanwhile_stays(tmp_path, monkeypatch):
+    before = vars(tf.GradientTape)["gradient"]
+    calls = []
+
+    def meddling(model, x, y, seen):
+        if not calls:
+            within = tf.GradientTape.gradient
+
+            def theirs(tape, *args, **kwargs):
+                calls.append(1)
+                return within(tape, *args, **kwargs)
+
+            monkeypatch.setattr(tf.GradientTape, "gradient", theirs)
+        return returns_nothing(model, x, y, seen)
+
+    train(meddling, tmp_path)
+    with tf.GradientTape() as tape:
+        y = tf.Variable(3.0) ** 2
+    tape.gradient(y, tape.watched_variables())
+    assert len(calls) >= 2
+    monkeypatch.undo()
+    tf.GradientTape.gradient = before
