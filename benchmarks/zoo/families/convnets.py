@@ -132,7 +132,7 @@ family.pair(
     "lenet",
     _lenet,
     sickness="rate-ten-times-too-high",
-    sick={"rate": 0.5},
+    sick={"rate": 0.3},
     causes=["learning-rate-too-high", "update-ratio-out-of-range:too-large", "dead-units"],
     level=0.8,
 )
