@@ -47,7 +47,7 @@ def build_model_card(
             _variable_card(variable, by_path.get(variable.layer), observer, optimizers) for variable in variables
         ),
         settings={
-            **_settings(model),
+            **_settings(model, getattr(model, "optimizer", None) or next(iter(optimizers), None)),
             **({"optimizers": [_optimizer_settings(optimizer) for optimizer in optimizers]} if optimizers[1:] else {}),
             **_describe_loss(model, observer),
             **settings,
@@ -159,8 +159,7 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, _PLAIN) or (isinstance(value, (list, tuple)) and all(isinstance(v, _PLAIN) for v in value))
 
 
-def _settings(model: Any) -> dict[str, Any]:
-    optimizer = getattr(model, "optimizer", None)
+def _settings(model: Any, optimizer: Any) -> dict[str, Any]:
     return {
         "model": str(model.name),
         "optimizer": _optimizer_settings(optimizer) if optimizer is not None else None,

@@ -173,3 +173,8 @@ def test_what_others_put_in_front_of_a_tape_meanwhile_stays(tmp_path, monkeypatc
     assert len(calls) >= 2
     monkeypatch.undo()
     tf.GradientTape.gradient = before
+
+
+def test_the_optimizer_of_a_loop_is_on_the_card(tmp_path):
+    run, _ = train(returns_nothing, tmp_path, optimizer=keras.optimizers.SGD(0.01, momentum=0.9))
+    assert (run.settings["optimizer"]["name"], run.settings["optimizer"]["momentum"]) == ("SGD", 0.9)
