@@ -12,7 +12,7 @@ from gradscope.model_card import ActivationCard
 from gradscope.recording.frameworks import keras, tf
 from gradscope.vocabulary import SATURATION_BOUND
 
-__all__ = ["activation_name", "derivative", "describe"]
+__all__ = ["activation_name", "derivative", "describe", "evaluable"]
 
 # Wide enough for the flat parts of every common activation, with 0 on the grid for the slope of sigmoid and tanh.
 _STEEPEST = 1e3  # beyond it (exp, cosh) a share of the maximum says nothing
@@ -35,6 +35,14 @@ def activation_name(function: Any) -> str:
     if isinstance(function, keras.layers.Layer):
         return str(type(function).__name__)
     return str(getattr(function, "__name__", type(function).__name__)).strip("<>")
+
+
+def evaluable(function: Any) -> Callable[..., Any]:
+    """The function to evaluate an activation by, apart from the step's own forward pass.
+
+    A layer that serves as one is not called as such: that would build it for what it is tried with.
+    """
+    return function.call if isinstance(function, keras.layers.Layer) else function  # type: ignore[no-any-return]
 
 
 def describe(function: Callable[[Any], Any], name: str) -> ActivationCard:

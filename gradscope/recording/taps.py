@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from gradscope.model_card import ActivationCard
-from gradscope.recording.activations import activation_name, describe
+from gradscope.recording.activations import activation_name, describe, evaluable
 from gradscope.recording.frameworks import keras
 from gradscope.recording.gradient_calls import GRADIENTS
 from gradscope.recording.loop_step import tap_strategy_run
@@ -78,8 +78,11 @@ class Taps:
             if isinstance(named.layer, keras.layers.MultiHeadAttention)
             for part in named.layer._flatten_layers(include_self=False)  # noqa: SLF001
         }
+        # What they give is their layer's output, and recorded as such.
+        serving = {id(getattr(named.layer, "activation", None)) for named in observers.names.layers}
         for named in observers.names.layers:
-            self._plan_layer(named)
+            if id(named.layer) not in serving:
+                self._plan_layer(named)
         for metric in _metrics(model):
             self._taps.append((metric, "update_state", partial(self._tap_metric_update, metric)))
             self._taps.append((metric, "result", partial(self._tap_metric_result, metric)))
@@ -99,11 +102,11 @@ class Taps:
         if weights or not (is_leaf(layer) or _owns_variables(layer)):
             return
         if isinstance(layer, _ACTIVATION_LAYERS):
-            card = describe(layer.call, activation_name(layer))
+            card = describe(evaluable(layer), activation_name(layer))
             self.activations[path] = card
             self._taps.append((layer, "call", partial(self._tap_activation, path, card, repeated=True)))
         elif callable(vars(layer).get("activation")):
-            card = describe(layer.activation, activation_name(layer.activation))
+            card = describe(evaluable(layer.activation), activation_name(layer.activation))
             self.activations[path] = card
             repeated = isinstance(layer, keras.layers.Activation)
             self._taps.append((layer, "activation", partial(self._tap_activation, path, card, repeated=repeated)))
@@ -206,7 +209,7 @@ class Taps:
         self, path: str, card: ActivationCard, function: Callable[..., Any], *, repeated: bool
     ) -> Callable[..., Any]:
         def tapped(z: Any, *args: Any, **kwargs: Any) -> Any:
-            bare = partial(_apply, function, args, kwargs)
+            bare = partial(_apply, evaluable(function), args, kwargs)
             z = self._observer.activation_called(path, bare, card, z, repeated=repeated)
             return function(z, *args, **kwargs)
 
@@ -240,7 +243,7 @@ def is_leaf(layer: Any) -> bool:
     if isinstance(layer, keras.layers.RNN):
         return True
     return not isinstance(layer, keras.Model) and not any(
-        isinstance(part, keras.layers.Layer)
+        isinstance(part, keras.layers.Layer) and part is not getattr(layer, "activation", None)
         for part in layer._flatten_layers(include_self=False, recursive=False)  # noqa: SLF001
     )
 

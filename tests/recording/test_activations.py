@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import gradscope
 from gradscope.recording.activations import activation_name, derivative, describe
 from gradscope.recording.frameworks import keras, tf
 
@@ -45,3 +46,20 @@ def test_names():
     assert activation_name(keras.activations.relu) == "relu"
     assert activation_name(keras.layers.LeakyReLU()) == "LeakyReLU"
     assert activation_name(lambda z: z) == "lambda"
+
+
+@pytest.mark.parametrize("serving", [keras.layers.LeakyReLU, keras.layers.ReLU, keras.layers.PReLU])
+def test_a_layer_that_serves_as_activation_is_no_layer_of_its_own(serving, regression, tmp_path):
+    hidden = [
+        keras.layers.Dense(6, activation=serving(), name="hidden"),
+        keras.layers.Activation(serving(), name="again"),
+    ]
+    model = keras.Sequential([keras.Input((5,)), *hidden, keras.layers.Dense(3, name="output")])
+    model.compile("sgd", "mse")
+    x, _ = regression
+    model.fit(x, x[:, :3], verbose=0, callbacks=[gradscope.Recorder(tmp_path, every=1, summary=False)])
+    run = gradscope.read_run(tmp_path)
+    assert run.trouble == ()
+    assert run.names("activation") == ("hidden", "again", "output")
+    assert all(not run.series("activation", name, "nan_count").any() for name in run.names("activation"))
+    assert run.model.layer("hidden").activation.name == serving.__name__
