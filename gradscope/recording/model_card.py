@@ -180,11 +180,25 @@ def _settings(model: Any, optimizer: Any) -> dict[str, Any]:
 
 def _optimizer_settings(optimizer: Any) -> dict[str, Any]:
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    config = inner.get_config()
+    config = _configuration(inner)
     plain = {key: value for key, value in config.items() if isinstance(value, _PLAIN) and key != "name"}
     if isinstance(config.get("learning_rate"), dict):
         plain["learning_rate"] = str(config["learning_rate"].get("class_name", "schedule"))
     return {"name": type(inner).__name__, "loss_scaling": inner is not optimizer, **plain}
+
+
+def _configuration(optimizer: Any) -> dict[str, Any]:
+    """What an optimizer was made with; of one that cannot write itself down its public attributes.
+
+    A schedule of one's own is often written without ``get_config``, as in the tutorial on transformers.
+    """
+    try:
+        config: dict[str, Any] = optimizer.get_config()
+    except Exception:  # noqa: BLE001  a schedule or an optimizer of one's own may raise anything
+        schedule = {"class_name": type(getattr(optimizer, "_learning_rate", None)).__name__}
+        config = {name: value for name, value in vars(optimizer).items() if not name.startswith("_")}
+        config["learning_rate"] = schedule
+    return config
 
 
 def _loss_name(loss: Any) -> str | None:

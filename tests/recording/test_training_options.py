@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gradscope
-from gradscope.recording.frameworks import keras
+from gradscope.recording.frameworks import keras, tf
 
 layers = keras.layers
 
@@ -87,3 +87,17 @@ def test_a_py_dataset_is_recorded_as_the_arrays_it_gives(workers, regression, re
     assert run.steps.tolist() == [0, 1, 2, 3]
     for name in ("loss", "global_gradient_norm", "example_count"):
         np.testing.assert_allclose(run.step_statistics[name], from_arrays.step_statistics[name], rtol=1e-4)
+
+
+def test_a_schedule_that_cannot_write_itself_down_is_named(regression, tmp_path):
+    class Noam(keras.optimizers.schedules.LearningRateSchedule):  # as in the tutorial on transformers
+        def __call__(self, step):
+            return 1e-3 / (tf.cast(step, tf.float32) + 1.0)
+
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(regression[1].shape[-1])])
+    model.compile(keras.optimizers.Adam(Noam(), beta_2=0.98), "mse")
+    model.fit(*regression, verbose=0, callbacks=[gradscope.Recorder(tmp_path, every=1, summary=False)])
+    run = gradscope.read_run(tmp_path)
+    assert run.trouble == ()
+    assert (run.settings["optimizer"]["learning_rate"], run.settings["optimizer"]["beta_2"]) == ("Noam", 0.98)
+    assert run.step_statistics["learning_rate"][1] == pytest.approx(5e-4)
