@@ -445,3 +445,38 @@ def test_a_large_offset_of_the_targets_that_the_bias_has_not_reached_is_a_note()
     (finding,) = findings("badly-scaled-target", toy_run(put=put, loss=10.0))
     assert (finding.severity, "large mean (500)" in finding.sentence) == (Severity.NOTE, True)
     assert not findings("badly-scaled-target", toy_run(put=put))
+
+
+class TestWithoutALevelOfTheLoss:
+    def test_half_of_the_weights_anew_is_too_much_whatever_a_loss_below_zero_does(self):
+        leap = np.where(np.arange(SAMPLES) < 2, 3000.0, 1.0)
+        (finding,) = findings("learning-rate-too-high", toy_run(updates(leap), loss=np.linspace(0.1, -1, SAMPLES)))
+        assert finding.severity == Severity.ERROR
+
+    def test_without_any_loss_as_well(self):
+        nothing = np.full(SAMPLES, np.nan)
+        assert findings("learning-rate-too-high", toy_run(updates(3000.0), loss=nothing))
+        assert "record the loss" in reason("learning-rate-too-high", toy_run(loss=nothing))
+
+    def test_a_third_of_them_is_not(self):
+        leap = np.where(np.arange(SAMPLES) < 2, 400.0, 1.0)
+        assert not findings("learning-rate-too-high", toy_run(updates(leap), loss=np.linspace(0.1, -1, SAMPLES)))
+
+
+def unlearnt(low, late, spread):
+    """A loss that comes down from 1 to ``low`` and goes up to ``late``; so does what tells examples apart, the other
+    way round: from 0.3 to 1 to ``spread``."""
+    third = SAMPLES // 3
+    loss = np.concatenate([np.geomspace(1, low, third), np.full(third, low), np.geomspace(low, late, third)])
+    kept = np.concatenate([np.linspace(0.3, 1, third), np.ones(third), np.geomspace(1, spread, third)])
+    wide = np.concatenate([loss, np.full(third, late)]), np.concatenate([kept, np.full(third, spread)])
+    return toy_run({("activation", "hidden_2"): 1.0}, {("activation", "hidden_2", "example_std"): wide[1]},
+                   steps=range(0, 10 * len(wide[0]), 10), loss=wide[0])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("low", "late", "spread", "found"), [(0.05, 0.9, 0.02, 1), (0.05, 0.15, 0.02, 0), (0.05, 0.9, 0.5, 0)]
+)
+def test_what_was_learnt_and_is_lost_again_is_measured_by_what_it_was_at_most(low, late, spread, found):
+    collapsed = list(findings("collapsed-representation", unlearnt(low, late, spread)))
+    assert [f.layers for f in collapsed] == [("hidden_2",)] * found

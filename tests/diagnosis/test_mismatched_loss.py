@@ -202,3 +202,11 @@ def test_categories_need_more_than_one_unit():
     (finding,) = diagnose(one, [RULE]).findings()
     assert finding.variant == "single-category"
     assert not list(diagnose(three, [RULE]).findings())
+
+
+@pytest.mark.parametrize(("broken", "expected"), [(True, [("logits-as-probabilities", Severity.ERROR)]), (False, [])])
+def test_relu_where_probabilities_are_asked_for_counts_where_all_breaks_down_at_once(broken, expected):
+    run = run_with("categorical_crossentropy", "relu", output=(0, 0.9), logits=False)
+    row = run.index["activation_gradient", "output"]
+    run.values[:, row, STATISTIC_NAMES.index("nan_count")] = 9.0 * broken
+    assert found(run) == expected

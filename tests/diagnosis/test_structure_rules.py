@@ -11,7 +11,7 @@ from gradscope.diagnosis.engine import diagnose
 from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.rules import all_rules
 from gradscope.diagnosis.verdict import Severity
-from gradscope.model_card import VariableCard
+from gradscope.model_card import ActivationCard, VariableCard
 
 BY_NAME = {rule.name: rule for rule in all_rules()}
 SAMPLES = 30
@@ -205,3 +205,24 @@ def test_converged_runs_are_clear(name):
     vanishing = np.geomspace(1, 1e-7, SAMPLES)
     scale = {("gradient", f"{n}/{role}"): vanishing for n in ("hidden_1", "output") for role in ("kernel", "bias")}
     assert not findings(name, toy_run(scale, loss=vanishing))
+
+
+class TestMisplacedSoftmax:
+    def run(self, *, loss=1.0, beside=()):
+        """The first layer decides for one of its 16 units."""
+        run = toy_run(put={("activation", "hidden_1", "rms"): 0.25}, activation="relu", loss=loss)
+        first, second, *rest = run.model.layers
+        first = replace(first, activation=ActivationCard("softmax", "joint"))
+        second = replace(second, inbound=("hidden_1", *beside))
+        return replace(run, model=replace(run.model, layers=(first, second, *rest)))
+
+    def test_what_is_behind_learns_only_which_unit_wins(self):
+        (finding,) = findings("misplaced-softmax", self.run())
+        assert (finding.severity, finding.layers) == (Severity.ERROR, ("hidden_1",))
+        assert "which one wins" in finding.sentence
+
+    def test_a_gate_beside_other_inputs_is_none(self):
+        assert not findings("misplaced-softmax", self.run(beside=("input",)))
+
+    def test_nor_is_one_under_which_the_network_learns(self):
+        assert not findings("misplaced-softmax", self.run(loss=None))

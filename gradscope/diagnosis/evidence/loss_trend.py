@@ -24,6 +24,8 @@ _LEAP = 10.0
 _STEADY_BATCH = 8  # the loss of fewer examples leaps by chance
 _FALLEN = 0.1
 _FALLING = 0.5
+_SOLVED = 0.2
+_IN_A_ROW = 5
 _FLAT = 0.9
 _FAR_ABOVE = 3.0
 _NEAR = 1.3
@@ -50,6 +52,8 @@ class LossTrend:
     """Over the last third of the steps: mean of all steps where Keras keeps it, else median of the samples."""
     late_quartile: float = nan
     """Lower quartile of the samples there."""
+    best: float = nan
+    """The lowest median of five samples in a row."""
     late_range: tuple[float, float] = (nan, nan)
     """The lowest and the highest of the samples there."""
     slope: float = nan
@@ -134,6 +138,11 @@ class LossTrend:
         return self.late < _FALLING * self.reference and not self.answers_constantly
 
     @property
+    def relapsed(self) -> bool:
+        """True where the loss was below a fifth of the reference, and nearly all late samples are above half of it."""
+        return self.nonnegative and self.best < _SOLVED * self.reference < self.late_quartile * _SOLVED / _FALLING
+
+    @property
     def slow(self) -> bool:
         """True where the loss is above half of the reference; where it is not known to have a floor at 0, at rest."""
         floored = self.knows_constant or self.floored
@@ -187,6 +196,7 @@ def loss_trend(
         start_greatest=float(first.max()),
         late=_late(run, steps, loss, late),
         late_quartile=quantile(loss[late], 0.25),
+        best=min(median(loss[i : i + _IN_A_ROW]) for i in range(max(1, len(loss) - _IN_A_ROW + 1))),
         late_range=(float(loss[late].min()), float(loss[late].max())),
         slope=slope,
         significance=significance,

@@ -11,10 +11,13 @@ import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import ExampleSpread, Layer, LossTrend, Window
+from gradscope.diagnosis.evidence.window import quantile
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, number
 from gradscope.run import Run
+
+_MOST = 0.9  # of the samples: a peak of a few is none
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,10 @@ class CollapsedRepresentation(Rule):
     The standard deviation across the examples of a batch over the rms of the layer's output, lately. Judged are the
     hidden layers from the output backwards for as long as they are collapsed, so that a branch that is constant by
     design (positions, learned queries) is none; layers whose scale a normalisation behind them takes out are passed
-    over. It is an error where the loss stands where it began or where a constant answer stands, or where nothing of
-    the example is left at all, and otherwise no finding where the loss fell by half. With one example per batch there
-    is nothing to compare.
+    over. Or the standard deviation over what it was at first, of any layer that learns; where the loss was low and has
+    come back to where it was, over what it was at most. It is an error where the loss stands where it began or where a
+    constant answer stands, or where nothing of the example is left at all, and otherwise no finding where the loss fell
+    by half. With one example per batch there is nothing to compare.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -92,15 +96,18 @@ class CollapsedRepresentation(Rule):
                 grave=loss_trend.at_rest or utter,
             )
             return
-        kept = {name: window.upper(series) for name, series in example_spread.kept.items()}
+        spreads = example_spread.kept
+        if loss_trend.relapsed:  # what it had learnt by then counts, not what it began with
+            spreads = {name: _over_most(series, window) for name, series in spreads.items()}
+        kept = {name: window.upper(series) for name, series in spreads.items()}
         shrunken = [layer for layer in layers if kept.get(layer.name, 1.0) < self.min_kept_spread]
         if shrunken and not (loss_trend.falling and loss_trend.knows_constant):
             names = [layer.name for layer in shrunken]
             least = min(kept[name] for name in names)
             yield self._finding(
                 shrunken,
-                {name: example_spread.kept[name] for name in names},
-                ("example_std over what it was at first", self.min_kept_spread, "above 0.5"),
+                {name: spreads[name] for name in names},
+                ("example_std over what it was", self.min_kept_spread, "above 0.5"),
                 f"what tells the examples apart at {among(names)} has shrunk to {number(least)} of what it was",
                 run,
                 window,
@@ -150,6 +157,11 @@ class CollapsedRepresentation(Rule):
             remedies=_remedies(found, run),
             explains=frozenset({"constant-output", "loss-plateau"}),
         )
+
+
+def _over_most(series: npt.NDArray[np.floating], window: Window) -> npt.NDArray[np.floating]:
+    known = series[window.usable & np.isfinite(series)]
+    return series / max(1.0, quantile(known, _MOST)) if len(known) else series
 
 
 def _remedies(layers: list[Layer], run: Run) -> tuple[Remedy, ...]:

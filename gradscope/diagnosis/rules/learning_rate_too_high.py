@@ -98,18 +98,20 @@ class LearningRateTooHigh(Rule):
         """Judge step size and harm together, each optimizer's for itself."""
         if not optimizer_groups:
             raise NotJudged("no update of a kernel was recorded; record updates and weights")
-        if not loss_trend.steps.size and len(optimizer_groups) == 1:
-            raise NotJudged("no finite loss was recorded; record the loss")
+        found = False
         for group in optimizer_groups:
             harm = self._harm(loss_trend, nonfinite, self.min_shared_loss if group.layers else self.min_remaining_loss)
             step = median(np.array([path.largest for path in group.paths]))
             growth = median(np.array([path.growth[-1] for path in group.paths]))
-            # Rivals have no common loss; half of the weights anew is too much for any network.
-            lossless = not loss_trend.steps.size and step > self.error_step
+            # Rivals have no common loss, one below zero has no level; half of the weights anew is too much anywhere.
+            lossless = not (loss_trend.steps.size and loss_trend.nonnegative) and step > self.error_step
+            found |= step > self.max_step and bool(harm or lossless)
             if step > self.max_step and (harm or lossless):
                 yield self._overshooting(run, group, step, harm, young=window.young)
             elif growth > self.max_growth and not self._is_well(loss_trend):
                 yield self._runaway(run, group, growth)
+        if not found and not loss_trend.steps.size and len(optimizer_groups) == 1:
+            raise NotJudged("no finite loss was recorded; record the loss")
 
     def _overshooting(self, run: Run, group: OptimizerGroup, step: float, harm: str, *, young: bool) -> Finding:
         grave = step > self.error_step and not young

@@ -129,7 +129,7 @@ class MismatchedLoss(Rule):
             yield from self._shapes(term, term.output)
             yield from self._single_category(term, term.output)
             yield from self._single_unit(term, term.output)
-            yield from self._logits(term, term.output, loss_trend)
+            yield from self._logits(term, term.output, loss_trend, broken=broken)
             yield from self._reach(term, term.output)
         yield from self._labels(term, broken=broken)
 
@@ -164,7 +164,7 @@ class MismatchedLoss(Rule):
                 (remedies.align_shapes(),),
             )
 
-    def _logits(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[_Mismatch]:
+    def _logits(self, term: LossTerm, output: Layer, loss_trend: LossTrend, *, broken: bool) -> Iterator[_Mismatch]:
         if term.name == "poisson" and term.least < 0:
             yield _Mismatch(
                 "logits-as-probabilities",
@@ -205,12 +205,18 @@ class MismatchedLoss(Rule):
                 Measurement("least output", term.least, 0.0, "1", output.name, "logits fall below 0"),
                 (remedies.output_activation(output, None),),
             )
-        if term.from_logits is False and not term.from_preactivation and not inside:
+        # Where all breaks down at once the outputs had no time to leave the range.
+        unfit = broken and term.activation in _ONE_SIDED
+        if term.from_logits is False and not term.from_preactivation and (unfit or not inside):
             worst, bound = (term.least, 0.0) if -term.least > term.greatest - 1 else (term.greatest, 1.0)
             yield _Mismatch(
                 "logits-as-probabilities",
-                f"{term.name} takes what {output.name} gives for probabilities, but it lies between "
-                f"{number(term.least)} and {number(term.greatest)}",
+                f"{term.name} takes what {output.name} gives for probabilities, but "
+                + (
+                    f"{term.activation} gives none"
+                    if inside
+                    else f"it lies between {number(term.least)} and {number(term.greatest)}"
+                ),
                 None,
                 Measurement("output farthest outside [0, 1]", worst, bound, "1", output.name, "0 to 1"),
                 (remedies.set_from_logits(term.name, from_logits=True),),

@@ -32,7 +32,8 @@ class MisplacedSoftmax(Rule):
     ## Evidence
     The activation in the model card, and the measured rms of the layer's output: about 1/n where the softmax is spread
     evenly, up to 1/√n where it decides. Gates and attention use a softmax on purpose; so it is a finding only where the
-    loss is known and has not fallen by half.
+    loss is known and has not fallen by half, and of one that decides only where a layer with a kernel takes its output
+    and nothing else.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -65,16 +66,19 @@ class MisplacedSoftmax(Rule):
             )
         hidden = [layer for layer in layers if _is_softmax(layer) and not layer.is_output]
         decisions = {layer.name: self._decision(run, layer, window) for layer in hidden}
-        found = [layer for layer in hidden if decisions[layer.name] < self.max_decision]
+        # One that decides may be a gate; not so where all that is to come is told of its choice alone.
+        sole = {card.inbound[0] for card in run.model.layers if card.fan_in and card.inbound and len(card.inbound) == 1}
+        found = [layer for layer in hidden if decisions[layer.name] < self.max_decision or layer.name in sole]
         if not found or not loss_trend.slow:
             return
         names = [layer.name for layer in found]
         end, whose = ("ends", "its") if len(names) == 1 else ("end", "their")
+        decided = min(decisions[name] for name in names) >= self.max_decision
+        what = "what is behind learns only which one wins" if decided else "hardly tell one input from another"
         yield Finding(
             rule=self.name,
             title="softmax in a hidden layer",
-            sentence=f"{among(names)} {end} in a softmax: {whose} units share the sum 1, and hardly tell one input "
-            "from another",
+            sentence=f"{among(names)} {end} in a softmax: {whose} units share the sum 1, and {what}",
             severity=window.cap(Severity.ERROR),
             layers=tuple(names),
             first_step=int(run.steps[0]),
