@@ -65,7 +65,9 @@ def test_the_losses_of_several_outputs_add_up_by_their_weights(weight, expected)
     values = np.concatenate([run.values, 2 * run.values[:, [row]]], axis=1)
     losses = [{"name": "mse", "weight": weight}, {"name": "mse", "weight": 0.5}]
     run = replace(run, tensors=(*run.tensors, second), values=values, model=run.model.with_settings({"losses": losses}))
-    assert Evidence(run)["constant_answer"].loss == pytest.approx(expected, rel=1e-5, nan_ok=True)
+    answer = Evidence(run)["constant_answer"]
+    assert answer.loss == pytest.approx(expected, rel=1e-5, nan_ok=True)
+    assert answer.terms == pytest.approx((expected - 2.0, 2.0), rel=1e-5, nan_ok=True)
 
 
 def test_a_loss_that_names_itself_in_no_way_is_known_by_its_first_value():

@@ -34,6 +34,55 @@ def test_large_targets_are_judged_by_the_harm_they_do(loss, severity):
     assert bool(finding.explains) == (severity > Severity.NOTE)
 
 
+def with_second_output(scale, loss, weight=1.0):
+    """Outputs ``hidden_2`` with targets of that scale and ``output`` with targets of scale 1."""
+    run = toy_run({("target", "target"): scale}, {("target", "target", "example_std"): scale}, loss=loss)
+    small = toy_run().values[:, [run.index["target", "target"]]]
+    cards = tuple(
+        replace(card, is_output=True, activation=run.model.layers[-1].activation) if card.name == "hidden_2" else card
+        for card in run.model.layers
+    )
+    losses = [{"name": "mse", "output": "hidden_2", "weight": weight}, {"name": "mse", "output": "output"}]
+    return replace(
+        run,
+        tensors=(*run.tensors, TensorKey("target", "target_1", "target_1")),
+        values=np.concatenate([run.values, small], axis=1),
+        model=replace(run.model, layers=cards).with_settings({"losses": losses}),
+    )
+
+
+def test_large_targets_that_drown_another_output_are_an_error_however_far_the_loss_falls():
+    falling = np.geomspace(1e7, 1e4, 30)
+    (finding,) = findings("badly-scaled-target", with_second_output(1e3, falling))
+    assert finding.severity == Severity.ERROR
+    assert (
+        finding.sentence
+        == "the targets of hidden_2 are large (standard deviation 1000), and its loss drowns that of output"
+    )
+
+
+@pytest.mark.parametrize(("loss", "weight"), [(np.geomspace(1e7, 100.0, 30), 1.0), (np.geomspace(1e7, 1e4, 30), 1e-4)])
+def test_large_targets_leave_the_other_output_its_share_where_they_are_learnt_or_count_little(loss, weight):
+    (finding,) = findings("badly-scaled-target", with_second_output(1e3, loss, weight))
+    assert "drowns" not in finding.sentence
+
+
+@pytest.mark.parametrize(("share", "severity"), [(0.9, Severity.ERROR), (0.6, Severity.WARNING)])
+def test_large_targets_of_which_next_to_nothing_is_learnt_are_an_error(share, severity):
+    put = {("target", "target", "example_std"): 1e4}
+    loss = 1e8 * np.r_[np.linspace(1.2, share, 15), np.full(15, share)]
+    (finding,) = findings("badly-scaled-target", toy_run({("target", "target"): 1e4}, put, loss=loss))
+    assert finding.severity == severity
+
+
+@pytest.mark.parametrize(("first", "root"), [(0, "nonfinite-values"), (8, "badly-scaled-target")])
+def test_what_breaks_before_any_update_does_not_follow_from_the_targets(first, root):
+    put = {("gradient", "hidden_1/kernel", "nan_count"): [0] * first + [1] * (30 - first)}
+    run = toy_run({("target", "target"): 1e4}, put, loss=STILL)
+    rules = [BY_NAME["badly-scaled-target"], BY_NAME["nonfinite-values"]]
+    assert diagnose(run, rules).causes[0].root.rule == root
+
+
 def test_class_numbers_are_no_scale():
     run = toy_run({("target", "target"): 1e4}, loss=STILL)
     losses = [{"name": "sparse_categorical_crossentropy", "from_logits": True, "output": "output"}]

@@ -36,6 +36,8 @@ class ConstantAnswer:
     """An upper bound of it: Var y for squared errors, the mean deviation from the median for absolute ones, the entropy
     of the mean label for binary cross-entropy, log K for K classes that targets name; the weighted sum of these for
     several outputs. NaN where one loss function, its weight or its targets are unknown."""
+    terms: tuple[float, ...] = ()
+    """What each term has in that sum, its weight included, in the order of ``loss_terms``; NaN where unknown."""
     exceeded: bool = False
     """True where penalties add to the recorded loss or examples have weights: a network that learns may exceed it."""
 
@@ -46,11 +48,11 @@ def constant_answer(run: Run, loss_terms: tuple[LossTerm, ...], called_loss: Cal
     It is a bound because the targets are taken together: columns of different means, or classes of unequal frequency,
     have a better constant answer.
     """
-    loss = sum(term.weight * _of_term(run, term) for term in loss_terms) if loss_terms else nan
+    terms = tuple(term.weight * _of_term(run, term) for term in loss_terms)
     additions = set(run.settings.get("loss_additions") or ())
     if called_loss.whole:
         additions.discard("terms of one's own")
-    return ConstantAnswer(loss, exceeded=bool(additions))
+    return ConstantAnswer(sum(terms) if terms else nan, terms, exceeded=bool(additions))
 
 
 def _of_term(run: Run, term: LossTerm) -> float:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LossTerm, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence import ConstantAnswer, LossTerm, LossTrend, Nonfinite
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
-from gradscope.diagnosis.wording import number
+from gradscope.diagnosis.wording import among, number
 from gradscope.run import Run
 
 _REGRESSION = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
@@ -50,8 +50,10 @@ class BadlyScaledTarget(Rule):
     ## Evidence
     The standard deviation of the recorded targets, for squared, absolute and Huber errors on a linear output; an
     offset alone is learnt by the output's bias, and a note only where after 50 steps it is not. A note where the loss
-    falls by half all the same, a warning where it falls less, an error where it stands where it began or where a
-    constant answer stands, or ends in NaN.
+    falls by half all the same, a warning where it falls less, an error where next to nothing is learnt or the run ends
+    in NaN. It is an error too where the loss falls and yet stays a thousand times above all that another output's term
+    can add to it: the layers that both share follow the large one alone. Of values that break in the very first step,
+    before any update, no scale of the targets is the cause.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -73,10 +75,18 @@ class BadlyScaledTarget(Rule):
     max_std: float = limit(30.0, "as the target", "thirty times the scale at which an output layer starts")
     max_offset: float = limit(30.0, "1", "mean over standard deviation, and over the scale at which the output starts")
     max_lagging_loss: float = limit(1.3, "1", "of a constant answer's loss: the bias is still on its way to the mean")
+    max_outweighing: float = limit(1000.0, "1", "of two losses; the gradients of squared errors differ by 30 then")
+    max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: next to nothing is learnt")
     error_steps: float = limit(50, "steps", "earlier no learning is to be expected")
 
     def check(
-        self, run: Run, loss_terms: tuple[LossTerm, ...], loss_trend: LossTrend, nonfinite: Nonfinite
+        self,
+        *,
+        run: Run,
+        loss_terms: tuple[LossTerm, ...],
+        constant_answer: ConstantAnswer,
+        loss_trend: LossTrend,
+        nonfinite: Nonfinite,
     ) -> Iterable[Finding]:
         """Judge each regression target."""
         if not run.names("target"):
@@ -84,30 +94,44 @@ class BadlyScaledTarget(Rule):
                 "the targets were not recorded; record fit() with gradscope.Recorder, or a wrapped loop whose step "
                 "names them y, labels or targets"
             )
-        for term in loss_terms:
+        for term, level in zip(loss_terms, constant_answer.terms, strict=True):
             std = median(run.series("target", term.target, "std").astype(np.float64))
             mean = abs(median(run.series("target", term.target, "mean").astype(np.float64)))
             judged = term.name in _REGRESSION and term.output is not None and term.activation in ("linear", "")
             if not judged or term.output is None:
                 continue
             if std > self.max_std:
-                severity = self._severity(loss_trend, broken=bool(nonfinite.broken.any()))
+                drowned = self._drowned(min(level, loss_trend.late), loss_terms, constant_answer, loss_trend)
                 measured = Measurement(
                     "standard deviation of the targets", std, self.max_std, "1", term.output.name, "about 1"
                 )
-                yield self._finding(run, f"are large (standard deviation {number(std)})", measured, severity)
+                severity = Severity.ERROR if drowned else self._severity(run, loss_trend, nonfinite)
+                yield self._finding(run, f"are large (standard deviation {number(std)})", measured, severity, drowned)
             elif mean > self.max_offset * max(1.0, std) and self._lags(loss_trend):
                 measured = Measurement("mean of the targets", mean, self.max_offset, "1", term.output.name, "about 0")
                 yield self._finding(run, f"lie about a large mean ({number(mean)})", measured, Severity.NOTE)
 
+    def _drowned(
+        self, size: float, loss_terms: tuple[LossTerm, ...], constant_answer: ConstantAnswer, loss_trend: LossTrend
+    ) -> list[str]:
+        """The outputs whose terms count for next to nothing beside a loss of that size."""
+        if loss_trend.reach < self.error_steps:
+            return []
+        levels = zip(loss_terms, constant_answer.terms, strict=True)
+        return [term.output.name for term, level in levels if term.output and 0 < level < size / self.max_outweighing]
+
     def _lags(self, loss_trend: LossTrend) -> bool:
         return loss_trend.reach >= self.error_steps and loss_trend.remaining > self.max_lagging_loss
 
-    def _finding(self, run: Run, what: str, measured: Measurement, severity: Severity) -> Finding:
+    def _finding(
+        self, run: Run, what: str, measured: Measurement, severity: Severity, drowned: Sequence[str] = ()
+    ) -> Finding:
         return Finding(
             rule=self.name,
             title="badly scaled target",
-            sentence=f"the targets {what}, and {measured.layer} has to reach them as they are",
+            sentence=f"the targets of {measured.layer} {what}, and its loss drowns that of {among(drowned)}"
+            if drowned
+            else f"the targets {what}, and {measured.layer} has to reach them as they are",
             severity=severity,
             layers=(measured.layer,),
             first_step=int(run.steps[0]),
@@ -117,7 +141,10 @@ class BadlyScaledTarget(Rule):
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )
 
-    def _severity(self, loss_trend: LossTrend, *, broken: bool) -> Severity:
-        if broken or (loss_trend.at_rest and loss_trend.reach >= self.error_steps):
+    def _severity(self, run: Run, loss_trend: LossTrend, nonfinite: Nonfinite) -> Severity:
+        if nonfinite.first_broken == run.steps[0] == 0:
+            return Severity.NOTE
+        learnt_nothing = loss_trend.at_rest or (loss_trend.bounded and loss_trend.is_far(self.max_remaining_loss))
+        if nonfinite.broken.any() or (learnt_nothing and loss_trend.reach >= self.error_steps):
             return Severity.ERROR
         return Severity.NOTE if loss_trend.falling else Severity.WARNING
