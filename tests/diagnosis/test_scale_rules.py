@@ -70,7 +70,22 @@ class TestBadlyScaledInput:
         put = {("input", "input", "mean"): 5.0, ("input", "input", "rms"): 5.0, ("input", "input", "example_std"): 0.1}
         (finding,) = findings("badly-scaled-input", toy_run(put=put, loss=1.0))
         assert finding.variant == "offset"
-        assert "50 standard deviations" in finding.sentence
+        assert "(they share 50 times what they differ by)" in finding.sentence
+
+    def test_examples_that_point_the_same_way_are_found_whatever_the_mean_of_the_columns(self):
+        put = {("input", "input", "mean"): 0.0, ("input", "input", "example_std"): 0.1}
+        (finding,) = findings("badly-scaled-input", toy_run({("input", "input"): 1.0}, put, loss=1.0))
+        assert (finding.variant, finding.severity) == ("offset", Severity.ERROR)
+        assert not findings("badly-scaled-input", toy_run(put=put | {("input", "input", "example_std"): 0.3}, loss=1.0))
+
+    @pytest.mark.parametrize(("scale", "found", "severity"), [(11.0, 0, Severity.WARNING), (120.0, 1, Severity.ERROR)])
+    def test_an_input_barely_beyond_its_limit_makes_no_run_explode(self, scale, found, severity):
+        put = {("gradient", "hidden_1/kernel", "nan_count"): [0] * 8 + [1] * 22}
+        rules = [BY_NAME["badly-scaled-input"], BY_NAME["nonfinite-values"]]
+        causes = diagnose(toy_run({("input", "input"): scale}, put), rules).causes
+        (mine,) = (cause for cause in causes if cause.root.rule == "badly-scaled-input")
+        assert mine.severity == severity
+        assert [finding.rule for finding in mine.consequences] == ["nonfinite-values"] * found
 
     def test_a_sparse_input_counts_by_what_is_not_zero(self):
         put = {("input", "input", "rms"): 3e-3, ("input", "input", "zero_fraction"): 1 - 1e-5}
@@ -91,6 +106,10 @@ class TestBadlyScaledInput:
 
     def test_a_normalisation_behind_the_first_layer_forgives(self):
         assert not findings("badly-scaled-input", toy_run(self.PIXELS, hidden=1, batch_norm=True, loss=1.0))
+
+    def test_an_input_barely_too_large_is_a_warning_at_most(self):
+        (finding,) = findings("badly-scaled-input", toy_run({("input", "input"): 11.0}, loss=1.0))
+        assert finding.severity == Severity.WARNING
 
     def test_an_input_that_is_the_same_for_all_examples_is_found(self):
         put = {("input", "input", "mean"): 0.5, ("input", "input", "example_std"): 0.0}

@@ -59,7 +59,8 @@ class InputScale:
     rms: float
     """Over the entries other than zero, so that a sparse input counts by what it says."""
     offset: float
-    """|mean| over the rms, across units, of the standard deviation across examples; 1e6 where all are alike."""
+    """What all examples share over what they differ by: √(rms² - σ²) / σ, σ the standard deviation across examples (its
+    rms across units, so that columns of different means do not pass for differences); 1e6 where all are alike."""
     takers: tuple[Layer, ...]
     """The layers with weights that take it as it is, in forward order."""
     first_step: int
@@ -105,13 +106,13 @@ def _takers(run: Run, layers: tuple[Layer, ...], name: str) -> tuple[Layer, ...]
 
 
 def _scales(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> Iterator[InputScale]:
-    rms, mean = (np.abs(run.series(kind, name, statistic).astype(np.float64)) for statistic in ("rms", "mean"))
-    spread = run.series(kind, name, "example_std").astype(np.float64)
+    rms, spread = (run.series(kind, name, statistic).astype(np.float64) for statistic in ("rms", "example_std"))
+    shared = np.sqrt(np.maximum(np.square(rms) - np.square(spread), 0.0))
     zeros = median(run.series(kind, name, "zero_fraction"))
     filled = 1.0 - zeros if np.isfinite(zeros) else 1.0
     if example_count(run) > 1:
-        spread = np.maximum(spread, mean / MOST_OFFSET)
-    offset = np.divide(mean, spread, out=np.full(len(mean), nan), where=spread > 0)
+        spread = np.maximum(spread, shared / MOST_OFFSET)
+    offset = np.divide(shared, spread, out=np.full(len(rms), nan), where=spread > 0)
     level = rms / sqrt(filled) if filled > 0 else np.zeros(len(rms))
     jump = _jump(level)
     parts = [slice(0, jump), slice(jump, None)] if jump else [slice(None)]

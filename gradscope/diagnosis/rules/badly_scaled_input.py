@@ -32,6 +32,7 @@ _LARGE = frozenset(
         "vanishing-gradient",
     }
 )
+_BREAKING = frozenset({"diverging-loss", "exploding-gradient", "learning-rate-too-high", "nonfinite-values"})
 _SMALL = frozenset(
     {
         "collapsed-representation",
@@ -51,8 +52,9 @@ class BadlyScaledInput(Rule):
     """Inputs far from zero mean and unit variance.
 
     ## What it detects
-    Inputs that are large (pixels from 0 to 255, prices, years), tiny, or far from zero compared with how they vary,
-    and that reach a layer with weights as they are.
+    Inputs that are large (pixels from 0 to 255, prices, years), tiny, or nearly the same for all examples (far from
+    zero compared with how they vary, scaled by rows in place of columns), and that reach a layer with weights as they
+    are.
 
     ## Why it matters
     Initialisers and usual learning rates assume inputs of about unit scale. The gradient of the first kernel grows with
@@ -60,12 +62,13 @@ class BadlyScaledInput(Rule):
     tiny gradient, and an offset that dwarfs the differences lets all units see the offset alone.
 
     ## Evidence
-    The rms of the input, zeros left out, and its mean over the standard deviation across examples; where the rms jumps
-    in the course of the run, the worse of both sides counts. Scale alone is a
+    The rms of the input, zeros left out, and what all examples share, √(rms² - σ²), over σ, the standard deviation
+    across examples; where the rms jumps in the course of the run, the worse of both sides counts. Scale alone is a
     note where the loss falls all the same (Adam forgives much) and a warning where it falls little, an error where it
     is extreme. It is an error too with harm to show: values that are not finite, a loss that stands where it began or
-    where a constant answer stands, or a saturated first layer. Features whose scales differ among themselves cannot be
-    told from these figures.
+    where a constant answer stands, or a saturated first layer. One barely too large (pixels from 0 to 16) is a warning
+    at most, since networks learn from it, and no input with an rms below 20 makes a run explode by itself. Features
+    whose scales differ among themselves cannot be told from these figures.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -88,7 +91,8 @@ class BadlyScaledInput(Rule):
     max_rms: float = limit(10.0, "as the input", "ten times the scale that initialisers assume")
     error_rms: float = limit(100.0, "as the input", "a hundred times that scale: an error where the loss falls little")
     min_rms: float = limit(1e-2, "as the input", "a hundredth of that scale")
-    max_offset: float = limit(10.0, "1", "mean over standard deviation: the offset makes up 99 % of the signal's power")
+    max_offset: float = limit(7.0, "1", "shared over differing: the offset makes up 98 % of the signal's power")
+    min_breaking_rms: float = limit(20.0, "as the input", "twice max_rms: less makes no run explode by itself")
     max_saturation_fraction: float = limit(0.9, "1", "of the first layer: nearly all entries")
 
     def check(
@@ -107,7 +111,9 @@ class BadlyScaledInput(Rule):
                     run,
                     scale,
                     Measurement(
-                        "mean over example_std of the input" if variant == "offset" else "rms of the input",
+                        "√(rms² - example_std²) / example_std of the input"
+                        if variant == "offset"
+                        else "rms of the input",
                         value,
                         bound,
                         "1",
@@ -115,10 +121,8 @@ class BadlyScaledInput(Rule):
                         "below 1" if variant == "offset" else "about 1",
                     ),
                     variant,
-                    _severity(
-                        loss_trend,
-                        broken=bool(nonfinite.broken.any()),
-                        grave=saturated or (scale.rms > self.error_rms and loss_trend.slow),
+                    self._severity(
+                        scale, variant, loss_trend, broken=bool(nonfinite.broken.any()), saturated=saturated
                     ),
                 )
 
@@ -135,6 +139,22 @@ class BadlyScaledInput(Rule):
             return "offset", scale.offset, self.max_offset
         return "", float("nan"), float("nan")
 
+    def _breaks(self, scale: InputScale) -> bool:
+        return scale.rms > self.min_breaking_rms
+
+    def _severity(
+        self, scale: InputScale, variant: str, loss_trend: LossTrend, *, broken: bool, saturated: bool
+    ) -> Severity:
+        grave = saturated or (scale.rms > self.error_rms and loss_trend.slow)
+        if broken or loss_trend.at_rest:
+            severity = Severity.ERROR
+        elif loss_trend.falling:
+            severity = Severity.NOTE
+        else:
+            severity = Severity.ERROR if grave else Severity.WARNING
+        doubtful = not self._breaks(scale) and (broken or variant == "too-large")
+        return min(severity, Severity.WARNING) if doubtful else severity
+
     def _saturated(self, run: Run, nonfinite: Nonfinite, layer: Layer) -> bool:
         usable = finite_window(run, nonfinite).usable
         fraction = median(run.series("activation", layer.name, "saturation_fraction")[usable])
@@ -148,10 +168,12 @@ class BadlyScaledInput(Rule):
             "too-small": f"is tiny (rms {number(scale.rms)}{_since(run, scale)})"
             if scale.rms
             else "is nothing but zeros",
-            "offset": f"varies little about a large mean ({number(scale.offset)} standard deviations)",
+            "offset": "is nearly the same for all examples "
+            f"(they share {number(scale.offset)} times what they differ by)",
         }[variant]
         what = "is the same for all examples" if variant == "offset" and scale.offset >= MOST_OFFSET else what
         explained = _SMALL if variant == "too-small" else _LARGE
+        explained = explained if self._breaks(scale) else explained - _BREAKING
         return Finding(
             rule=self.name,
             title="badly scaled input",
@@ -175,11 +197,3 @@ def _since(run: Run, scale: InputScale) -> str:
     if scale.first_step > run.steps[0]:
         return f" from step {scale.first_step:,} on, {number(scale.rms_elsewhere)} before"
     return f" up to step {scale.last_step:,}, {number(scale.rms_elsewhere)} after it"
-
-
-def _severity(loss_trend: LossTrend, *, broken: bool, grave: bool) -> Severity:
-    if broken or loss_trend.at_rest:
-        return Severity.ERROR
-    if loss_trend.falling:
-        return Severity.NOTE
-    return Severity.ERROR if grave else Severity.WARNING
