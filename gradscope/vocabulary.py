@@ -167,7 +167,8 @@ STEP_STATISTICS: tuple[Statistic, ...] = (
     ),
     Statistic(
         "called_loss",
-        "sum of what the Keras losses gave that a step of one's own called, each a mean over the examples",
+        "sum of what the Keras losses gave that a step of one's own called, each a mean over the examples; of a "
+        "compiled loss what it is without penalties and losses of layers, where there are any",
         "loss",
         "(-inf, inf)",
     ),

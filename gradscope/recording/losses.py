@@ -38,16 +38,17 @@ def describe_losses(model: Any, outputs: Mapping[int | str, str | None]) -> list
     ]
 
 
-def loss_additions(model: Any, *, weighted: bool) -> list[str]:
+def loss_additions(model: Any, *, added: bool, weighted: bool) -> list[str]:
     """What else the loss is made of: ``penalties`` on weights or activations, ``example weights``.
 
-    Either lifts the loss above what its functions alone would make of the same answers.
+    Either lifts the loss above what its functions alone would make of the same answers. Losses that layers add
+    (``added`` says that something was) count as penalties.
     """
     layers = list(model._flatten_layers())  # noqa: SLF001  Keras has no other list of the layers within layers
     penalised = any(getattr(layer, "activity_regularizer", None) for layer in layers) or any(
         getattr(variable, "regularizer", None) for variable in model.trainable_variables
     )
-    return [*(["penalties"] if penalised else []), *(["example weights"] if weighted else [])]
+    return [*(["penalties"] if penalised or added else []), *(["example weights"] if weighted else [])]
 
 
 def _loss_weights(model: Any) -> Any:

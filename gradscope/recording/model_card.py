@@ -62,7 +62,7 @@ def _optimizers(observer: Observer) -> list[Any]:
 
 
 def _describe_loss(model: Any, observer: Observer) -> dict[str, Any]:
-    additions = loss_additions(model, weighted=observer.weighted)
+    additions = loss_additions(model, added=observer.added_losses, weighted=observer.weighted)
     found = {
         "losses": describe_losses(model, observer.outputs),
         "target_shapes": dict(observer.target_shapes),

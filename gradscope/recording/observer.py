@@ -30,6 +30,7 @@ from gradscope.vocabulary import SATURATION_BOUND
 __all__ = ["Observer", "Sighting"]
 
 _LOSS = ("step", "", "loss")
+_CALLED_LOSS = ("step", "", "called_loss")
 _MOST_UNITS = 8192  # beyond it (a vocabulary) single units are not watched
 
 
@@ -64,6 +65,8 @@ class Observer:
     """The losses that such a step called, as the model card has them; empty where it is not clear which judges what."""
     target_shapes: dict[str, list[int | None] | None] = field(default_factory=dict)
     """Of each recorded target, None for sizes that vary."""
+    added_losses: bool = False
+    """Whether penalties or losses of layers add to the compiled loss."""
     weighted: bool = False
     """Whether the loss was given weights of the examples."""
     _calls: dict[str, int] = field(default_factory=dict)
@@ -143,7 +146,7 @@ class Observer:
         calls = self._loss_calls
         if not calls.clear:
             return
-        self.collector.scalar(("step", "", "called_loss"), total := calls.total())
+        self.collector.scalar(_CALLED_LOSS, total := calls.total())
         if self.compiled_loss:
             self.called_losses = calls.describe()
             return
@@ -224,6 +227,15 @@ class Observer:
         if self.collector.listening and not named:
             with scope(), self.trouble.instead_of_raising("what the loss is made of is not recorded"):
                 self._loss_calls.read_off(loss, self._origins)
+
+    def losses_added(self, loss: Any, added: Callable[[], list[Any]]) -> None:
+        """To what the outputs cost ``compute_loss`` added those: penalties, and losses of layers."""
+        if self.collector.listening:
+            with scope(), self.trouble.instead_of_raising("the loss without what is added to it is not recorded"):
+                parts = [tf.reduce_sum(tf.cast(part, tf.float32)) for part in added()]
+                self.added_losses = bool(parts)
+                if parts:
+                    self.collector.scalar(_CALLED_LOSS, tf.cast(loss, tf.float32) - tf.add_n(parts))
 
     def loss_called(self, loss: Any, value: Any, y_true: Any, y_pred: Any, *, weighted: bool) -> None:
         """A Keras loss was computed, of an output of the model or of anything else."""

@@ -60,6 +60,7 @@ class Taps:
     """The taps on one model and its optimizers, and on the strategy that a loop of one's own asks to run its step."""
 
     def __init__(self, model: Any, observers: Observers, optimizers: Iterable[Any] = (), strategy: Any = None) -> None:
+        self._model = model
         self._observers = observers
         self.activations: dict[str, ActivationCard] = {}
         """How the tapped layers' activations behave, by layer path."""
@@ -156,11 +157,18 @@ class Taps:
         def tapped(*args: Any, **kwargs: Any) -> Any:
             loss = compute_loss(*args, **kwargs)
             self._observer.compiled_loss_computed(loss, named=self._loss_is_named)
+            self._observer.losses_added(loss, self._added_losses)
             self._observer.targets_given(kwargs.get("y", args[1] if len(args) > 1 else None))
             self._observer.weighted |= kwargs.get("sample_weight", args[3] if len(args) > 3 else None) is not None
             return loss
 
         return tapped
+
+    def _added_losses(self) -> list[Any]:
+        """Of a loss that is put together in a way of the user's own nobody knows what was added."""
+        plain = type(self._model).compute_loss is keras.Model.compute_loss
+        # Each replica has its share of them, by a rule of Keras' own.
+        return self._model.losses if plain and self._observer.collector.replica is None else []
 
     def _loss_called(self, loss: Any, value: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         given = {**dict(zip(("y_true", "y_pred", "sample_weight"), args, strict=False)), **kwargs}

@@ -480,3 +480,64 @@ def unlearnt(low, late, spread):
 def test_what_was_learnt_and_is_lost_again_is_measured_by_what_it_was_at_most(low, late, spread, found):
     collapsed = list(findings("collapsed-representation", unlearnt(low, late, spread)))
     assert [f.layers for f in collapsed] == [("hidden_2",)] * found
+
+
+def penalised(bare, penalty, scale=None):
+    """Outputs that cost ``bare``, and weights whose penalty is added to that."""
+    bare = np.broadcast_to(np.asarray(bare, float), (SAMPLES,))
+    return toy_run(scale, loss=bare + penalty, step={"called_loss": bare}, settings={"loss_additions": ["penalties"]})
+
+
+class TestPenalties:
+    def test_a_penalty_that_falls_is_no_learning(self):
+        (finding,) = findings("loss-plateau", penalised(1.0, np.geomspace(20, 0.1, SAMPLES)))
+        assert finding.severity == Severity.ERROR
+
+    def test_a_penalty_that_stays_hides_no_learning(self):
+        assert not findings("loss-plateau", penalised(np.geomspace(1, 0.1, SAMPLES), 5.0))
+
+    @pytest.mark.parametrize(("penalty", "bare", "found"), [(20.0, 1.0, 1), (0.5, 1.0, 0), (20.0, None, 0)])
+    def test_half_the_size_is_small_under_a_penalty_that_outweighs_what_there_is_to_learn(self, penalty, bare, found):
+        shrinking = np.geomspace(1, 0.2, SAMPLES)
+        scale = {("weight", f"{name}/kernel"): shrinking for name in NAMES}
+        learning = np.geomspace(1, 0.1, SAMPLES) if bare is None else bare
+        assert len(findings("shrunken-weights", penalised(learning, penalty * shrinking, scale))) == found
+
+
+def test_with_weights_of_the_examples_no_level_is_known():
+    loss = np.maximum(np.linspace(6.0, -2.0, SAMPLES), 1.0)  # a sixth of the start, and what a constant answer has
+    assert not findings("loss-plateau", toy_run(loss=loss, settings={"loss_additions": ["example weights"]}))
+    assert findings("loss-plateau", toy_run(loss=loss))
+
+
+class TestRatesThatGrow:
+    RATE = np.geomspace(0.01, 0.3, SAMPLES)
+    LOST = np.concatenate([np.linspace(1.0, 0.3, 15), np.linspace(0.3, 0.9, 15)])
+
+    def test_what_was_learnt_is_lost_by_them(self):
+        (finding,) = findings("learning-rate-too-high", toy_run(loss=self.LOST, step={"learning_rate": self.RATE}))
+        assert (finding.variant, finding.severity) == ("growing", Severity.ERROR)
+
+    @pytest.mark.parametrize(
+        ("rate", "loss"),
+        [
+            (RATE, np.linspace(1.0, 0.3, SAMPLES)),
+            (np.linspace(0.001, 0.1, SAMPLES), LOST),
+            (np.full(SAMPLES, 0.1), LOST),
+        ],
+    )
+    def test_neither_alone_is_one(self, rate, loss):
+        assert not findings("learning-rate-too-high", toy_run(loss=loss, step={"learning_rate": rate}))
+
+    def test_values_break_by_them(self):
+        put = {("gradient", "output/kernel", "nan_count"): [0] * 20 + [1] * 10}
+        run = toy_run(put=put, loss=np.linspace(1.0, 0.5, SAMPLES), step={"learning_rate": self.RATE})
+        (finding,) = findings("learning-rate-too-high", run)
+        assert finding.variant == "growing"
+        assert "nonfinite-values" in finding.explains
+
+
+@pytest.mark.parametrize(("leap", "found"), [(30.0, 1), (3.0, 0)])
+def test_a_loss_that_leapt_and_never_came_down_makes_shorter_steps_too_long(leap, found):
+    loss = np.where((np.arange(SAMPLES) > 5) & (np.arange(SAMPLES) < 12), leap, 1.0)
+    assert len(findings("learning-rate-too-high", toy_run(updates(200.0), loss=loss))) == found

@@ -210,3 +210,13 @@ def test_relu_where_probabilities_are_asked_for_counts_where_all_breaks_down_at_
     row = run.index["activation_gradient", "output"]
     run.values[:, row, STATISTIC_NAMES.index("nan_count")] = 9.0 * broken
     assert found(run) == expected
+
+
+@pytest.mark.parametrize(
+    ("mean", "activation", "expected"),
+    [(0.3, "softmax", [("several-labels", Severity.ERROR)]), (1 / 16, "softmax", []), (0.3, "sigmoid", [])],
+)
+def test_a_softmax_cannot_stand_for_several_labels(mean, activation, expected):
+    run = run_with("binary_crossentropy", activation, output=(0, 1), logits=False)
+    run.values[:, run.index["target", "target"], STATISTIC_NAMES.index("mean")] = mean
+    assert found(run) == expected

@@ -241,3 +241,45 @@ def test_an_output_without_a_loss_and_a_loss_of_ones_own():
     own.compile("sgd")
     assert describe_losses(own, {0: None}) == []
     assert describe_losses(layers.Dense(1), {}) == []
+
+
+class Sparse(layers.Layer):
+    def call(self, x):
+        self.add_loss(0.5 * keras.ops.mean(keras.ops.abs(x)))
+        return x
+
+
+@pytest.mark.parametrize("options", [{}, {"run_eagerly": True}, {"jit_compile": True}], ids=str)
+def test_what_the_outputs_cost_is_known_beside_penalties_and_losses_of_layers(record, options):
+    model = keras.Sequential([
+        keras.Input((2,)),
+        layers.Dense(3, kernel_regularizer="l2", activity_regularizer="l1"),
+        Sparse(),
+        layers.Dense(1),
+    ])  # fmt: skip
+    model.compile("sgd", "mse", **options)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(16, 2)).astype("f4"), rng.normal(size=(16, 1)).astype("f4")
+    expected = np.mean((model.predict(x, verbose=0) - y) ** 2)
+    run = record(model, x, y)
+    assert run.step_statistics["called_loss"][0] == pytest.approx(expected, rel=1e-4)
+    assert run.step_statistics["loss"][0] > 1.01 * expected
+    assert run.settings["loss_additions"] == ["penalties"]
+
+
+def test_without_penalties_nothing_is_said_beside_the_loss(record):
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert "called_loss" not in record(model, np.ones((16, 2), "f4"), np.ones((16, 1), "f4")).step_statistics
+
+
+class OwnSum(keras.Model):
+    def compute_loss(self, x=None, y=None, y_pred=None, **_):
+        return keras.ops.mean((y - y_pred) ** 2)  # what layers add is left out
+
+
+def test_of_a_loss_put_together_by_the_user_nobody_knows_what_was_added(record):
+    inputs = keras.Input((2,))
+    model = OwnSum(inputs, layers.Dense(1, kernel_regularizer="l2")(inputs))
+    model.compile("sgd", "mse")
+    assert "called_loss" not in record(model, np.ones((16, 2), "f4"), np.ones((16, 1), "f4")).step_statistics

@@ -52,7 +52,9 @@ def constant_answer(run: Run, loss_terms: tuple[LossTerm, ...], called_loss: Cal
     additions = set(run.settings.get("loss_additions") or ())
     if called_loss.whole:
         additions.discard("terms of one's own")
-    return ConstantAnswer(sum(terms) if terms else nan, terms, exceeded=bool(additions))
+    # Some examples count for more than others, by how much is not recorded.
+    whole = sum(terms) if terms and "example weights" not in additions else nan
+    return ConstantAnswer(whole, terms, exceeded=bool(additions))
 
 
 def _of_term(run: Run, term: LossTerm) -> float:

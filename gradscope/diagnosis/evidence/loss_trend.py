@@ -41,7 +41,8 @@ class LossTrend:
 
     steps: npt.NDArray[np.int64]
     loss: FloatArray
-    """``[samples]``: the mean over the interval since the sample before where Keras keeps it, else of the one batch."""
+    """``[samples]``: the mean over the interval since the sample before where Keras keeps it, else of the one batch; so
+    too where penalties add to it, which are left out."""
     start: float = nan
     """Median of the first samples; the very first if the loss leapt up at once."""
     start_quartile: float = nan
@@ -173,10 +174,13 @@ def loss_trend(
     constant_answer: ConstantAnswer,
     fresh_start: bool | None,  # noqa: FBT001
 ) -> LossTrend:
-    """The loss over the samples before the first that is not finite."""
-    known = finite_window(run, nonfinite).usable & np.isfinite(series := _series(run))
+    """The loss over the samples before the first that is not finite; without penalties, where it is known without."""
+    bare = _without_penalties(run)
+    series = _series(run) if bare is None else bare
+    known = finite_window(run, nonfinite).usable & np.isfinite(series)
     steps, loss = run.steps[known], series[known].astype(np.float64)
-    constant, bounded, floored = constant_answer.loss, not constant_answer.exceeded, np.isfinite(constant_answer.loss)
+    constant, floored = constant_answer.loss, np.isfinite(constant_answer.loss)
+    bounded = bare is not None or not constant_answer.exceeded
     if fresh_start and len(loss) and loss[0] < _IMPOSSIBLE * constant:
         constant = nan  # no new network is that good: the loss has a weight
     if not len(loss):
@@ -194,7 +198,7 @@ def loss_trend(
         start=max(median(first[:_VERY_FIRST]), median(first)),
         start_quartile=max(quantile(part, 0.25) for part in (first[:_VERY_FIRST], first)),
         start_greatest=float(first.max()),
-        late=_late(run, steps, loss, late),
+        late=_late(run, steps, loss, late) if bare is None else median(loss[late]),
         late_quartile=quantile(loss[late], 0.25),
         best=min(median(loss[i : i + _IN_A_ROW]) for i in range(max(1, len(loss) - _IN_A_ROW + 1))),
         late_range=(float(loss[late].min()), float(loss[late].max())),
@@ -204,6 +208,14 @@ def loss_trend(
         floored=bool(floored),
         bounded=bounded,
     )
+
+
+def _without_penalties(run: Run) -> FloatArray | None:
+    """What the outputs cost, where penalties are all that adds to it and both were recorded."""
+    called = run.step_statistics.get("called_loss")
+    if called is None or run.settings.get("loss_additions") != ["penalties"]:
+        return None
+    return np.asarray(called, dtype=np.float64)
 
 
 def _series(run: Run) -> FloatArray:

@@ -39,6 +39,8 @@ class TargetRange:
 
     least: float
     greatest: float
+    mean: float
+    """The median over the sampled steps."""
     quantiles: FloatArray
     """``[q]``, medians over the sampled steps, at `gradscope.vocabulary.QUANTILES`; NaN where not recorded."""
 
@@ -77,4 +79,5 @@ def target_range(run: Run, name: str) -> TargetRange:
         return float(pick.reduce(known)) if len(known) else nan
 
     quantiles = [median(run.series("target", name, f"quantile_{round(q * 100):02d}")) for q in QUANTILES]
-    return TargetRange(over("min", np.minimum), over("max", np.maximum), np.array(quantiles))
+    mean = median(run.series("target", name, "mean").astype(np.float64))
+    return TargetRange(over("min", np.minimum), over("max", np.maximum), mean, np.array(quantiles))

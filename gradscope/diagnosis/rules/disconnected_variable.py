@@ -33,9 +33,10 @@ class DisconnectedVariable(Rule):
     The optimizer was handed None as the gradient of all variables of the layer, or their gradients have norm 0 at every
     sampled step; a small gradient is not zero, and a layer of which one variable gets a gradient is connected. It is an
     error where the layer stands first behind the input, is an output, or leads to one, and a warning for a side branch
-    that nothing uses. A layer that comes with biases other than zero was trained before: where the loss falls it is cut
-    off on purpose, and noted. Exact zeros may follow from something else (dead units, zero weights, float16 underflow);
-    what explains them is reported as the cause. Frozen layers are meant to stand still and are not judged.
+    that nothing uses where the loss has fallen by half all the same. A layer that comes with biases other than zero was
+    trained before: where the loss falls it is cut off on purpose, and noted. Exact zeros may follow from something else
+    (dead units, zero weights, float16 underflow); what explains them is reported as the cause. Frozen layers are meant
+    to stand still and are not judged.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -80,7 +81,8 @@ class DisconnectedVariable(Rule):
     def _severity(self, found: Disconnection, run: Run, loss_trend: LossTrend, *, certain: bool) -> Severity:
         if loss_trend.falling and is_fresh(run, found.layer.name) is False:
             return Severity.NOTE  # trained before, and cut off on purpose
-        if not found.matters or (not certain and loss_trend.fallen):
+        # A branch that nothing uses may be left over, or be what the rest does without.
+        if (not found.matters and not loss_trend.slow) or (not certain and loss_trend.fallen):
             return Severity.WARNING
         return Severity.ERROR
 

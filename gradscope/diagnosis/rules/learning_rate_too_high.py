@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LossTrend, Nonfinite, OptimizerGroup, Window
+from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite, OptimizerGroup, Window
 from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
@@ -36,6 +36,9 @@ _EXPLAINS = frozenset(
 _SAME_PACE = 0.1  # steps are sampled ever more rarely, and growth that feeds on itself speeds up
 
 
+_LAST = 2  # samples
+
+
 @dataclass(frozen=True)
 class LearningRateTooHigh(Rule):
     """Steps so long that they overshoot, and a loss that shows it.
@@ -53,7 +56,9 @@ class LearningRateTooHigh(Rule):
     than usual, over the usual (Glorot's) size, for then a large step is a sound one. The loss: its late level against
     its start and against a constant answer's. Large steps under which the loss falls are no finding here. Short steps
     that all go one way add up: weights that have grown tenfold, where the loss is no better for it or unknown. Of
-    several optimizers each is judged by the kernels it trains, and the finding names their layers.
+    several optimizers each is judged by the kernels it trains, and the finding names their layers. Where the loss leapt
+    up and is no better than at first since, shorter steps count; and a rate that still grows at the end of the run
+    counts where what was learnt is lost again, or values break.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -76,9 +81,15 @@ class LearningRateTooHigh(Rule):
 
     name: ClassVar[str] = "learning-rate-too-high"
     max_step: float = limit(0.3, "1", "of a kernel's norm in one step; recorded healthy runs stay below 0.25")
+    max_leaping_step: float = limit(0.1, "1", "the same where the loss leapt up, and is no better than at first since")
+    min_leap: float = limit(10.0, "1", "times the start or a constant answer's loss, whichever is larger")
     error_step: float = limit(0.5, "1", "one step replaces half of the weights")
     max_loss_rise: float = limit(1.5, "1", "times the start: beyond the noise of small batches")
     min_remaining_loss: float = limit(0.9, "1", "of a constant answer's loss, or of the start where that is unknown")
+    min_growth_of_rate: float = limit(5.0, "1", "over the last half of the steps; a linear warm-up only doubles in it")
+    min_growth_to_break: float = limit(2.0, "1", "over the first steps, where values stop being finite while it grows")
+    min_loss_regained: float = limit(1.5, "1", "times the lowest level: what was learnt is lost again")
+    min_slope: float = limit(2.0, "standard errors", "of the loss over the last half: it plainly rises")
     max_growth: float = limit(
         10.0, "1", "times the first or Glorot's size; recorded healthy runs stay below 4, one of 2,000 steps at 7"
     )
@@ -89,11 +100,13 @@ class LearningRateTooHigh(Rule):
 
     def check(
         self,
+        *,
         run: Run,
         optimizer_groups: tuple[OptimizerGroup, ...],
         window: Window,
         loss_trend: LossTrend,
         nonfinite: Nonfinite,
+        learning_rate: LearningRate,
     ) -> Iterable[Finding]:
         """Judge step size and harm together, each optimizer's for itself."""
         if not optimizer_groups:
@@ -102,24 +115,28 @@ class LearningRateTooHigh(Rule):
         for group in optimizer_groups:
             harm = self._harm(loss_trend, nonfinite, self.min_shared_loss if group.layers else self.min_remaining_loss)
             step = median(np.array([path.largest for path in group.paths]))
+            most = self.max_leaping_step if self._has_leapt(loss_trend) else self.max_step
             growth = median(np.array([path.growth[-1] for path in group.paths]))
             # Rivals have no common loss, one below zero has no level; half of the weights anew is too much anywhere.
             lossless = not (loss_trend.steps.size and loss_trend.nonnegative) and step > self.error_step
-            found |= step > self.max_step and bool(harm or lossless)
-            if step > self.max_step and (harm or lossless):
-                yield self._overshooting(run, group, step, harm, young=window.young)
+            found |= step > most and bool(harm or lossless)
+            if step > most and (harm or lossless):
+                grave = (step > self.error_step or most < self.max_step) and not window.young
+                yield self._overshooting(run, group, (step, most), harm, grave=grave)
             elif growth > self.max_growth and not self._is_well(loss_trend):
+                found = True
                 yield self._runaway(run, group, growth)
-        if not found and not loss_trend.steps.size and len(optimizer_groups) == 1:
+        if not found and (rising := self._rising(loss_trend, nonfinite, learning_rate)):
+            yield rising
+        elif not found and not loss_trend.steps.size and len(optimizer_groups) == 1:
             raise NotJudged("no finite loss was recorded; record the loss")
 
-    def _overshooting(self, run: Run, group: OptimizerGroup, step: float, harm: str, *, young: bool) -> Finding:
-        grave = step > self.error_step and not young
+    def _overshooting(
+        self, run: Run, group: OptimizerGroup, size: tuple[float, float], harm: str, *, grave: bool
+    ) -> Finding:
+        step, most = size
         large = [
-            int(path.steps[path.sizes > self.max_step / 3][i])
-            for path in group.paths
-            if path.largest > self.max_step
-            for i in (0, -1)
+            int(path.steps[path.sizes > most / 3][i]) for path in group.paths if path.largest > most for i in (0, -1)
         ]
         return Finding(
             rule=self.name,
@@ -132,7 +149,7 @@ class LearningRateTooHigh(Rule):
             last_step=max(large),
             measurements=(
                 Measurement(
-                    "largest step in units of the weight, median over the kernels", step, self.max_step, "1", "", "1e-3"
+                    "largest step in units of the weight, median over the kernels", step, most, "1", "", "1e-3"
                 ),
             ),
             remedies=(
@@ -179,6 +196,51 @@ class LearningRateTooHigh(Rule):
             variant="runaway",
             explains=_EXPLAINS - {"diverging-loss", "nonfinite-values"},
         )
+
+    def _rising(self, trend: LossTrend, nonfinite: Nonfinite, rate: LearningRate) -> Finding | None:
+        """The rate still grows at the end, and by it what was learnt is lost again, or values break."""
+        broken = nonfinite.first_broken is not None
+        before, when, least = (
+            (rate.early, "at first", self.min_growth_to_break)
+            if broken
+            else (rate.midway, "half-way", self.min_growth_of_rate)
+        )
+        grows = rate.last >= least * before > 0 and rate.last == rate.largest
+        if not grows or not trend.nonnegative or len(trend.loss) < self.min_samples:
+            return None
+        back = float(trend.loss[-_LAST:].mean())
+        if not broken and not (back > self.min_loss_regained * trend.best and trend.significance > self.min_slope):
+            return None
+        harm = "and then values stop being finite" if broken else f"and the loss is back at {number(back)}"
+        lost = trend.steps[: np.argmin(trend.loss) + 1][-1]
+        return Finding(
+            rule=self.name,
+            title="learning rate grows",
+            sentence=f"the learning rate grows to {number(rate.last)}, {number(rate.last / before)} times what it was "
+            f"{when}, {harm}",
+            severity=Severity.ERROR,
+            layers=(),
+            first_step=int(lost),
+            last_step=int(trend.steps[-1]),
+            measurements=(
+                Measurement(
+                    f"last learning rate over that {when}",
+                    rate.last / before,
+                    least,
+                    "1",
+                    "",
+                    "at most 1",
+                ),
+            ),
+            remedies=(remedies.decay_learning_rate(before),),
+            variant="growing",
+            phase="update",
+            explains=_EXPLAINS,
+        )
+
+    def _has_leapt(self, trend: LossTrend) -> bool:
+        far = trend.nonnegative and trend.loss.max() > self.min_leap * np.fmax(trend.start, trend.constant)
+        return bool(far and trend.at_rest and len(trend.loss) >= self.min_samples)
 
     def _harm(self, trend: LossTrend, nonfinite: Nonfinite, least: float) -> str:
         if nonfinite.first_broken is not None:

@@ -52,8 +52,9 @@ class MismatchedLoss(Rule):
     """An output activation, a loss and targets that do not fit each other.
 
     ## What it detects
-    Probabilities taken for logits, logits taken for probabilities or cut off at zero, a softmax over a single unit,
-    targets that the output's activation cannot reach, and targets that the loss is not defined for.
+    Probabilities taken for logits, logits taken for probabilities or cut off at zero, a softmax over a single unit or
+    for several labels at once, targets that the output's activation cannot reach, and targets that the loss is not
+    defined for.
 
     ## Why it matters
     The loss then has no minimum where the answers are right: training runs and the figures move, but towards nothing.
@@ -92,6 +93,7 @@ class MismatchedLoss(Rule):
     min_unreachable: float = limit(0.01, "1", "share of the targets' variance: less is a matter of rare targets")
     error_unreachable: float = limit(0.2, "1", "standardised targets miss 15 % with tanh, 50 % with ReLU")
     max_slope: float = limit(1.0, "1", "per answer: -log p has a slope of 1/p, the logarithm of a softmax below 1")
+    max_labels: float = limit(1.2, "labels", "of an example: shares that sum to 1 can stand for one of them")
     min_samples: float = limit(5, "samples", "fewer outputs may lie in [0, 1] by chance")
 
     def check(
@@ -129,6 +131,7 @@ class MismatchedLoss(Rule):
             yield from self._shapes(term, term.output)
             yield from self._single_category(term, term.output)
             yield from self._single_unit(term, term.output)
+            yield from self._several_labels(term, term.output)
             yield from self._logits(term, term.output, loss_trend, broken=broken)
             yield from self._reach(term, term.output)
         yield from self._labels(term, broken=broken)
@@ -140,6 +143,18 @@ class MismatchedLoss(Rule):
                 f"a softmax over the single unit of {output.name} is 1 whatever the input",
                 Severity.ERROR,
                 Measurement("least output", term.least, 1 - self.max_excess, "1", output.name, "between 0 and 1"),
+                (remedies.output_activation(output, "sigmoid"),),
+            )
+
+    def _several_labels(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
+        labels = term.targets.mean * (term.units or 0)
+        several = term.activation == "softmax" and term.name.startswith("binary") and labels > self.max_labels
+        if several and term.targets.least >= 0 and term.targets.greatest <= 1:
+            yield _Mismatch(
+                "several-labels",
+                f"examples have {number(labels)} labels on average, but the softmax of {output.name} shares out only 1",
+                None,
+                Measurement("labels of an example", labels, self.max_labels, "1", output.name, "1"),
                 (remedies.output_activation(output, "sigmoid"),),
             )
 

@@ -13,7 +13,7 @@ from gradscope.diagnosis.evidence import Kernel, LossTrend, Window
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
-from gradscope.diagnosis.wording import among, span
+from gradscope.diagnosis.wording import among, number, span
 from gradscope.run import Run
 
 
@@ -30,7 +30,8 @@ class ShrunkenWeights(Rule):
 
     ## Evidence
     The rms of each kernel over the late samples, over that at the first. It is an error where the loss stands where
-    it began or where a constant answer stands, a note where it falls by half: some solutions are small.
+    it began or where a constant answer stands, a note where it falls by half: some solutions are small. Where a penalty
+    was at first several times what the outputs cost, and that has not fallen by half, half the size is small enough.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -53,6 +54,8 @@ class ShrunkenWeights(Rule):
     name: ClassVar[str] = "shrunken-weights"
     max_remaining_ratio: float = limit(0.1, "1", "late rms over the first; ordinary decay leaves more than half")
     utter_remaining_ratio: float = limit(1e-4, "1", "a single kernel counts that is all but gone")
+    max_penalised_ratio: float = limit(0.5, "1", "the same where a penalty outweighs what there is to be learnt")
+    max_penalty: float = limit(3.0, "1", "times what the outputs cost, early: then the penalty is what is minimised")
     min_kernel_fraction: float = limit(0.5, "1", "of the kernels; a penalty acts on all that bear it")
 
     def check(self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
@@ -61,7 +64,10 @@ class ShrunkenWeights(Rule):
         known = {name: ratio for name, ratio in ratios.items() if np.isfinite(ratio)}
         if not known:
             raise NotJudged("no kernel's size was recorded at the start and later; record weights")
-        small = [kernel for kernel in kernels if known.get(kernel.name, 1.0) < self.max_remaining_ratio]
+        penalty = self._penalty(run, window)
+        heavy = penalty > self.max_penalty and loss_trend.slow
+        most = self.max_penalised_ratio if heavy else self.max_remaining_ratio
+        small = [kernel for kernel in kernels if known.get(kernel.name, 1.0) < most]
         if len(small) <= self.min_kernel_fraction * len(known):
             # Some kernels may well shrink; none that the data has a use for does so to nothing.
             small = [kernel for kernel in small if known[kernel.name] < self.utter_remaining_ratio]
@@ -74,7 +80,7 @@ class ShrunkenWeights(Rule):
             rule=self.name,
             title="shrunken weights",
             sentence=f"the weights of {among(names)} have shrunk to {span([known[k.name] for k in small])} of what "
-            "they were",
+            "they were" + (f" under a penalty that was {number(penalty)} times what the outputs cost" if heavy else ""),
             severity=severity,
             layers=tuple(names),
             first_step=int(run.steps[0]),
@@ -83,7 +89,7 @@ class ShrunkenWeights(Rule):
                 Measurement(
                     f"late rms of {kernel.name} over the first",
                     known[kernel.name],
-                    self.max_remaining_ratio,
+                    most,
                     "1",
                     kernel.layer.name,
                     "above 0.5",
@@ -93,6 +99,15 @@ class ShrunkenWeights(Rule):
             remedies=(remedies.weaken_penalty(),),
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )
+
+    def _penalty(self, run: Run, window: Window) -> float:
+        """What penalties add to the loss, over what the outputs cost; NaN where that is not known."""
+        both = [run.step_statistics.get(name) for name in ("loss", "called_loss")]
+        if run.settings.get("loss_additions") != ["penalties"] or both[0] is None or both[1] is None:
+            return float("nan")
+        loss, bare = (np.asarray(series, dtype=np.float64) for series in both)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return window.early_level((loss - bare) / bare)
 
 
 _EXPLAINS = frozenset(
