@@ -274,7 +274,7 @@ def test_without_penalties_nothing_is_said_beside_the_loss(record):
 
 
 class OwnSum(keras.Model):
-    def compute_loss(self, x=None, y=None, y_pred=None, **_):
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **_):
         return keras.ops.mean((y - y_pred) ** 2)  # what layers add is left out
 
 
