@@ -9,6 +9,7 @@ from typing import Any
 from gradscope.recording import statistics
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import keras, tf
+from gradscope.recording.hearing import Hearing
 from gradscope.recording.kernels import unit_columns
 from gradscope.recording.large_tensors import sample
 from gradscope.recording.naming import NamedVariable, Names
@@ -16,7 +17,10 @@ from gradscope.recording.scope import scope
 from gradscope.recording.trouble import Trouble
 from gradscope.run import TensorKey
 
-__all__ = ["GradientObserver", "Handed"]
+__all__ = ["UPDATES", "GradientObserver", "Handed"]
+
+UPDATES = Hearing(keras.optimizers.Optimizer, "apply")
+"""Every update by an optimizer of Keras, but for those that have a way of their own."""
 
 
 @dataclass
@@ -98,6 +102,13 @@ class GradientObserver:
                 unscaled = [_averaged(inner, *pair) for pair in zip(unscaled, variables, strict=True)]
             self._note_clipping(inner, named, unscaled)
         return handed
+
+    def before_another(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> Handed | None:
+        """The same of an optimizer that may be about other models' variables only; None if so."""
+        with self._trouble.instead_of_raising("what another optimizer does is not recorded"):
+            if self._collector.listening and any(map(self._names.include, variables)):
+                return self.before(optimizer, gradients, variables)
+        return None
 
     def after(self, handed: Handed) -> None:
         """The optimizer has applied the gradients: note what it changed."""

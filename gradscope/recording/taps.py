@@ -16,6 +16,7 @@ from gradscope.model_card import ActivationCard
 from gradscope.recording.activations import activation_name, describe, evaluable
 from gradscope.recording.frameworks import keras
 from gradscope.recording.gradient_calls import GRADIENTS
+from gradscope.recording.gradient_observer import UPDATES
 from gradscope.recording.loop_step import tap_strategy_run
 from gradscope.recording.loss_calls import LOSSES
 from gradscope.recording.losses import describe_losses
@@ -87,8 +88,11 @@ class Taps:
         for metric in _metrics(model):
             self._taps.append((metric, "update_state", partial(self._tap_metric_update, metric)))
             self._taps.append((metric, "result", partial(self._tap_metric_result, metric)))
-        for optimizer in _optimizers(model, optimizers):
+        known = _optimizers(model, optimizers)
+        for optimizer in known:
             self._taps.append((optimizer, "apply", partial(self._tap_apply, optimizer)))
+        # One that scales the loss has another do its work.
+        self._known = {id(part) for each in known for part in (each, getattr(each, "inner_optimizer", each))}
 
     @property
     def _observer(self) -> Observer:
@@ -124,7 +128,11 @@ class Taps:
                 attributes = vars(target)
                 before.append((attributes, name, name in attributes, attributes.get(name)))
                 attributes[name] = wrap(getattr(target, name))
-            with LOSSES.by(self._loss_called), GRADIENTS.by(self._gradient_called):
+            with (
+                LOSSES.by(self._loss_called),
+                GRADIENTS.by(self._gradient_called),
+                UPDATES.by(self._update_called),
+            ):
                 yield
         finally:
             for attributes, name, existed, value in reversed(before):
@@ -170,14 +178,32 @@ class Taps:
         # Each replica has its share of them, by a rule of Keras' own.
         return self._model.losses if plain and self._observer.collector.replica is None else []
 
-    def _loss_called(self, loss: Any, value: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def _loss_called(self, loss: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[[Any], None]:
         given = {**dict(zip(("y_true", "y_pred", "sample_weight"), args, strict=False)), **kwargs}
         weighted = given.get("sample_weight") is not None
-        self._observer.loss_called(loss, value, given["y_true"], given["y_pred"], weighted=weighted)
 
-    def _gradient_called(self, _tape: Any, _value: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        def computed(value: Any) -> None:
+            self._observer.loss_called(loss, value, given.get("y_true"), given.get("y_pred"), weighted=weighted)
+
+        return computed
+
+    def _gradient_called(self, _tape: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         given = {**dict(zip(("target", "sources"), args, strict=False)), **kwargs}
-        self._observer.gradient_taken(given["target"], given["sources"])
+        self._observer.gradient_taken(given.get("target"), given.get("sources"))
+
+    def _update_called(
+        self, optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Callable[[Any], None] | None:
+        """An optimizer that the model does not know: a loop may have one for each of its networks."""
+        given = {**dict(zip(("grads", "trainable_variables"), args, strict=False)), **kwargs}
+        gradients, variables = given.get("grads"), given.get("trainable_variables")
+        # To look at an iterator would take from the call what it is about to go through.
+        if not isinstance(gradients, (list, tuple)) or not isinstance(variables, (list, tuple)):
+            return None
+        if id(optimizer) in self._known:
+            return None
+        handed = self._observer.optimizers.before_another(optimizer, gradients, variables)
+        return None if handed is None else lambda _: self._observer.optimizers.after(handed)
 
     def _tap_metric_update(self, metric: Any, update_state: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(*args: Any, **kwargs: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -153,3 +155,45 @@ def test_what_cannot_be_wrapped_is_refused(tmp_path):
 def test_record_gradients_outside_a_sampled_step_does_nothing(tmp_path):
     gradscope.Recorder(tmp_path).record_gradients([(tf.constant(1.0), tf.Variable(1.0))])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("compiled", [True, False], ids=["function", "eager"])
+def test_an_optimizer_that_nobody_handed_over_is_seen(compiled, tmp_path):
+    """As in the tutorials on GANs, whose loops have one for each network."""
+    maker = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="made")], name="maker")
+    judge = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="score")], name="judge")
+    stranger = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    both = keras.Sequential([keras.Input((3,)), maker, judge])
+    first, second, third = keras.optimizers.Adam(1e-3), keras.optimizers.SGD(1e-2), keras.optimizers.SGD(0.1)
+    for optimizer, model in ((second, judge), (third, stranger)):
+        optimizer.build(model.trainable_variables)
+
+    def step(x):
+        with tf.GradientTape(persistent=True) as tape:
+            loss = tf.reduce_mean(judge(maker(x)))
+            other = tf.reduce_mean(judge(x[:, :2])) - loss
+            theirs = tf.reduce_mean(stranger(x) ** 2)
+        for optimizer, model, value in ((second, judge, other), (third, stranger, theirs), (first, maker, loss)):
+            variables = model.trainable_variables
+            optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
+        return loss
+
+    before = set(vars(keras.optimizers.Optimizer))
+    with gradscope.Recorder(tmp_path, every=1, summary=False) as recorder:
+        run_step = recorder.wrap(tf.function(step) if compiled else step, model=both, optimizer=first)
+        weights = [judge.get_weights()[0]]
+        for _ in range(3):
+            run_step(tf.ones([4, 3]))
+            weights.append(judge.get_weights()[0])
+    run = gradscope.read_run(tmp_path)
+    assert run.trouble == ()
+    assert set(run.names("update")) == {
+        "maker/made/kernel",
+        "maker/made/bias",
+        "judge/score/kernel",
+        "judge/score/bias",
+    }
+    moved = [np.linalg.norm(b - a) for a, b in itertools.pairwise(weights)]
+    np.testing.assert_allclose(run.series("update", "judge/score/kernel", "norm"), moved, rtol=1e-4)
+    assert sorted(optimizer["name"] for optimizer in run.settings["optimizers"]) == ["Adam", "SGD"]
+    assert set(vars(keras.optimizers.Optimizer)) == before
