@@ -134,11 +134,8 @@ class Observer:
 
         What is scaled against underflow is not taken for a loss that is known without.
         """
-        scale = self.collector.noted_scalar(("step", "", "loss_scale"))
-        if self.compiled_loss or (scale is not None and reported is not None):
-            return reported
-        loss = self._gradient_calls.loss
-        if loss is None:
+        scale, loss = self.collector.noted_scalar(("step", "", "loss_scale")), self._gradient_calls.loss
+        if self.compiled_loss or loss is None or (scale is not None and reported is not None):
             return reported
         return loss if scale is None else loss / scale
 
