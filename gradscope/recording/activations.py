@@ -17,6 +17,7 @@ __all__ = ["activation_name", "derivative", "describe", "evaluable"]
 # Wide enough for the flat parts of every common activation, with 0 on the grid for the slope of sigmoid and tanh.
 _STEEPEST = 1e3  # beyond it (exp, cosh) a share of the maximum says nothing
 _GRID = np.linspace(-30.0, 30.0, 2401, dtype=np.float32)
+_READING = ("Placeholder", "VarHandleOp", "ReadVariableOp")
 
 
 def derivative(function: Callable[[Any], Any], z: Any) -> Any:
@@ -49,10 +50,13 @@ def describe(function: Callable[[Any], Any], name: str) -> ActivationCard:
     """Classify an activation by its derivative on a grid from -30 to 30; see `ActivationCard.shape`.
 
     To be called eagerly. A function that does not take a float32 tensor ``[1, 2401]`` counts as ``joint``, as does one
-    whose entries depend on each other: nothing is said of the saturation of either.
+    whose entries depend on each other, and one that draws random numbers or keeps a state, which is not evaluated:
+    nothing is said of the saturation of any of them.
     """
     z = tf.constant(_GRID[None, :])
     try:
+        if not _is_pure(function):
+            return ActivationCard(name=name, shape="joint")
         a = tf.convert_to_tensor(function(z))
         alone = tf.convert_to_tensor(function(z[:, :2]))
     except Exception:  # noqa: BLE001  a user's function may raise anything on a tensor it was not made for
@@ -61,6 +65,13 @@ def describe(function: Callable[[Any], Any], name: str) -> ActivationCard:
         return ActivationCard(name=name, shape="joint")
     slope = np.abs(derivative(function, z).numpy()[0])
     return ActivationCard(name=name, shape=_shape(slope, a.numpy()[0]), max_derivative=float(np.nanmax(slope)))
+
+
+def _is_pure(function: Callable[[Any], Any]) -> bool:
+    """Whether evaluating a function once more leaves all as it is, so that the training goes on as it would have."""
+    with tf.__internal__.FuncGraph("activation").as_default() as scratch:
+        function(tf.zeros([1, len(_GRID)]))
+        return not any(op.op_def.is_stateful and op.type not in _READING for op in scratch.get_operations())
 
 
 def _shape(slope: npt.NDArray[np.floating], values: npt.NDArray[np.floating]) -> str:

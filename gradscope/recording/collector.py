@@ -165,8 +165,11 @@ class Collector:
 
     @property
     def listening(self) -> bool:
-        """Whether the caller stands in the step's own graph: tensors of an inner one (a loop's) may not leave it."""
-        return self._active and _current_graph() is self._graph
+        """Whether the caller stands in the step's own graph: tensors of an inner one (a loop's) may not leave it.
+
+        `tf.vectorized_map` writes the body of its loop into the graph around it, where it stands for no iteration.
+        """
+        return self._active and _current_graph() is self._graph and "loop_body" not in tf.get_current_name_scope()
 
     def noted(self, kind: str) -> list[TensorKey]:
         """The tensors of that kind noted in this step."""

@@ -42,12 +42,15 @@ class GradientCalls:
         if by and len(losses) == 1:
             self._calls.append((losses[0], by))
 
-    @property
-    def loss(self) -> Any:
+    def loss(self, reported: Any) -> Any:
         """The one loss of the step, a scalar; of batches whose gradients are accumulated the mean.
+
+        Where the step differentiates what it ``reported``, it is that: other losses were those of trial steps.
 
         None where there is none, or different variables have different ones, as those of rivals do.
         """
+        if any(target is reported for target, _ in self._calls):
+            return reported
         targets = {id(target): target for target, _ in self._calls}
         if not targets or (len(targets) > 1 and len({by for _, by in self._calls}) > 1):
             return None

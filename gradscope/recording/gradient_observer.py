@@ -53,17 +53,25 @@ class GradientObserver:
         self._trouble = trouble
         self._names = names
         self._given: list[Handed] = []
+        self._others: list[NamedVariable] = []
+        self._elsewhere = False
         self._changes: list[Any] = []
 
     def forget(self) -> None:
         """A step starts, or is over."""
         self._given.clear()
+        self._others.clear()
+        self._elsewhere = False
         self._changes.clear()
 
     def end(self) -> None:
         """The step is over."""
         for handed in self._given:
             self.after(handed)
+        if self._elsewhere and not self._collector.noted("gradient"):
+            self._trouble.report(
+                "gradients and updates are not recorded: the optimizer applies them in a loop or branch of the graph"
+            )
         self._note_frozen()
         if self._collector.listening and self._changes:
             with scope(), self._trouble.instead_of_raising("the expected change of the loss is not recorded"):
@@ -73,6 +81,7 @@ class GradientObserver:
         """The optimizer is about to apply ``gradients``: note them and the weights."""
         handed = Handed()
         if not self._collector.listening:
+            self._elsewhere |= self._collector.active
             return handed
         with scope(), self._trouble.instead_of_raising("the gradients are not recorded"):
             named = [self._names.of(variable) for variable in variables]
@@ -103,11 +112,24 @@ class GradientObserver:
             self._note_clipping(inner, named, unscaled)
         return handed
 
+    def before_own(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> Handed:
+        """The same of one that the model knows or a loop handed over; what others did to its variables were trials."""
+        own = {self._names.of(variable).name for variable in variables} if self._others else set()
+        again = [item for item in self._others if item.name in own]
+        for item in again:
+            for kind in ("gradient", "clipped_gradient", "update", "weight"):
+                self._collector.drop(kind, item.name)
+        if again:
+            self._changes.clear()
+        return self.before(optimizer, gradients, variables)
+
     def before_another(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> Handed | None:
         """The same of an optimizer that may be about other models' variables only; None if so."""
         with self._trouble.instead_of_raising("what another optimizer does is not recorded"):
-            if self._collector.listening and any(map(self._names.include, variables)):
-                return self.before(optimizer, gradients, variables)
+            if self._collector.active and any(map(self._names.include, variables)):
+                handed = self.before(optimizer, gradients, variables)
+                self._others += handed.variables
+                return handed
         return None
 
     def after(self, handed: Handed) -> None:

@@ -56,6 +56,13 @@ class Names:
         """Whether the variable belongs to the model."""
         return self._known(variable) is not None
 
+    def include_any(self, variables: Iterable[Any]) -> bool:
+        """Whether one of the variables belongs to the model."""
+        ids = {id(variable) for variable in variables}
+        if ids.isdisjoint(self._by_id):
+            self._read()
+        return not ids.isdisjoint(self._by_id)
+
     def _known(self, variable: Any) -> NamedVariable | None:
         if id(variable) not in self._by_id:
             self._read()  # a model may make its variables in its first step

@@ -23,6 +23,7 @@ from gradscope.recording.naming import Names, numbered, sizes
 from gradscope.recording.origins import Origins
 from gradscope.recording.reported_loss import ReportedLoss
 from gradscope.recording.scope import scope
+from gradscope.recording.sparse import is_numeric
 from gradscope.recording.trouble import Trouble
 from gradscope.run import TensorKey
 from gradscope.vocabulary import SATURATION_BOUND
@@ -134,7 +135,7 @@ class Observer:
 
         What is scaled against underflow is not taken for a loss that is known without.
         """
-        scale, loss = self.collector.noted_scalar(("step", "", "loss_scale")), self._gradient_calls.loss
+        scale, loss = self.collector.noted_scalar(("step", "", "loss_scale")), self._gradient_calls.loss(reported)
         if self.compiled_loss or loss is None or (scale is not None and reported is not None):
             return reported
         return loss if scale is None else loss / scale
@@ -188,7 +189,7 @@ class Observer:
                 self._origins.remember(tensor, name)
                 if name == "input" and tensor.shape.rank:
                     self.collector.scalar(("step", "", "example_count"), tf.shape(tensor)[0])
-                if tensor.dtype.is_floating:
+                if is_numeric(tensor) and tensor.dtype.is_floating:
                     self.collector.tensor(TensorKey("input", name, "input"), tensor)
                     self._note_example_std("input", name, tensor)
 
@@ -253,7 +254,7 @@ class Observer:
         if not self.collector.listening:
             return
         with scope(), self.trouble.instead_of_raising("the targets are not recorded"):
-            for name, tensor in numbered("target", filter(_is_numeric, _tensors(targets))):
+            for name, tensor in numbered("target", filter(is_numeric, _tensors(targets))):
                 self.collector.tensor(TensorKey("target", name, "target"), tensor)
                 self.target_shapes[name] = sizes(tensor)
                 self._note_example_std("target", name, tensor)
@@ -394,7 +395,3 @@ class Observer:
 
 def _tensors(structure: Any) -> list[Any]:
     return [leaf for leaf in tf.nest.flatten(structure) if tf.is_tensor(leaf)]
-
-
-def _is_numeric(tensor: Any) -> bool:
-    return bool(tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gradscope.errors import RecordingError
-from gradscope.recording.frameworks import keras
+from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.interval_loss import IntervalLoss
 from gradscope.recording.log import Log
 from gradscope.recording.log_budget import LogBudget
@@ -241,8 +241,14 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
                     "nothing is recorded: wrap the function that calls strategy.run, not what it runs"
                 )
                 return train_step(*args, **kwargs)
+            if not tf.executing_eagerly():
+                session.trouble.report(
+                    "nothing is recorded: wrap the function that Python calls, not what a tf.function runs"
+                )
+                return train_step(*args, **kwargs)
             if optimizer is not None and session.next_step == 0:
-                session.catch_up(int(optimizer.iterations.numpy()))
+                with session.guarded():
+                    session.catch_up(int(optimizer.iterations.numpy()))
             step = session.begin_step()
             if step is None:
                 return train_step(*args, **kwargs)

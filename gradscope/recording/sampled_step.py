@@ -47,7 +47,10 @@ class SampledStep:
         self._own = own
         self._make = make
         self._trouble = trouble
-        self._observers = Observers(trouble, Names(model))
+        names = Names(model)
+        self._observers = Observers(trouble, names)
+        self._layers = [id(named.layer) for named in names.layers]
+        self._outgrown = False
         self._taps = Taps(model, self._observers, optimizers, strategy)
         self._function: _Step | None = None
         self._card: ModelCard | None = None
@@ -64,19 +67,22 @@ class SampledStep:
         return self._observers.current
 
     def stands_for(self, model: Any, own: _Step) -> bool:
-        """Whether this is the sampled form of that step."""
-        return model is self.model and own is self._own
+        """Whether this is the sampled form of that step; not of one whose model has got more layers since."""
+        return model is self.model and own is self._own and not self._outgrown
 
     def run(self, *args: Any, **kwargs: Any) -> tuple[Any, Measured | None]:
         """Run one step; returns what the step itself would have, and what was measured.
 
         A failure of the sampled function is reported, and the step itself runs in its place.
         """
+        first = self.is_new
         try:
             with self._taps.installed():
                 if self._function is None:
                     self._function = self._make(self.observer)
                 outputs = self._function(*args, **kwargs)
+            if first:  # layers may make their parts when they are built, which is in the model's first step
+                self._outgrown = self._layers != [id(named.layer) for named in Names(self.model).layers]
             failure = self._observers.failure
             if failure is not None:
                 self._fail(failure)

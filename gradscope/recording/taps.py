@@ -14,10 +14,10 @@ from typing import Any
 
 from gradscope.model_card import ActivationCard
 from gradscope.recording.activations import activation_name, describe, evaluable
-from gradscope.recording.frameworks import keras
+from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.gradient_calls import GRADIENTS
 from gradscope.recording.gradient_observer import UPDATES
-from gradscope.recording.loop_step import tap_strategy_run
+from gradscope.recording.loop_step import loop_step, tap_strategy_run
 from gradscope.recording.loss_calls import LOSSES
 from gradscope.recording.losses import describe_losses
 from gradscope.recording.naming import NamedLayer
@@ -63,6 +63,9 @@ class Taps:
     def __init__(self, model: Any, observers: Observers, optimizers: Iterable[Any] = (), strategy: Any = None) -> None:
         self._model = model
         self._observers = observers
+        step = getattr(model, "train_step", None)
+        compiled = isinstance(step, tf.types.experimental.PolymorphicFunction)
+        self._compiled_step = loop_step(step, lambda: self._observer) if compiled else None
         self.activations: dict[str, ActivationCard] = {}
         """How the tapped layers' activations behave, by layer path."""
         self._taps: list[tuple[Any, str, _Wrapper]] = [
@@ -80,8 +83,10 @@ class Taps:
             if isinstance(named.layer, keras.layers.MultiHeadAttention)
             for part in named.layer._flatten_layers(include_self=False)  # noqa: SLF001
         }
-        # What they give is their layer's output, and recorded as such.
-        serving = {id(getattr(named.layer, "activation", None)) for named in observers.names.layers}
+        # What they give is their layer's output, and recorded as such; of a block of layers the parts are recorded.
+        serving = {
+            id(getattr(named.layer, "activation", None)) for named in observers.names.layers if is_leaf(named.layer)
+        }
         for named in observers.names.layers:
             if id(named.layer) not in serving:
                 self._plan_layer(named)
@@ -144,6 +149,9 @@ class Taps:
     # -- what stands in front of what --------------------------------------------------------------------------------
 
     def _tap_train_step(self, train_step: Callable[..., Any]) -> Callable[..., Any]:
+        if self._compiled_step is not None:  # it has a graph of its own, and is to be observed in there
+            return self._compiled_step
+
         def tapped(*args: Any, **kwargs: Any) -> Any:
             self._observer.begin()
             outputs = train_step(*args, **kwargs)
@@ -250,11 +258,11 @@ class Taps:
         return tapped
 
     def _tap_apply(self, optimizer: Any, apply: Callable[..., Any]) -> Callable[..., Any]:
-        def tapped(grads: Any, trainable_variables: Any = None) -> Any:
+        def tapped(grads: Any, trainable_variables: Any = None, *args: Any, **kwargs: Any) -> Any:
             variables = optimizer._trainable_variables if trainable_variables is None else trainable_variables  # noqa: SLF001
             gradients, variables = list(grads), list(variables)
-            handed = self._observer.optimizers.before(optimizer, gradients, variables)
-            result = apply(gradients, variables if trainable_variables is not None else None)
+            handed = self._observer.optimizers.before_own(optimizer, gradients, variables)
+            result = apply(gradients, variables if trainable_variables is not None else None, *args, **kwargs)
             self._observer.optimizers.after(handed)
             return result
 
