@@ -226,3 +226,21 @@ class TestMisplacedSoftmax:
 
     def test_nor_is_one_under_which_the_network_learns(self):
         assert not findings("misplaced-softmax", self.run(loss=None))
+
+
+def test_an_operation_between_two_layers_may_bend_the_signal():
+    bare = toy_run(activation="linear", loss=1.0)
+    assert [f.variant for f in findings("linear-units", bare)] == ["no-activation"]
+    first, second, *rest = bare.model.layers
+    bent = replace(bare, model=replace(bare.model, layers=(first, replace(second, inbound=None), *rest)))
+    assert not findings("linear-units", bent)
+
+
+def test_what_the_last_layer_gives_may_be_no_answer():
+    put = {("activation", "output", "min"): 0.0, ("activation", "output", "max"): 9.0}
+    settings = {"losses": [{"name": "binary_crossentropy", "from_logits": False, "output": None}]}
+    run = toy_run(put=put, loss=1.0, settings=settings)
+    assert findings("mismatched-loss", run)
+    *layers, last = run.model.layers
+    hidden = replace(run, model=replace(run.model, layers=(*layers, replace(last, is_output=False))))
+    assert not [f for f in findings("mismatched-loss", hidden) if f.layers]

@@ -154,9 +154,14 @@ def test_trained_layers_that_are_left_out_are_noted():
 
 @pytest.mark.parametrize(("loss", "severity"), [(1.0, [3]), (np.linspace(1.0, 0.6, 30), [2]), (None, [])])
 def test_what_is_frozen_before_it_was_trained_is_found_where_random_features_are_not_enough(loss, severity):
-    found = findings("omitted-variable", toy_run(frozen=("hidden_1",), loss=loss))
+    never = {("weight", "hidden_1/bias", "rms"): 0.0}
+    found = findings("omitted-variable", toy_run(put=never, frozen=("hidden_1",), loss=loss))
     assert [finding.severity for finding in found] == severity
     assert all((f.pathology, f.layers) == ("omitted-variable:frozen", ("hidden_1",)) for f in found)
+
+
+def test_what_was_trained_at_first_and_frozen_then_is_no_finding():
+    assert not findings("omitted-variable", toy_run(frozen=("hidden_1",), loss=1.0))
 
 
 def test_a_layer_that_another_sampled_step_trains_is_not_left_out():

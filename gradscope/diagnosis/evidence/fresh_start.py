@@ -6,7 +6,7 @@ import numpy as np
 
 from gradscope.run import Run
 
-__all__ = ["fresh_start", "is_fresh"]
+__all__ = ["fresh_start", "is_fresh", "is_still"]
 
 
 def fresh_start(run: Run) -> bool | None:
@@ -23,13 +23,18 @@ def is_fresh(run: Run, layer: str) -> bool | None:
     return _are_zero(run, {layer})
 
 
-def _are_zero(run: Run, layers: set[str]) -> bool | None:
+def is_still(run: Run, layer: str) -> bool | None:
+    """Whether the biases of one layer are zero from the first sample to the last; None if none was recorded."""
+    return _are_zero(run, {layer}, throughout=True)
+
+
+def _are_zero(run: Run, layers: set[str], *, throughout: bool = False) -> bool | None:
     recurrent = {variable.layer for variable in run.model.variables if variable.role == "recurrent_kernel"}
     biases = [
         run.series("weight", variable.name, "rms")
         for variable in run.model.variables
         if variable.role == "bias" and variable.layer in layers - recurrent
     ]
-    first = [bias[np.isfinite(bias)][:1] for bias in biases]
-    known = [float(value[0]) for value in first if len(value)]
+    finite = [bias[np.isfinite(bias)] for bias in biases]
+    known = [float(bias.max() if throughout else bias[0]) for bias in finite if len(bias)]
     return all(value == 0 for value in known) if known else None

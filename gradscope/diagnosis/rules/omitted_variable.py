@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Layer, LossTrend
-from gradscope.diagnosis.evidence.fresh_start import is_fresh
+from gradscope.diagnosis.evidence.fresh_start import is_fresh, is_still
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among
@@ -70,7 +70,7 @@ class OmittedVariable(Rule):
         if len(known) > self.max_omitted_count:
             yield self._finding(known, run, Severity.NOTE)
         trained = {variable.layer for variable in trainable}
-        frozen = [layer for layer in layers if layer.frozen and layer.name not in trained and is_fresh(run, layer.name)]
+        frozen = [layer for layer in layers if layer.frozen and layer.name not in trained and is_still(run, layer.name)]
         if len(frozen) > self.max_omitted_count and loss_trend.slow:
             yield self._frozen(frozen, run, Severity.ERROR if loss_trend.at_rest else Severity.WARNING)
 
