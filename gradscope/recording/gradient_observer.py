@@ -126,7 +126,7 @@ class GradientObserver:
     def before_another(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> Handed | None:
         """The same of an optimizer that may be about other models' variables only; None if so."""
         with self._trouble.instead_of_raising("what another optimizer does is not recorded"):
-            if self._collector.active and any(map(self._names.include, variables)):
+            if self._collector.active and self._names.include_any(variables):
                 handed = self.before(optimizer, gradients, variables)
                 self._others += handed.variables
                 return handed

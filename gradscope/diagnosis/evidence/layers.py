@@ -36,6 +36,11 @@ class Layer:
     """True where the layer is set not trainable, or none of its variables is."""
 
     @property
+    def gives_answers(self) -> bool:
+        """True for an output known to be one; what the last layer gives may pass on through operations of the model."""
+        return self.is_output and (self.card is None or self.card.is_output)
+
+    @property
     def is_recurrent(self) -> bool:
         """True for a layer that runs over a sequence with a state of its own."""
         return self.card is not None and self.card.kind in RECURRENT

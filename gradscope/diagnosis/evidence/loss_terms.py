@@ -81,8 +81,7 @@ def loss_terms(run: Run, layers: tuple[Layer, ...], called_loss: CalledLoss) -> 
     entries = run.settings.get("losses")
     known = [e for e in entries if isinstance(e, dict) and e.get("name")] if isinstance(entries, list) else []
     targets = run.names("target")
-    # What the last layer gives may pass through operations of the model's own: then it is no answer.
-    outputs = [layer for layer in layers if layer.is_output and (layer.card is None or layer.card.is_output)]
+    outputs = [layer for layer in layers if layer.gives_answers]
     if not known and not run.settings.get("loss"):
         known = [{"name": unnamed_loss(run, outputs[0])}] if len(outputs) == 1 else []
         known = [{**entry, "inferred": True} for entry in known if entry["name"]]

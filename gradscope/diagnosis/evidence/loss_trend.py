@@ -141,7 +141,8 @@ class LossTrend:
     @property
     def relapsed(self) -> bool:
         """True where the loss was below a fifth of the reference, and nearly all late samples are above half of it."""
-        return self.nonnegative and self.best < _SOLVED * self.reference < self.late_quartile * _SOLVED / _FALLING
+        solved, back = self.best < _SOLVED * self.reference, self.late_quartile > _FALLING * self.reference
+        return self.nonnegative and solved and back
 
     @property
     def slow(self) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import nan
 
 from gradscope.diagnosis.evidence.learning_rate import LearningRate
+from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.evidence.travel import Travel
 from gradscope.run import Run
 
@@ -45,14 +45,9 @@ def optimizer_groups(run: Run, travel: tuple[Travel, ...], learning_rate: Learni
         return (OptimizerGroup(travel, learning_rate.largest),) if travel else ()
     return tuple(
         OptimizerGroup(
-            tuple(paths), _configured_rate(run, place), tuple(dict.fromkeys(path.kernel.layer.name for path in paths))
+            tuple(paths),
+            optimizer_settings(run, paths[0].kernel.name).learning_rate,
+            tuple(dict.fromkeys(path.kernel.layer.name for path in paths)),
         )
-        for place, paths in groups.items()
+        for paths in groups.values()
     )
-
-
-def _configured_rate(run: Run, place: int) -> float:
-    settings = run.settings.get("optimizers")
-    entry = settings[place] if isinstance(settings, list) and place < len(settings) else None
-    rate = entry.get("learning_rate") if isinstance(entry, dict) else None
-    return float(rate) if isinstance(rate, (int, float)) else nan

@@ -24,6 +24,8 @@ class OptimizerSettings:
     keeps, 0 to 1."""
     momentum_argument: str
     """Which of both it is called; empty if neither."""
+    learning_rate: float
+    """As it was configured."""
     epsilon: float
     """What is added to the root of the mean square gradient, so that it can be divided by."""
     float16: bool
@@ -50,6 +52,7 @@ def optimizer_settings(run: Run, kernel: str = "") -> OptimizerSettings:
         str(settings.get("name", "")),
         _number(settings.get(argument)),
         argument,
+        _number(settings.get("learning_rate")),
         _number(settings.get("epsilon")),
         any(card.dtype == "float16" and card.optimized for card in run.model.variables if kernel in ("", card.name)),
     )

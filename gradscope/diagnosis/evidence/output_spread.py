@@ -37,7 +37,7 @@ def output_spread(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossTer
     That is the recorded targets' for regression; √(p (1 - p)) for the probabilities of one class among K, p = 1/K, and
     of a yes or no, p the share of yes; and 1 for logits.
     """
-    outputs = [layer for layer in layers if layer.is_output and (layer.card is None or layer.card.is_output)]
+    outputs = [layer for layer in layers if layer.gives_answers]
     unknown = np.full(len(run.steps), nan)
     if len(outputs) != 1:
         return OutputSpread(unknown, "", unknown)

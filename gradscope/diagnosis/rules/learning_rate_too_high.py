@@ -212,7 +212,7 @@ class LearningRateTooHigh(Rule):
         if not broken and not (back > self.min_loss_regained * trend.best and trend.significance > self.min_slope):
             return None
         harm = "and then values stop being finite" if broken else f"and the loss is back at {number(back)}"
-        lost = trend.steps[: np.argmin(trend.loss) + 1][-1]
+        lost = trend.steps[np.argmin(trend.loss)]
         return Finding(
             rule=self.name,
             title="learning rate grows",
