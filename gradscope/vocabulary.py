@@ -148,6 +148,13 @@ STATISTICS: tuple[Statistic, ...] = (
         "1",
         "[0, 1]",
     ),
+    Statistic(
+        "time_gradient_ratio",
+        "of a recurrent layer: mean |∂loss/∂x| at the first step of the sequences x that go in, over that at the last; "
+        "steps that a mask takes out are none",
+        "1",
+        "[0, inf]",
+    ),
 )  # fmt: skip
 STATISTIC_NAMES: tuple[str, ...] = tuple(s.name for s in STATISTICS)
 

@@ -10,8 +10,10 @@ from gradscope.diagnosis.verdict import Cause, Finding, Remedy, Rival, Severity
 __all__ = ["causes_of"]
 
 _REMEDIES = 5
-_OUTCOMES = ("collapsed-representation", "constant-output", "loss-plateau")
-"""What a network that does not learn does in the end, each the outcome of those before it."""
+_OUTCOMES = ("vanishing-gradient:through-time", "collapsed-representation", "constant-output", "loss-plateau")
+"""What a network that does not learn does in the end, each the outcome of those before it.
+
+New recurrent layers forget; that they still do where nothing is learnt is the reason only if there is no other."""
 
 
 def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
@@ -74,13 +76,15 @@ def _explains(a: Finding, b: Finding) -> bool:
 
 
 def _ends_in(a: Finding, b: Finding) -> bool:
-    if b.rule not in _OUTCOMES[_stage(a) :] or a.severity == Severity.NOTE:
+    if _stage(b) <= _stage(a) or a.severity == Severity.NOTE:
         return False
     return a.severity >= b.severity and _in_time(a, b)
 
 
 def _stage(finding: Finding) -> int:
-    return _OUTCOMES.index(finding.rule) + 1 if finding.rule in _OUTCOMES else 0
+    return max(
+        (_OUTCOMES.index(name) + 1 for name in (finding.rule, finding.pathology) if name in _OUTCOMES), default=0
+    )
 
 
 def _reachable(start: int, findings: Sequence[Finding], leads_to: Callable[[Finding, Finding], bool]) -> frozenset[int]:

@@ -23,6 +23,7 @@ from gradscope.recording.naming import Names, numbered, sizes
 from gradscope.recording.origins import Origins
 from gradscope.recording.reported_loss import ReportedLoss
 from gradscope.recording.scope import scope
+from gradscope.recording.sequences import Sequences
 from gradscope.recording.sparse import is_numeric
 from gradscope.recording.trouble import Trouble
 from gradscope.run import TensorKey
@@ -76,8 +77,9 @@ class Observer:
     """Layers called in another graph: a loop's body, or the scratch graph in which Keras builds a model."""
 
     def __post_init__(self) -> None:
-        """Make the part that watches the optimizers."""
+        """Make the parts that watch the optimizers, the sequences and the losses."""
         self.optimizers = GradientObserver(self.collector, self.trouble, self.names)
+        self.sequences = Sequences(self.collector, self.trouble)
         self.reported_loss = ReportedLoss(lambda: self.collector.listening)
         self._loss_calls = LossCalls()
         self._gradient_calls = GradientCalls(self.names)

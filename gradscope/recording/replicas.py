@@ -151,7 +151,7 @@ def _merge_scalars(replicas: Sequence[Measured], parts: _Floats) -> npt.NDArray[
             merged[number] = np.where(examples > 0, values[:, number] * examples, 0.0).sum() / examples.sum()
         elif statistic == "clipped_fraction":
             merged[number] = values[:, number].mean()
-        elif statistic == "underflow_fraction":
+        elif statistic in ("underflow_fraction", "time_gradient_ratio"):
             known = values[:, number][~np.isnan(values[:, number])]
             merged[number] = known.mean() if known.size else np.nan
     result: npt.NDArray[np.float32] = merged.astype(np.float32)

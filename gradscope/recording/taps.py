@@ -121,6 +121,8 @@ class Taps:
             repeated = isinstance(layer, keras.layers.Activation)
             self._taps.append((layer, "activation", partial(self._tap_activation, path, card, repeated=repeated)))
         self._taps.append((layer, "call", partial(self._tap_layer, path, layer)))
+        if isinstance(layer, keras.layers.RNN):
+            self._taps.append((layer, "call", partial(self._tap_sequence, path, layer)))
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -244,6 +246,12 @@ class Taps:
         def tapped(*args: Any, **kwargs: Any) -> Any:
             outputs = call(*args, **kwargs)
             return self._observer.layer_called(path, layer, (args, kwargs), outputs, watch_units=watch_units)
+
+        return tapped
+
+    def _tap_sequence(self, path: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+        def tapped(sequences: Any, *args: Any, **kwargs: Any) -> Any:
+            return call(self._observer.sequences.given(path, layer, sequences), *args, **kwargs)
 
         return tapped
 

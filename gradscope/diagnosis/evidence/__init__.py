@@ -28,6 +28,7 @@ from gradscope.diagnosis.evidence.layers import Layer, layers
 from gradscope.diagnosis.evidence.learning_rate import LearningRate, learning_rate
 from gradscope.diagnosis.evidence.loss_terms import LossTerm, loss_terms
 from gradscope.diagnosis.evidence.loss_trend import LossTrend, loss_trend
+from gradscope.diagnosis.evidence.memories import Memory, memories
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite, Occurrence, nonfinite
 from gradscope.diagnosis.evidence.optimizer_groups import OptimizerGroup, optimizer_groups
 from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread
@@ -56,6 +57,7 @@ __all__ = [
     "LearningRate",
     "LossTerm",
     "LossTrend",
+    "Memory",
     "Nonfinite",
     "Occurrence",
     "OptimizerGroup",
@@ -79,6 +81,7 @@ _FUNCTIONS = (
     constant_answer,
     kernels,
     gains,
+    memories,
     flow,
     loss_trend,
     global_gradient,

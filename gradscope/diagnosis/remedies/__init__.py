@@ -60,6 +60,7 @@ from gradscope.diagnosis.remedies.optimizer import (
     weaken_penalty,
 )
 from gradscope.diagnosis.remedies.precision import keep_float32_optimizer, keep_float32_variables
+from gradscope.diagnosis.remedies.sequences import reach_further_back, remember
 from gradscope.diagnosis.remedies.step_size import (
     decay_later,
     decay_learning_rate,
@@ -102,6 +103,8 @@ __all__ = [
     "output_activation",
     "pass_gradient",
     "raise_learning_rate",
+    "reach_further_back",
+    "remember",
     "replace_activation",
     "replace_batch_norm",
     "scale_alike",

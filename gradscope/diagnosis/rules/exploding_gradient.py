@@ -9,12 +9,24 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Flow, GlobalGradient, Kernel, LossTrend, Window
+from gradscope.diagnosis.evidence import Flow, GlobalGradient, Kernel, LossTrend, Memory, Window
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
 from gradscope.run import Run
+
+_EXPLAINS = frozenset(
+    {
+        "dead-units",
+        "diverging-loss",
+        "learning-rate-too-high",
+        "loss-plateau",
+        "nonfinite-values",
+        "saturated-activation",
+        "update-ratio-out-of-range:too-large",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -22,14 +34,17 @@ class ExplodingGradient(Rule):
     """Gradients that grow towards the input, or from step to step, by orders of magnitude.
 
     ## What it detects
-    Across depth: a back-propagated gradient that arrives at the first layers far larger than it left the output. Over
-    time: a global gradient norm that leaves everything seen before far behind.
+    Across depth: a back-propagated gradient that arrives at the first layers far larger than it left the output.
+    Through time: one that arrives at the first steps of a new recurrent layer's sequences far larger than at their
+    last. Over the steps of training: a global gradient norm that leaves everything seen before far behind.
 
     ## Why it matters
     A single such step can throw the weights out of any useful region; a lasting growth ends in NaN.
 
     ## Evidence
-    Across depth: ‖∂loss/∂a‖ of the first layers behind the input over that of the output, median. Over time: the
+    Across depth: ‖∂loss/∂a‖ of the first layers behind the input over that of the output, median. Through time:
+    ∂loss/∂x of the sequences that go into a recurrent layer, at their first step over at their last, in the first
+    samples (one that has learnt to look at the first steps has such a ratio by right). Over the steps of training: the
     global norm over the median of all samples before it and over a tenth of the largest of the first samples, so that
     the high gradients of the first steps and the noise of a converged network raise no alarm. Where clipping keeps
     the updates healthy and the loss falls it is a warning at most.
@@ -54,6 +69,9 @@ class ExplodingGradient(Rule):
 
     name: ClassVar[str] = "exploding-gradient"
     max_gradient_ratio: float = limit(1e3, "1", "simulated healthy networks show 0.003 to 85")
+    max_gradient_through_time: float = limit(
+        100.0, "1", "new recurrent layers of Keras' own making show 0.001 to 1, those that explode 300 and more"
+    )
     max_gradient_growth: float = limit(
         1e3, "1", "over the run's own past; simulated healthy batches of one stay below 20"
     )
@@ -64,12 +82,13 @@ class ExplodingGradient(Rule):
         *,
         run: Run,
         flow: Flow,
+        memories: tuple[Memory, ...],
         global_gradient: GlobalGradient,
         kernels: tuple[Kernel, ...],
         window: Window,
         loss_trend: LossTrend,
     ) -> Iterable[Finding]:
-        """Judge depth and time apart."""
+        """Judge depth, sequences and training apart."""
         has_norm = bool(np.isfinite(global_gradient.norm).any())
         if flow.missing and not has_norm:
             raise NotJudged("no gradients were recorded; record gradients or activation gradients")
@@ -77,6 +96,7 @@ class ExplodingGradient(Rule):
         calm = ratio <= self.max_update_to_weight_ratio
         if not flow.missing:
             yield from self._across_depth(run, flow, window, loss_trend, calm=calm)
+        yield from self._through_time(memories, window, loss_trend)
         if has_norm:
             yield from self._over_time(global_gradient, window, loss_trend, calm=calm)
 
@@ -127,19 +147,36 @@ class ExplodingGradient(Rule):
             ),
             variant="across-depth",
             phase="forward",
-            explains=frozenset(
-                {
-                    "dead-units",
-                    "diverging-loss",
-                    "learning-rate-too-high",
-                    "loss-plateau",
-                    "nonfinite-values",
-                    "saturated-activation",
-                    "update-ratio-out-of-range:too-large",
-                }
-            )
-            if lasting
-            else frozenset(),
+            explains=_EXPLAINS if lasting else frozenset(),
+        )
+
+    def _through_time(self, memories: tuple[Memory, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
+        early = {memory.layer.name: window.early_level(memory.gradient) for memory in memories}
+        ill = [memory for memory in memories if early[memory.layer.name] > self.max_gradient_through_time]
+        if not ill:
+            return
+        harmful = window.cut is not None or loss_trend.slow
+        names = [memory.layer.name for memory in ill]
+        worst = max(names, key=lambda name: early[name])
+        over = np.nan_to_num([memory.gradient for memory in ill]).max(axis=0) > self.max_gradient_through_time
+        first, last = window.span(over, lasting=False)
+        yield Finding(
+            rule=self.name,
+            title="gradient that explodes through time",
+            sentence=f"the gradient explodes on its way back through the sequences ({number(early[worst])} times the "
+            f"last step's at the first in {worst})",
+            severity=Severity.ERROR if harmful else Severity.NOTE,
+            layers=tuple(names),
+            first_step=first,
+            last_step=last,
+            measurements=(
+                Measurement("time_gradient_ratio", early[worst], self.max_gradient_through_time, "1", worst, "below 1"),
+            ),
+            remedies=(*remedies.remember([memory.layer for memory in ill]), remedies.clip_gradients()),
+            variant="through-time",
+            phase="forward",
+            # What the sequences do to it is part of what the depth is seen to do.
+            explains=_EXPLAINS | {"exploding-gradient:across-depth"} if harmful else frozenset(),
         )
 
     def _over_time(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Window
+from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Memory, Window
 from gradscope.diagnosis.rule import Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number
@@ -35,7 +35,8 @@ class VanishingGradient(Rule):
 
     ## What it detects
     A back-propagated gradient that reaches the first layers as a tiny fraction of what left the output, while the
-    kernels there hardly move.
+    kernels there hardly move. Through time: one of which as good as nothing reaches the first steps of a recurrent
+    layer's sequences, while nothing is learnt.
 
     ## Why it matters
     The first layers keep their random weights; all the layers behind them see is a random projection of the input.
@@ -50,6 +51,10 @@ class VanishingGradient(Rule):
     layer to layer counts before it is that small: Adam makes up for its size, not for what is lost in it. Where
     activation gradients are missing those of the biases stand in; where updates are missing (a log of another tool),
     starvation means that the first layers' weights drifted far less than those that moved most.
+
+    Through time it is ∂loss/∂x of the sequences that go into a recurrent layer: at their first step over at their last,
+    in the layer where most comes back. New recurrent layers forget, and many a task needs no long memory, so it counts
+    only where the loss stands still and nothing else accounts for that.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -81,6 +86,9 @@ class VanishingGradient(Rule):
     )
     error_gradient_ratio: float = limit(1e-4, "1", "ten times below the warning")
     min_update_to_weight_ratio: float = limit(1e-5, "1", "a hundredth of the healthy 1e-3: 1e5 steps to move by 100 %")
+    min_gradient_through_time: float = limit(
+        1e-7, "1", "float32 resolves no smaller share; learning networks show 1e-5 to 500, those that forget 1e-25"
+    )
     min_relative_update: float = limit(1e-2, "1", "update ratio over that of the other kernels")
     min_relative_drift: float = limit(
         3e-2,
@@ -88,11 +96,51 @@ class VanishingGradient(Rule):
         "drift of the weights over that of what moved most: 0.014 in a failing log, 0.99 in a learning one",
     )
 
-    def check(
+    def check(  # noqa: PLR0917  the engine passes evidence by name
+        self,
+        run: Run,
+        flow: Flow,
+        memories: tuple[Memory, ...],
+        kernels: tuple[Kernel, ...],
+        window: Window,
+        loss_trend: LossTrend,
+    ) -> Iterable[Finding]:
+        """Judge sequences by the layer that remembers best, depth by the best connected of the first layers."""
+        if loss_trend.at_rest:
+            yield from self._through_time(memories, window)
+        if memories and flow.missing:
+            return
+        flow.require()
+        yield from self._across_depth(run, flow, kernels, window, loss_trend)
+
+    def _through_time(self, memories: tuple[Memory, ...], window: Window) -> Iterable[Finding]:
+        column, value = _best({i: window.upper(memory.gradient) for i, memory in enumerate(memories)})
+        if not value < self.min_gradient_through_time:
+            return
+        layers = [memory.layer for memory in memories]
+        name = layers[column].name
+        ill = np.array([memory.gradient for memory in memories])
+        first, last = window.span(np.nan_to_num(ill).max(axis=0) < self.min_gradient_through_time)
+        yield Finding(
+            rule=self.name,
+            title="gradient that vanishes through time",
+            sentence=f"no gradient comes back to the first steps of the sequences ({number(value)} of the last step's "
+            f"in {name})",
+            severity=window.cap(Severity.ERROR),
+            layers=tuple(layer.name for layer in layers),
+            first_step=first,
+            last_step=last,
+            measurements=(
+                Measurement("time_gradient_ratio", value, self.min_gradient_through_time, "1", name, "1e-5 to 100"),
+            ),
+            remedies=(*remedies.remember(layers), remedies.reach_further_back(layers)),
+            variant="through-time",
+            confidence="medium",
+        )
+
+    def _across_depth(
         self, run: Run, flow: Flow, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend
     ) -> Iterable[Finding]:
-        """Judge the best connected of the first layers."""
-        flow.require()
         late = {i: flow.level(flow.gradient[:, i], window) for i in flow.head}
         early = {i: flow.level(flow.gradient[:, i], window, early=True) for i in flow.head}
         column, value = _best(late)

@@ -1,0 +1,64 @@
+"""Remedies at layers that go through a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.layer_code import code_of_layers, layer_code
+from gradscope.diagnosis.verdict import Remedy
+from gradscope.diagnosis.wording import among
+
+__all__ = ["reach_further_back", "remember"]
+
+_DECIDES = ("activation", "recurrent_activation", "unit_forget_bias", "bias_initializer", "recurrent_initializer")
+"""Arguments that set how long a layer keeps what it has seen."""
+
+
+def remember(layers: Sequence[Layer]) -> tuple[Remedy, ...]:
+    """What keeps a state alive: Keras' own settings where others were chosen, gates where there are none."""
+    odd = [layer for layer in layers if layer.card and any(name in layer.card.arguments for name in _DECIDES)]
+    plain = [layer for layer in layers if layer.card and layer.card.kind == "SimpleRNN"]
+    usual: dict[str, str | None] = dict.fromkeys(_DECIDES)
+    return (
+        *(
+            (
+                Remedy(
+                    f"Give {among([layer.name for layer in odd])} the usual activations, biases and recurrent weights",
+                    "tanh in the cell, sigmoid in the gates, a forget bias of 1 and an orthogonal recurrent kernel are "
+                    "chosen so that the state outlives many steps.",
+                    code_of_layers(odd, lambda layer: layer_code(layer, usual)),
+                    topic="recurrent-weights",
+                ),
+            )
+            if odd
+            else ()
+        ),
+        *(
+            (
+                Remedy(
+                    f"Replace {among([layer.name for layer in plain])} by a GRU",
+                    "A gate that stays open hands the state, and its gradient, on unchanged; a plain recurrent layer "
+                    "multiplies both at every step.",
+                    code_of_layers(
+                        plain, lambda layer: layer_code(layer, usual).replace("layers.SimpleRNN(", "layers.GRU(")
+                    ),
+                    topic="gates",
+                ),
+            )
+            if plain
+            else ()
+        ),
+    )
+
+
+def reach_further_back(layers: Sequence[Layer]) -> Remedy:
+    """A shorter way from the loss to the first steps: look at all outputs, or shorten the sequence."""
+    last = layers[-1]
+    return Remedy(
+        f"Let the loss see all steps of {last.name}, or shorten the sequence",
+        "Pooled over time, each step is one layer away from the loss, however long the sequence; a strided Conv1D in "
+        "front shortens it.",
+        f"{layer_code(last, {'return_sequences': 'True'})}\nkeras.layers.GlobalAveragePooling1D()",
+        topic="sequence",
+    )
