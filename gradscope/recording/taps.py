@@ -250,8 +250,9 @@ class Taps:
         return tapped
 
     def _tap_sequence(self, path: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-        def tapped(sequences: Any, *args: Any, **kwargs: Any) -> Any:
-            return call(self._observer.sequences.given(path, layer, sequences), *args, **kwargs)
+        def tapped(*args: Any, **kwargs: Any) -> Any:
+            watched = [self._observer.sequences.given(path, layer, sequence) for sequence in args[:1]]
+            return call(*watched, *args[1:], **kwargs)
 
         return tapped
 
