@@ -10,10 +10,19 @@ from gradscope.diagnosis.verdict import Cause, Finding, Remedy, Rival, Severity
 __all__ = ["causes_of"]
 
 _REMEDIES = 5
-_OUTCOMES = ("vanishing-gradient:through-time", "collapsed-representation", "constant-output", "loss-plateau")
+_OUTCOMES = (
+    "update-ratio-out-of-range:too-small",
+    "vanishing-gradient:through-time",
+    "collapsed-representation",
+    "constant-output",
+    "loss-plateau",
+)
 """What a network that does not learn does in the end, each the outcome of those before it.
 
 New recurrent layers forget; that they still do where nothing is learnt is the reason only if there is no other."""
+
+_BEFORE_THE_NETWORK = ("badly-scaled-input", "badly-scaled-target", "mismatched-loss", "unshuffled-batches")
+"""Faults of the data and the loss: what follows from them in the network is not to be mended there."""
 
 
 def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
@@ -99,7 +108,8 @@ def _reachable(start: int, findings: Sequence[Finding], leads_to: Callable[[Find
 
 
 def _cause(root: Finding, consequences: list[Finding], rivals: list[Finding]) -> Cause:
-    remedies = (remedy for finding in (root, *consequences) for remedy in finding.remedies)
+    findings = (root,) if root.rule in _BEFORE_THE_NETWORK else (root, *consequences)
+    remedies = (remedy for finding in findings for remedy in finding.remedies)
     disputes = tuple(Rival(rival, telling_experiment(root, rival)) for rival in rivals)
     return Cause(root, tuple(consequences), _distinct(remedies), disputes)
 

@@ -215,6 +215,19 @@ def test_a_cause_gives_no_opposite_advice():
     assert cause.remedies == (lower,)
 
 
+def test_what_follows_from_the_data_is_not_to_be_mended_in_the_network():
+    scale, initialise = Remedy("Scale the input", "r", "x / 255"), Remedy("Initialise x", "r", "x()")
+    for root, remedies in (("badly-scaled-input", (scale,)), ("some-rule", (scale, initialise))):
+        (cause,) = causes_of([finding("b", remedies=[initialise]), finding(root, explains={"b"}, remedies=[scale])])
+        assert cause.remedies == remedies
+
+
+def test_weights_that_stand_still_do_so_for_whatever_else_is_wrong():
+    still = finding("update-ratio-out-of-range", Severity.WARNING, first_step=5, variant="too-small")
+    (cause,) = causes_of([still, finding("dead-units")])
+    assert cause.root.rule == "dead-units"
+
+
 def test_a_network_that_gives_one_answer_does_so_for_whatever_else_is_wrong():
     rate, plateau = finding("some-rule"), finding("loss-plateau")
     constant = finding("constant-output", first_step=5)

@@ -127,6 +127,18 @@ class TestLearningRateTooLow:
         assert finding.severity == Severity.ERROR
         assert "Let the schedule end later" in {remedy.title for remedy in finding.remedies}
 
+    def test_a_schedule_that_was_over_at_once_is_why_the_answers_are_those_of_a_new_network(self):
+        rate = np.where(np.arange(SAMPLES) < 2, 1e-2, 1e-9)
+        alike = {("activation", "output", "example_std"): 1e-3}
+        run = with_learning_rate(toy_run(updates(rate / 1e-2), alike, loss=1.0), rate)
+        (cause,) = diagnose(run).causes
+        assert cause.root.pathology == "learning-rate-too-low:ended"
+        assert "constant-output" in {finding.rule for finding in cause.consequences}
+
+    @pytest.mark.parametrize(("loss", "found"), [(np.linspace(1.05, 0.98, SAMPLES), 1), (1.0, 0)])
+    def test_who_crawls_towards_a_constant_answer_may_have_come_a_little_farther(self, loss, found):
+        assert len(findings("learning-rate-too-low", toy_run(updates(0.5), loss=loss))) == found
+
     def test_a_vanished_gradient_is_not_the_fault_of_the_learning_rate(self):
         scale = updates(1e-2) | {("gradient", f"{name}/kernel"): 1e-5 for name in NAMES}
         assert not findings("learning-rate-too-low", toy_run(scale, loss=1.0))

@@ -197,6 +197,20 @@ def test_a_softmax_layer_needs_logits_of_both_signs(activation, found):
     assert [f.variant for f in diagnose(run, [RULE]).findings()] == found
 
 
+@pytest.mark.parametrize(
+    ("zeros", "loss", "expected"), [(0.8, 1.0, ["silent-output"]), (0.45, 1.0, []), (0.8, None, [])]
+)
+def test_a_relu_output_that_falls_silent_learns_no_more(zeros, loss, expected):
+    run = run_with("mean_squared_error", "relu", output=(0, 1), loss=loss)
+    values = run.values.copy()
+    for key, share in {("activation", "output"): zeros, ("target", "target"): 0.4}.items():
+        values[:, run.index[key], STATISTIC_NAMES.index("zero_fraction")] = share
+    cards = list(run.model.layers)
+    cards[-1] = replace(cards[-1], activation=ActivationCard("relu", "rectifier"))
+    run = replace(run, values=values, model=replace(run.model, layers=tuple(cards)))
+    assert [variant for variant, _ in found(run)] == expected
+
+
 def test_categories_need_more_than_one_unit():
     one, three = (run_with("categorical_crossentropy", "sigmoid", output=(0.1, 0.9), units=n) for n in (1, 3))
     (finding,) = diagnose(one, [RULE]).findings()

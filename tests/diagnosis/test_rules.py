@@ -48,6 +48,11 @@ class TestNonfiniteValues:
         assert finding.remedies[0].title.startswith(remedy)
         assert ("without a large step" in finding.sentence) == (remedy == "Guard")
 
+    def test_running_statistics_are_written_after_what_they_are_of(self):
+        put = {("weight", "norm/moving_mean", "nan_count"): 16, ("preactivation", "hidden_2", "nan_count"): 9}
+        (finding,) = findings("nonfinite-values", toy_run(put=put, batch_norm=True))
+        assert (finding.layers, finding.variant) == (("hidden_2",), "forward")
+
     def test_the_backward_pass_meets_the_last_layer_first(self):
         put = {("activation_gradient", name, "inf_count"): 1 for name in ("hidden_1", "hidden_2")}
         (finding,) = findings("nonfinite-values", toy_run(put=put))

@@ -236,6 +236,14 @@ def test_an_operation_between_two_layers_may_bend_the_signal():
     assert not findings("linear-units", bent)
 
 
+@pytest.mark.parametrize(("fan_in", "loss", "found"), [(2, 1.0, 1), (32, 1.0, 0), (2, 0.7, 0)])
+def test_a_single_layer_without_activation_is_one_too_few_where_it_projects_nothing(fan_in, loss, found):
+    run = toy_run(hidden=1, activation="linear", loss=loss)
+    first, *rest = run.model.layers
+    run = replace(run, model=replace(run.model, layers=(replace(first, fan_in=fan_in), *rest)))
+    assert len([f for f in findings("linear-units", run) if f.variant == "no-activation"]) == found
+
+
 def test_what_the_last_layer_gives_may_be_no_answer():
     put = {("activation", "output", "min"): 0.0, ("activation", "output", "max"): 9.0}
     settings = {"losses": [{"name": "binary_crossentropy", "from_logits": False, "output": None}]}

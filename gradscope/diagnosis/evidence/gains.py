@@ -39,6 +39,9 @@ class LayerGain:
     recurrent: bool = False
     """True for the kernel that takes a recurrent layer's own state: its gain acts once per step of the sequence."""
 
+    one_sign: bool = False
+    """True where nearly all initial weights have the same sign, so that they add up over the inputs."""
+
     def shortfall(self, gain: float) -> float:
         """``gain`` over the smallest usual one: below 1 the weights are smaller than any common initialiser's.
 
@@ -79,12 +82,19 @@ def gains(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple[
         scale = sqrt(kernel.fan_in) / recommended
         glorot = sqrt(2 / (kernel.fan_in + (kernel.fan_out or kernel.fan_in))) * scale
         mean = np.abs(run.series("weight", kernel.name, "mean").astype(np.float64))
-        # Weights of one sign add up over the inputs, instead of cancelling out.
-        size = np.where(mean > _ONE_SIGN * rms, np.fmax(rms, mean * sqrt(kernel.fan_in)), rms)
+        one_sign = mean > _ONE_SIGN * rms
+        size = np.where(one_sign, np.fmax(rms, mean * sqrt(kernel.fan_in)), rms)
         initial = float(size[np.isfinite(rms)][0]) * scale
         late = median(size[window.late]) * scale
         found.append(
-            LayerGain(kernel.layer, initial, late if np.isfinite(late) else initial, min(1.0, glorot), max(1.0, glorot))
+            LayerGain(
+                kernel.layer,
+                initial,
+                late if np.isfinite(late) else initial,
+                min(1.0, glorot),
+                max(1.0, glorot),
+                one_sign=bool(one_sign[np.isfinite(rms)][0]),
+            )
         )
     return tuple(found)
 

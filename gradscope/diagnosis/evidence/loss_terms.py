@@ -12,6 +12,7 @@ from gradscope.diagnosis.evidence.called_loss import CalledLoss
 from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.evidence.reach import TargetRange, target_range
 from gradscope.diagnosis.evidence.unnamed_loss import unnamed_loss
+from gradscope.diagnosis.evidence.window import median
 from gradscope.run import Run
 
 __all__ = ["LossTerm", "full_name", "loss_terms"]
@@ -55,6 +56,9 @@ class LossTerm:
     """All NaN where they were not recorded, or it is not known which of several this term uses."""
     logits_activation: str
     """Activation of the layer that makes the logits, where softmax or sigmoid is a layer of its own; else empty."""
+    silent: float
+    """Share of the answers that are exactly zero, less that of the targets, over the second half of the samples; NaN if
+    unknown."""
     from_preactivation: bool
     """True where Keras computed the loss from the argument of the output's activation and so passed the activation by:
     it does so with softmax and sigmoid, whatever ``from_logits`` says."""
@@ -127,6 +131,7 @@ def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str, ca
         weight=called_loss.weight if weight is None else float(weight),
         targets=target_range(run, target),
         logits_activation=_logits_activation(run, output),
+        silent=_silent(run, output, target),
         from_preactivation=bool(bypass),
     )
 
@@ -137,6 +142,11 @@ def _logits_activation(run: Run, output: Layer | None) -> str:
         return ""
     before = run.model.layer(card.inbound[0])
     return before.activation.name if before and before.activation else ""
+
+
+def _silent(run: Run, output: Layer | None, target: str) -> float:
+    answers = run.series("activation", output.name if output else "", "zero_fraction")
+    return median((answers - run.series("target", target, "zero_fraction"))[len(run.steps) // 2 :])
 
 
 def _steepest(run: Run, output: Layer | None) -> float:

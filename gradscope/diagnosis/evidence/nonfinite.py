@@ -108,9 +108,13 @@ def _first(
     nan, inf = (np.nan_to_num(counts[sample].astype(np.float64)) for counts in (nan_counts, inf_counts))
     depth = {layer.name: position for position, layer in enumerate(layers)}
 
+    statistics = {variable.name for variable in run.model.variables if variable.role.startswith("moving_")}
+
     def order(entry: tuple[TensorKey, int]) -> tuple[int, int]:
         key, _ = entry
         position = depth.get(key.layer, len(depth))
+        if key.kind == "weight" and key.name in statistics:
+            return len(_ORDER), position  # the forward pass of the step has written them when they are read
         # The backward pass meets the last layer first.
         return _ORDER.index(key.kind), -position if _PHASES[key.kind] == "backward" else position
 

@@ -133,7 +133,7 @@ class DeadUnits(Rule):
                 Measurement("dead_unit_fraction", level, bound, "1", name, "below 0.5")
                 for name, level in zip(names, levels, strict=True)
             ),
-            remedies=_remedies(found, run, from_start=from_start),
+            remedies=_remedies(found, run, first, from_start=from_start),
             phase="forward",
             explains=_EXPLAINS if grave else frozenset(),
         )
@@ -163,9 +163,9 @@ def _is_rectifier(run: Run, layer: Layer) -> bool:
     return bool(np.nan_to_num(zeros).max(initial=0.0) > _OFTEN_ZERO)
 
 
-def _remedies(found: list[Layer], run: Run, *, from_start: bool) -> tuple[Remedy, ...]:
+def _remedies(found: list[Layer], run: Run, since: int, *, from_start: bool) -> tuple[Remedy, ...]:
     if from_start:
         return (remedies.initialise(found), remedies.replace_activation(found), *remedies.scale_input_if_off(run))
     rate = run.step_statistics.get("learning_rate")
-    known = float(rate[-1]) if rate is not None and len(rate) else float("nan")
+    known = float(rate[np.searchsorted(run.steps, since)]) if rate is not None and len(rate) else float("nan")
     return (remedies.lower_learning_rate(known), remedies.replace_activation(found), remedies.normalise(found, run))

@@ -148,12 +148,14 @@ class GainMismatch(Rule):
         lasting = any(self._mismatched(gain, gain.late, variant) for gain in found)
         names = [gain.layer.name for gain in found]
         usual = [gain.smallest_usual if variant == "too-small" else gain.largest_usual for gain in found]
+        sign = "all of one sign and " if all(gain.one_sign for gain in found) else ""
         gain_range = span([gain.initial for gain in found])
+        each = "step of the sequence" if all(gain.recurrent for gain in found) else "layer"
         return Finding(
             rule=self.name,
             title=f"initial weights too {size}",
-            sentence=f"the initial weights are far too {size} for their fan-in ({among(names)}: gain {gain_range} per "
-            f"{'step of the sequence' if all(gain.recurrent for gain in found) else 'layer'}, healthy is about 1)",
+            sentence=f"the initial weights are {sign}far too {size} for their fan-in ({among(names)}: gain "
+            f"{gain_range} per {each}, healthy is about 1)",
             severity=severity if lasting else Severity.NOTE,
             layers=tuple(names),
             first_step=int(run.steps[0]),

@@ -61,6 +61,10 @@ class LearningRateTooLow(Rule):
     max_distance: float = limit(
         0.1, "1", "of a kernel's norm over the whole run; recorded healthy runs of 100 to 1,500 steps show 0.3 to 40"
     )
+    max_crawling_distance: float = limit(
+        0.2, "1", "the same where the loss falls without a doubt and is still that of a constant answer"
+    )
+    min_trend: float = limit(3.0, "standard errors", "of the fall of the loss: 1 in 700 by accident")
     min_remaining_loss: float = limit(
         0.5, "1", "of a constant answer's loss or of the start: half of the way is still to go"
     )
@@ -98,13 +102,15 @@ class LearningRateTooLow(Rule):
             return
         # Without a level to reach, a network that was trained before may be near its goal from the start.
         sure = bool(loss_trend.knows_constant or fresh_start)
+        crawls = loss_trend.answers_constantly and -loss_trend.significance > self.min_trend
+        least = self.max_crawling_distance if crawls else self.max_distance
         for group in optimizer_groups:
             farthest = group.farthest
             # Behind a branch that begins at zero the first gradients are zero as they should be.
             names = [path.kernel.name for path in group.paths] if group.layers else elasticity
             usable = max((elasticity[name] for name in names if name in elasticity), default=float("nan"))
             moves = learning_rate.largest > 0 or farthest.distance > 0
-            if not (moves and farthest.distance < self.max_distance and usable >= self.min_elasticity):
+            if not (moves and farthest.distance < least and usable >= self.min_elasticity):
                 continue
             yield Finding(
                 rule=self.name,
@@ -116,7 +122,7 @@ class LearningRateTooLow(Rule):
                 first_step=int(loss_trend.steps[0]),
                 last_step=int(loss_trend.steps[-1]),
                 measurements=(
-                    self._distance(farthest),
+                    self._distance(farthest, least),
                     Measurement(
                         "remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"
                     ),
@@ -149,17 +155,17 @@ class LearningRateTooLow(Rule):
             layers=group.layers,
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
-            measurements=(self._distance(farthest),),
+            measurements=(self._distance(farthest, self.max_distance),),
             remedies=_remedies(replace(learning_rate, largest=group.learning_rate), farthest.distance / steps),
             phase="run",
             explains=_explains(run),
         )
 
-    def _distance(self, path: Travel) -> Measurement:
+    def _distance(self, path: Travel, least: float) -> Measurement:
         return Measurement(
             f"distance travelled by {path.kernel.name}, the farthest",
             path.distance,
-            self.max_distance,
+            least,
             "1",
             path.kernel.layer.name,
             "above 0.3",
@@ -187,7 +193,8 @@ class LearningRateTooLow(Rule):
             f"at {self._place(loss_trend)}",
             severity=Severity.ERROR if loss_trend.knows_constant or loss_trend.at_rest else Severity.WARNING,
             layers=(),
-            first_step=half,
+            # What nothing was learnt of is as it was from the start.
+            first_step=int(loss_trend.steps[0]) if loss_trend.at_rest else half,
             last_step=int(loss_trend.steps[-1]),
             measurements=(
                 Measurement(
@@ -202,6 +209,7 @@ class LearningRateTooLow(Rule):
             ),
             remedies=(remedies.decay_later(learning_rate.largest),),
             variant="ended",
+            phase="run",
             explains=frozenset({"loss-plateau", "unchanged-weights", "update-ratio-out-of-range:too-small"}),
         )
 

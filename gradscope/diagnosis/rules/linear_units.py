@@ -44,7 +44,8 @@ class LinearUnits(Rule):
     The 2 % and 98 % quantiles of the pre-activation z, lately: with |z| below 0.2, tanh and sigmoid deviate from
     their tangent by less than 2 %. A ReLU layer is linear where none of its entries is off. Every nonlinear hidden
     layer must be linear, since one that is not suffices. A network of several layers none of which has an activation
-    function is an error where the loss has not fallen by half. It is an error where the loss stands where it began, a
+    function is an error where the loss has not fallen by half; a single one that has more units than inputs where the
+    loss is that of a constant answer. It is an error where the loss stands where it began, a
     warning where it has hardly fallen, and a note where it falls: then the task may ask for no more.
 
     ## Example
@@ -72,7 +73,10 @@ class LinearUnits(Rule):
         """Judge all nonlinear hidden layers together."""
         if not any(layer.shape for layer in layers):
             raise NotJudged("the activation functions are unknown; record with gradscope.Recorder for a model card")
-        if len(stack := _linear_stack(layers)) > self.max_bare_layers and loss_trend.slow:
+        stack = _linear_stack(layers)
+        # A layer that has more units than inputs projects nothing.
+        idle = loss_trend.answers_constantly and any(_widens(layer) for layer in stack)
+        if idle or (len(stack) > self.max_bare_layers and loss_trend.slow):
             yield self._bare(stack, window)
             return
         nonlinear = [layer for layer in layers if layer.shape not in ("", "linear") and not layer.is_output]
@@ -108,13 +112,21 @@ class LinearUnits(Rule):
         return Finding(
             rule=self.name,
             title="no activation function",
-            sentence=f"{among(names)} have no activation function, nor has anything else: it is one linear map",
+            sentence=f"{among(names)} {'has' if len(names) == 1 else 'have'} no activation function, nor has anything "
+            "else in front of the output: it is one linear map",
             severity=window.cap(Severity.ERROR),
             layers=tuple(names),
             first_step=int(steps[0]),
             last_step=int(steps[-1]),
             measurements=(
-                Measurement("hidden layers without activation", len(names), self.max_bare_layers, "layers", "", "0"),
+                Measurement(
+                    "hidden layers without activation",
+                    len(names),
+                    min(self.max_bare_layers, len(names) - 1),
+                    "layers",
+                    "",
+                    "0",
+                ),
             ),
             remedies=(remedies.replace_activation(stack, "relu"),),
             variant="no-activation",
@@ -138,6 +150,11 @@ class LinearUnits(Rule):
             return None
         bound = self.max_preactivation * _LINEAR_UP_TO[layer.shape]
         return Measurement("greatest |quantile| of the pre-activation", max(ends), bound, "1", layer.name, "about 1")
+
+
+def _widens(layer: Layer) -> bool:
+    card = layer.card
+    return card is not None and bool(card.units and card.fan_in) and (card.units or 0) > (card.fan_in or 0)
 
 
 def _linear_stack(layers: tuple[Layer, ...]) -> list[Layer]:

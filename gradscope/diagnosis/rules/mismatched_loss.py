@@ -53,7 +53,8 @@ class MismatchedLoss(Rule):
 
     ## What it detects
     Probabilities taken for logits, logits taken for probabilities or cut off at zero, a softmax over a single unit or
-    for several labels at once, targets that the output's activation cannot reach, and targets that the loss is not
+    for several labels at once, targets that the output's activation cannot reach, a ReLU output that falls silent, and
+    targets that the loss is not
     defined for.
 
     ## Why it matters
@@ -92,6 +93,7 @@ class MismatchedLoss(Rule):
     max_excess: float = limit(1e-3, "1", "how far a probability may lie outside [0, 1] by rounding")
     min_unreachable: float = limit(0.01, "1", "share of the targets' variance: less is a matter of rare targets")
     error_unreachable: float = limit(0.2, "1", "standardised targets miss 15 % with tanh, 50 % with ReLU")
+    max_silent: float = limit(0.1, "1", "of the examples: answers of 0 where another is asked for, and no gradient")
     max_slope: float = limit(1.0, "1", "per answer: -log p has a slope of 1/p, the logarithm of a softmax below 1")
     max_labels: float = limit(1.2, "labels", "of an example: shares that sum to 1 can stand for one of them")
     min_samples: float = limit(5, "samples", "fewer outputs may lie in [0, 1] by chance")
@@ -134,6 +136,7 @@ class MismatchedLoss(Rule):
             yield from self._several_labels(term, term.output)
             yield from self._logits(term, term.output, loss_trend, broken=broken)
             yield from self._reach(term, term.output)
+            yield from self._silence(term, term.output, loss_trend)
         yield from self._labels(term, broken=broken)
 
     def _single_unit(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
@@ -264,6 +267,24 @@ class MismatchedLoss(Rule):
                     "0",
                 ),
                 (remedies.output_activation(output, None), remedies.scale_targets()),
+            )
+
+    def _silence(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[_Mismatch]:
+        if output.shape == "rectifier" and term.silent > self.max_silent and loss_trend.at_rest:
+            yield _Mismatch(
+                "silent-output",
+                f"{output.name} ends in {term.activation} and gives 0 for more examples than have a target of 0 "
+                f"({number(100 * term.silent)} % of all): no gradient passes there",
+                None,
+                Measurement(
+                    "zeros among the answers beyond those asked for",
+                    term.silent,
+                    self.max_silent,
+                    "1",
+                    output.name,
+                    "0",
+                ),
+                (remedies.output_activation(output, None),),
             )
 
     def _labels(self, term: LossTerm, *, broken: bool) -> Iterator[_Mismatch]:
