@@ -209,6 +209,13 @@ class TestDeadUnits:
         assert (finding.severity, finding.first_step) == (Severity.WARNING, 120)
         assert finding.remedies[0].title == "Lower the learning rate from 0.01 to about 0.001"
 
+    @pytest.mark.parametrize(("share", "severity"), [(0.6, Severity.NOTE), (0.9, Severity.ERROR)])
+    def test_what_rivals_lose_together_does_not_fall(self, share, severity):
+        put = {("activation", "hidden_1", "dead_unit_fraction"): share}
+        rivals = {"optimizers": [{"name": "Adam"}, {"name": "Adam"}]}
+        (finding,) = findings("dead-units", toy_run(put=put, loss=1.0, settings=rivals))
+        assert finding.severity == severity
+
     def test_the_window_fills_late_but_the_units_were_dead_from_the_start(self):
         put = {("activation", "hidden_1", "dead_unit_fraction"): from_sample(5, np.nan, 1.0)}
         (finding,) = findings("dead-units", toy_run(put=put, loss=1.0))

@@ -47,7 +47,8 @@ class DeadUnits(Rule):
     ## Evidence
     The share of units that are zero on every example of a window of recent sampled steps, or a layer that gives nothing
     but zeros for a whole batch of 16 or more; unlike the share of zero entries it does not confuse a sparse layer with
-    a dead one. Layers with ReLU or ReLU6 are judged, and where there is no model card those that give many zeros.
+    a dead one. Layers with ReLU or ReLU6 are judged, and where there is no model card those that give many zeros. Where
+    several optimizers train, the sum of their losses tells little, so most units must be dead for more than a note.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -120,6 +121,9 @@ class DeadUnits(Rule):
         if loss_trend.fallen or (loss_trend.falling and not grave):
             many = grave or (not loss_trend.fallen and max(levels) >= self.stuck_dead_unit_fraction)
             severity = Severity.WARNING if many else Severity.NOTE
+        # The sum of what rivals lose does not fall, however well they learn.
+        if run.settings.get("optimizers") and max(levels) < self.stuck_dead_unit_fraction:
+            severity = Severity.NOTE
         since = "from the start" if from_start else f"since step {first:,}"
         return Finding(
             rule=self.name,
