@@ -21,8 +21,19 @@ _OUTCOMES = (
 
 New recurrent layers forget; that they still do where nothing is learnt is the reason only if there is no other."""
 
-_BEFORE_THE_NETWORK = ("badly-scaled-input", "badly-scaled-target", "mismatched-loss", "unshuffled-batches")
-"""Faults of the data and the loss: what follows from them in the network is not to be mended there."""
+_ELSEWHERE = (
+    "badly-scaled-input",
+    "badly-scaled-target",
+    "collapsed-representation:penalised",
+    "excessive-dropout",
+    "linear-units:no-activation",
+    "mismatched-loss",
+    "omitted-variable",
+    "permanent-clipping",
+    "shrunken-weights",
+    "unshuffled-batches",
+)
+"""Faults of the data, the loss and the set-up: what follows from them in the layers is not to be mended there."""
 
 
 def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
@@ -108,7 +119,7 @@ def _reachable(start: int, findings: Sequence[Finding], leads_to: Callable[[Find
 
 
 def _cause(root: Finding, consequences: list[Finding], rivals: list[Finding]) -> Cause:
-    findings = (root,) if root.rule in _BEFORE_THE_NETWORK else (root, *consequences)
+    findings = (root,) if {root.rule, root.pathology} & set(_ELSEWHERE) else (root, *consequences)
     remedies = (remedy for finding in findings for remedy in finding.remedies)
     disputes = tuple(Rival(rival, telling_experiment(root, rival)) for rival in rivals)
     return Cause(root, tuple(consequences), _distinct(remedies), disputes)

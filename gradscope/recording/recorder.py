@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import weakref
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -107,6 +108,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self._interval_loss = IntervalLoss()
         self._epoch = 0
         self._first_step = 0
+        self._optimizer: Callable[[], Any] | None = None  # that the last fit had, if it is still alive
 
     @property
     def stop_reason(self) -> str | None:
@@ -125,6 +127,11 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             self._session.interval_loss = self._interval_loss if self._session.worker.alone else None
         self._catch_up()
         self._first_step = self._session.next_step
+        with self._session.guarded():
+            optimizer = getattr(self.model, "optimizer", None)
+            if self._optimizer is not None and optimizer is not self._optimizer():
+                self._session.schedule.begin_anew(self._first_step)
+            self._optimizer = None if optimizer is None else weakref.ref(optimizer)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Follow the optimizer's own count, where it is ahead of ours."""

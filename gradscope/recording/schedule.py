@@ -73,7 +73,8 @@ class Schedule:
     eighth of the step reached, as long as recording has taken no more than a quarter of a second or its share of the
     training time; beyond those, whatever the share allows, at intervals of at least a 250th of the step reached. So a
     run is sampled densely at first, where most of what will go wrong shows, and its log grows with the logarithm of its
-    length. The last step of a training of known length is sampled too, if it makes up an eighth of all steps so far.
+    length; so it is again where training goes on under another optimizer. The last step of a training of known length
+    is sampled too, if it makes up an eighth of all steps so far.
 
     Where that would make the log too large, samples are as far apart as its budget in bytes wants
     (`gradscope.recording.log_budget.LogBudget`). Steps 0, 1, 2, 4, 8, … and the last one may borrow from what is kept
@@ -98,6 +99,7 @@ class Schedule:
     clock: Clock = field(default_factory=Clock)
     in_step: bool = False
     _last: int = -1
+    _origin: int = 0
     _next_histogram: int = 0
 
     def __post_init__(self) -> None:
@@ -116,20 +118,29 @@ class Schedule:
             return end // self.every > (self._last // self.every if self._last >= 0 else -1)
         if self._last < 0:
             return True
-        interval, is_marked = end - self._last, _octave(end) > _octave(self._last)
+        reached, interval = end - self._origin, end - self._last
+        is_marked = self._last < self._origin or _octave(reached) > _octave(self._last - self._origin)
         if self.in_step:
-            return is_marked or interval >= end / 8
+            return is_marked or interval >= reached / 8
         # How it ended is told too; where many short trainings follow each other, not how each of them did.
         is_marked |= ends >= end / 8 > 0
-        return (is_marked or self._has_time(interval, end)) and self.budget.affords_sample(end, borrow=is_marked)
+        return (is_marked or self._has_time(interval, reached)) and self.budget.affords_sample(end, borrow=is_marked)
 
-    def _has_time(self, interval: int, end: int) -> bool:
-        """Whether time allows a sample at step ``end``, ``interval`` steps after the last one."""
+    def begin_anew(self, step: int) -> None:
+        """From ``step`` on other rules hold (another optimizer): sample as if training began there.
+
+        Where that comes again and again, only as often as a quarter of all steps so far have passed since.
+        """
+        if step - self._origin >= self._origin / 4:
+            self._origin = step
+
+    def _has_time(self, interval: int, reached: int) -> bool:
+        """Whether time allows a sample when that step is reached, ``interval`` steps after the last one."""
         spent = self.clock.recording_seconds
         share = self.overhead * self.clock.steady_seconds
-        if interval >= end / 8:
+        if interval >= reached / 8:
             return spent <= max(share, _ADVANCE_SECONDS)
-        return interval >= end / 250 and spent <= share
+        return interval >= reached / 250 and spent <= share
 
     def sampled(self, step: int) -> None:
         """Note that ``step`` was sampled."""

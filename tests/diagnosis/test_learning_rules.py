@@ -119,6 +119,11 @@ class TestLearningRateTooLow:
         run = with_learning_rate(toy_run(updates(rate / 1e-2)), rate)
         assert not findings("learning-rate-too-low", run)
 
+    def test_a_rate_that_rises_later_has_not_ended(self):
+        rate = np.where(np.arange(SAMPLES) < 20, 1e-9, 1e-2)
+        run = with_learning_rate(toy_run(updates(1e-3), loss=1.0), rate)
+        assert "ended" not in {finding.variant for finding in findings("learning-rate-too-low", run)}
+
     def test_a_schedule_that_decayed_before_learning_is_told_to_decay_later(self):
         rate = np.where(np.arange(SAMPLES) < 2, 1e-2, 1e-9)
         (finding,) = findings(
@@ -156,6 +161,11 @@ class TestLearningRateTooHigh:
 
     def test_small_steps_under_which_the_loss_rises_are_none(self):
         assert not findings("learning-rate-too-high", toy_run(loss=np.geomspace(1, 1e6, SAMPLES)))
+
+    @pytest.mark.parametrize(("peak", "found"), [(20.0, 1), (2.0, 0)])
+    def test_weights_replaced_in_a_leap_of_the_loss_leave_little_learnt(self, peak, found):
+        loss = np.r_[[1.0] * 4, peak, [0.7] * 25]
+        assert len(findings("learning-rate-too-high", toy_run(updates(2000.0), loss=loss))) == found
 
     def test_a_leap_that_leaves_a_constant_answer_is_found_after_the_updates_died(self):
         leap = np.where(np.arange(SAMPLES) < 2, 3000.0, 1e-6)

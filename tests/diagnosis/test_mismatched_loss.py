@@ -211,6 +211,31 @@ def test_a_relu_output_that_falls_silent_learns_no_more(zeros, loss, expected):
     assert [variant for variant, _ in found(run)] == expected
 
 
+@pytest.mark.parametrize(
+    ("loss", "activation", "target", "expected"),
+    [
+        ("mean_absolute_error", "softmax", (0, 1), ["absolute-error-of-shares"]),
+        ("mean_squared_error", "softmax", (0, 1), []),
+        ("mean_absolute_error", "sigmoid", (0, 1), []),
+        ("mean_absolute_error", "softmax", (0, 0.5), []),
+    ],
+)
+def test_the_absolute_error_of_a_softmax_pulls_all_answers_alike(loss, activation, target, expected):
+    run = run_with(loss, activation, output=(0, 1), target=target)
+    values = run.values.copy()
+    values[:, run.index["target", "target"], STATISTIC_NAMES.index("mean")] = 1 / 16
+    assert [variant for variant, _ in found(replace(run, values=values))] == expected
+
+
+@pytest.mark.parametrize(
+    ("greatest", "units", "code"), [(3, 1, "Dense(4"), (255, 1, "y_train > 0"), (3, 16, "y_train > 0")]
+)
+def test_numbers_of_classes_ask_for_as_many_units(greatest, units, code):
+    run = run_with("binary_crossentropy", "sigmoid", output=(0, 1), target=(0, greatest), units=units, logits=False)
+    (finding,) = diagnose(run, [RULE]).findings()
+    assert code in finding.remedies[0].code
+
+
 def test_categories_need_more_than_one_unit():
     one, three = (run_with("categorical_crossentropy", "sigmoid", output=(0.1, 0.9), units=n) for n in (1, 3))
     (finding,) = diagnose(one, [RULE]).findings()

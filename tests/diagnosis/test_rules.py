@@ -48,6 +48,19 @@ class TestNonfiniteValues:
         assert finding.remedies[0].title.startswith(remedy)
         assert ("without a large step" in finding.sentence) == (remedy == "Guard")
 
+    @pytest.mark.parametrize(("policy", "named"), [("mixed_float16", True), ("float32", False)])
+    def test_an_input_that_float16_cannot_hold_is_named(self, policy, named):
+        put = {("preactivation", "hidden_1", "inf_count"): from_sample(2, 0, 9), ("input", "input", "max"): 89080.0}
+        (finding,) = findings("nonfinite-values", toy_run(put=put, settings={"dtype_policy": policy}))
+        assert ("89,080" in finding.sentence) == named
+        assert (finding.remedies[0].topic == "input-scale") == named
+
+    @pytest.mark.parametrize(("sample", "clipped"), [(0, False), (12, True)])
+    def test_before_the_first_update_clipping_would_not_have_helped(self, sample, clipped):
+        put = {("activation", "hidden_2", "nan_count"): from_sample(sample, 0, 5)}
+        (finding,) = findings("nonfinite-values", toy_run(put=put))
+        assert any(remedy.title.startswith("Clip") for remedy in finding.remedies) == clipped
+
     def test_running_statistics_are_written_after_what_they_are_of(self):
         put = {("weight", "norm/moving_mean", "nan_count"): 16, ("preactivation", "hidden_2", "nan_count"): 9}
         (finding,) = findings("nonfinite-values", toy_run(put=put, batch_norm=True))

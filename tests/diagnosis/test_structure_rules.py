@@ -83,6 +83,12 @@ class TestDisconnectedVariable:
         (finding,) = findings("disconnected-variable", toy_run(self.zero(layer), steps=range(samples), loss=loss))
         assert (finding.severity, finding.variant) == (severity, "zero")
 
+    def test_zero_at_the_only_samples_that_have_a_gradient_is_none(self):
+        run = toy_run(self.zero("hidden_1"), loss=1.0)
+        values = run.values.copy()
+        values[:-2, [run.index["gradient", f"hidden_1/{name}"] for name in ("kernel", "bias")]] = np.nan
+        assert not findings("disconnected-variable", replace(run, values=values))
+
     def test_two_samples_do_not_tell_zero(self):
         assert not findings("disconnected-variable", toy_run(self.zero("hidden_1"), steps=range(2), loss=1.0))
 
@@ -176,6 +182,17 @@ class TestCollapsedRepresentation:
         run = toy_run(put=self.SHRINKS, settings={"losses": losses, "loss": "contrastive"})
         mine = findings("collapsed-representation", run)
         assert [(f.severity, f.layers) for f in mine] == [(Severity.ERROR, ("hidden_2",))] * found
+
+    @pytest.mark.parametrize(("penalty", "variant"), [(2.0, "penalised"), (0.1, "")])
+    def test_a_penalty_that_asks_for_it_is_the_cause(self, penalty, variant):
+        step = {"called_loss": 1.0 / (1 + penalty)}
+        dead = {("activation", "hidden_2", "dead_unit_fraction"): [0.1] * 5 + [1.0] * 25}
+        run = toy_run(put=self.SHRINKS | dead, loss=1.0, step=step, settings={"loss_additions": ["penalties"]})
+        (finding,) = findings("collapsed-representation", run)
+        assert finding.variant == variant
+        assert (finding.remedies[0].topic == "penalty") == bool(variant)
+        root = diagnose(run).causes[0].root
+        assert (root.rule == "collapsed-representation") == bool(variant)
 
     def test_what_a_normalisation_takes_out_may_shrink(self):
         assert not findings("collapsed-representation", toy_run(put=self.SHRINKS, batch_norm=True, loss=1.0))

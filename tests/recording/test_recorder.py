@@ -94,6 +94,15 @@ def test_other_ways_to_run_the_step(options, regression, tmp_path):
     np.testing.assert_allclose(other.values[..., :6], graph.values[steps][:, rows][..., :6], rtol=2e-3, atol=1e-6)
 
 
+def test_another_optimizer_is_watched_like_a_beginning(regression, tmp_path):
+    recorder = gradscope.Recorder(tmp_path, summary=False)
+    model = mlp()
+    for optimizer, epochs in (("adam", 10), ("sgd", 2)):
+        model.compile(optimizer, "mse")
+        model.fit(*regression, batch_size=16, epochs=epochs, verbose=0, callbacks=[recorder])
+    assert {40, 41, 42, 44} <= set(gradscope.read_run(tmp_path).steps.tolist())
+
+
 def test_objects_are_untouched_between_sampled_steps(regression, tmp_path):
     seen = []
 

@@ -6,10 +6,12 @@ from gradscope.errors import RecordingError
 from gradscope.recording.schedule import Schedule
 
 
-def sampled_steps(schedule, steps, *, span=1, plain=0.01, cost=0.01):
+def sampled_steps(schedule, steps, *, span=1, plain=0.01, cost=0.01, anew=()):
     """The steps sampled in a run where a step takes ``plain`` seconds, and sampling it ``cost`` more."""
     sampled, now = [], 0.0
     for step in range(0, steps, span):
+        if step in anew:
+            schedule.begin_anew(step)
         schedule.clock.step_begins(now)
         now += plain
         if schedule.samples(step, span):
@@ -49,6 +51,17 @@ def test_a_cheap_sample_is_taken_often_but_the_log_grows_with_the_logarithm():
 
 def test_an_expensive_sample_is_taken_at_powers_of_two_only():
     assert sampled_steps(Schedule(), 300, plain=0.001, cost=10.0) == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256]
+
+
+def test_where_training_begins_anew_it_is_sampled_like_a_beginning():
+    first = sampled_steps(Schedule(), 40, plain=0.001, cost=10.0)
+    both = sampled_steps(Schedule(), 140, plain=0.001, cost=10.0, anew=[100])
+    assert [step - 100 for step in both if step >= 100] == first
+
+
+def test_a_beginning_that_comes_again_and_again_soon_counts_for_little():
+    sampled = sampled_steps(Schedule(), 1000, plain=0.001, cost=10.0, anew=range(10, 1000, 10))
+    assert len([step for step in sampled if step >= 500]) < 35
 
 
 def test_pauses_are_no_training_time():

@@ -32,6 +32,7 @@ from gradscope.diagnosis.evidence.memories import Memory, memories
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite, Occurrence, nonfinite
 from gradscope.diagnosis.evidence.optimizer_groups import OptimizerGroup, optimizer_groups
 from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread
+from gradscope.diagnosis.evidence.penalty import penalty
 from gradscope.diagnosis.evidence.standstill import Standstill, standstill
 from gradscope.diagnosis.evidence.travel import Travel, travel
 from gradscope.diagnosis.evidence.window import Window, window
@@ -81,6 +82,7 @@ _FUNCTIONS = (
     constant_answer,
     kernels,
     gains,
+    penalty,
     memories,
     flow,
     loss_trend,

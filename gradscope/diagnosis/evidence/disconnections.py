@@ -14,6 +14,8 @@ from gradscope.run import Run
 
 __all__ = ["Disconnection", "disconnections"]
 
+_FEW = 3  # samples: with fewer a gradient may be zero by chance
+
 
 @dataclass(frozen=True)
 class Disconnection:
@@ -69,7 +71,7 @@ def _is_cut(run: Run, window: Window, card: VariableCard) -> bool:
         return True
     norm = run.series("gradient", card.name, "norm")[window.usable]
     known = norm[np.isfinite(norm)]
-    return bool(len(known) and not known.any())
+    return len(known) >= _FEW and not known.any()
 
 
 def _first_behind_input(layers: tuple[Layer, ...], sound: set[str]) -> set[str]:

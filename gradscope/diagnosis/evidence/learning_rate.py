@@ -24,6 +24,8 @@ class LearningRate:
     midway: float
     """At the last sample in the first half of the steps."""
     largest: float
+    peak: float
+    """The largest in the first half of the steps."""
     last: float
     """At the last sample."""
     optimizer: str
@@ -48,6 +50,7 @@ def learning_rate(run: Run, nonfinite: Nonfinite) -> LearningRate:
         median(rate[window.late]),
         float(half[-1]) if len(half) else float("nan"),
         float(known.max()) if len(known) else float("nan"),
+        float(half.max()) if len(half) else float("nan"),
         float(known[-1]) if len(known) else float("nan"),
         str(name),
     )

@@ -40,6 +40,7 @@ from gradscope.diagnosis.remedies.initial_weights import initialise, initialise_
 from gradscope.diagnosis.remedies.loss import (
     align_shapes,
     check_sign,
+    compare_shares,
     fix_labels,
     guard_operations,
     output_activation,
@@ -78,6 +79,7 @@ __all__ = [
     "check_sign",
     "check_targets",
     "clip_gradients",
+    "compare_shares",
     "decay_later",
     "decay_learning_rate",
     "fix_labels",

@@ -27,6 +27,8 @@ _CLASSES = {
     "categorical_focal_crossentropy": "CategoricalFocalCrossentropy",
 }
 
+_FEWEST, _MOST = 2, 200  # the greatest number of a class; 255 is a pixel
+
 
 def stable_loss() -> Remedy:
     """Compute the loss from logits, so that no logarithm of zero arises."""
@@ -90,6 +92,17 @@ def output_activation(layer: Layer, activation: str | None) -> Remedy:
     )
 
 
+def compare_shares() -> Remedy:
+    """The loss that belongs to a softmax."""
+    return Remedy(
+        "Compare the shares by their cross-entropy",
+        "It grows without bound where the right class gets no share, so a wrong answer is pulled hardest; the absolute "
+        "error pulls all alike.",
+        "loss = keras.losses.CategoricalCrossentropy()  # targets one-hot, the output with softmax",
+        topic="loss",
+    )
+
+
 def scale_targets() -> Remedy:
     """Targets brought into the range of the output's activation."""
     return Remedy(
@@ -111,14 +124,29 @@ def standardise_targets() -> Remedy:
     )
 
 
-def fix_labels(loss: str, units: int | None) -> Remedy:
-    """Labels in the form that the loss wants."""
+def fix_labels(loss: str, units: int | None, greatest: float) -> Remedy:
+    """Labels in the form that the loss wants.
+
+    Args:
+        loss: its name in full.
+        units: of the output; None if unknown.
+        greatest: target; a whole number from 2 to 200 for a single unit is taken for the number of a class.
+    """
     if loss.startswith("sparse"):
         return Remedy(
             "Number the classes from 0",
             "Labels are positions of output units; one that does not exist has no probability.",
             "classes, y_train = np.unique(y_train, return_inverse=True)"
             + (f"  # needs len(classes) <= {units}" if units else ""),
+            topic="targets",
+        )
+    if loss.startswith("binary") and units == 1 and _FEWEST <= greatest <= _MOST and float(greatest).is_integer():
+        return Remedy(
+            f"Give the output a unit for each of the {greatest + 1:.0f} classes",
+            "A single sigmoid tells two classes apart; several take a softmax over as many units and labels that are "
+            "their numbers.",
+            f'output = keras.layers.Dense({greatest + 1:.0f}, activation="softmax")\n'
+            "loss = keras.losses.SparseCategoricalCrossentropy()",
             topic="targets",
         )
     code = "y_train = (y_train > 0).astype('float32')  # for labels -1 and 1, or 0 and 255"

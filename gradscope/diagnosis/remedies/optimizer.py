@@ -129,9 +129,10 @@ def accumulate_less(steps: int) -> Remedy:
 def weaken_penalty() -> Remedy:
     """A hundredth of the penalty, weight decay or constraint there is."""
     return Remedy(
-        "Weaken the penalty on the weights",
+        "Weaken the penalty",
         "Usual strengths are 1e-5 to 1e-3 for an l2 penalty, 1e-4 to 1e-2 for AdamW's weight decay, and 1 to 4 for a "
-        "max-norm constraint.",
+        "max-norm constraint. A divergence from a prior is to be averaged over what the error is averaged over, and "
+        "may rise from 0.",
         "kernel_regularizer = keras.regularizers.L2(1e-4)  # or weight_decay=4e-3 of the optimizer, MaxNorm(3.0)",
         topic="penalty",
     )

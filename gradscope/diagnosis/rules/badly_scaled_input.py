@@ -25,6 +25,7 @@ _LARGE = frozenset(
         "diverging-loss",
         "exploding-gradient",
         "learning-rate-too-high",
+        "learning-rate-too-low",
         "loss-plateau",
         "nonfinite-values",
         "saturated-activation",
@@ -64,11 +65,12 @@ class BadlyScaledInput(Rule):
     ## Evidence
     The rms of the input, zeros left out, and what all examples share, √(rms² - σ²), over σ, the standard deviation
     across examples; where the rms jumps in the course of the run, the worse of both sides counts. Scale alone is a
-    note where the loss falls all the same (Adam forgives much) and a warning where it falls little, an error where it
-    is extreme. It is an error too with harm to show: values that are not finite, a loss that stands where it began or
-    where a constant answer stands, or a saturated first layer. One barely too large (pixels from 0 to 16) is a warning
-    at most, since networks learn from it, and no input with an rms below 20 makes a run explode by itself. Features
-    whose scales differ among themselves cannot be told from these figures.
+    note where the loss falls all the same (Adam forgives much), a warning where it falls little or saturates the first
+    layer, an error where it is extreme. It is an error too with harm to show: values that are not finite, a loss that
+    stands where it began or where a constant answer stands, or a saturated first layer under a loss that falls little.
+    One barely too large (pixels from 0 to 16) is a warning at most, since networks learn from it, and no input with an
+    rms below 20 makes a run explode by itself. Features whose scales differ among themselves cannot be told from these
+    figures.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -149,7 +151,7 @@ class BadlyScaledInput(Rule):
         if broken or loss_trend.at_rest:
             severity = Severity.ERROR
         elif loss_trend.falling:
-            severity = Severity.NOTE
+            severity = Severity.WARNING if saturated and not loss_trend.fallen else Severity.NOTE
         else:
             severity = Severity.ERROR if grave else Severity.WARNING
         doubtful = not self._breaks(scale) and (broken or variant == "too-large")

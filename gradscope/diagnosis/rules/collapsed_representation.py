@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -37,7 +37,8 @@ class CollapsedRepresentation(Rule):
     over. Or the standard deviation over what it was at first, of any layer that learns; where the loss was low and has
     come back to where it was, over what it was at most. It is an error where the loss stands where it began or where a
     constant answer stands, or where nothing of the example is left at all, and otherwise no finding where the loss fell
-    by half. With one example per batch there is nothing to compare.
+    by half. Where penalties (a divergence from a prior, on activities) made up much of the loss at first, they are the
+    cause. With one example per batch there is nothing to compare.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -68,10 +69,18 @@ class CollapsedRepresentation(Rule):
     )
     error_kept_spread: float = limit(0.05, "1", "twentyfold, where the loss does not show that it learns all the same")
     max_learning_loss: float = limit(0.8, "1", "of a constant answer's loss: what is left of the layers teaches it")
+    max_penalty: float = limit(0.5, "1", "times what the outputs cost, at first: alike is what the penalty asks for")
     min_input_spread: float = limit(0.05, "1", "inputs that are alike themselves cannot be told apart")
 
     def check(
-        self, run: Run, layers: tuple[Layer, ...], example_spread: ExampleSpread, window: Window, loss_trend: LossTrend
+        self,
+        *,
+        run: Run,
+        layers: tuple[Layer, ...],
+        example_spread: ExampleSpread,
+        window: Window,
+        loss_trend: LossTrend,
+        penalty: float,
     ) -> Iterable[Finding]:
         """Judge the hidden layers from the output backwards."""
         levels = {name: window.upper(series) for name, series in example_spread.hidden.items()}
@@ -104,7 +113,7 @@ class CollapsedRepresentation(Rule):
         if shrunken and not (loss_trend.falling and loss_trend.knows_constant):
             names = [layer.name for layer in shrunken]
             least = min(kept[name] for name in names)
-            yield self._finding(
+            finding = self._finding(
                 shrunken,
                 {name: spreads[name] for name in names},
                 ("example_std over what it was", self.min_kept_spread, "above 0.5"),
@@ -113,6 +122,22 @@ class CollapsedRepresentation(Rule):
                 window,
                 grave=loss_trend.at_rest or (least < self.error_kept_spread and not self._learns(loss_trend)),
             )
+            yield self._penalised(finding, run, penalty) if penalty > self.max_penalty else finding
+
+    def _penalised(self, finding: Finding, run: Run, penalty: float) -> Finding:
+        """The same as the outcome of a penalty that asks for it from the start."""
+        return replace(
+            finding,
+            sentence=f"{finding.sentence}, under a penalty that was {number(penalty)} times what the outputs cost",
+            first_step=int(run.steps[0]),
+            measurements=(
+                *finding.measurements,
+                Measurement("penalty over what the outputs cost, at first", penalty, self.max_penalty, "1", "", "0"),
+            ),
+            remedies=(remedies.weaken_penalty(),),
+            variant="penalised",
+            explains=finding.explains | {"dead-units", "saturated-activation", "vanishing-gradient"},
+        )
 
     def _learns(self, loss_trend: LossTrend) -> bool:
         return loss_trend.knows_constant and loss_trend.remaining < self.max_learning_loss

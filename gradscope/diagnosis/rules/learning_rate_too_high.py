@@ -84,6 +84,9 @@ class LearningRateTooHigh(Rule):
     max_leaping_step: float = limit(0.1, "1", "the same where the loss leapt up, and is no better than at first since")
     min_leap: float = limit(10.0, "1", "times the start or a constant answer's loss, whichever is larger")
     error_step: float = limit(0.5, "1", "one step replaces half of the weights")
+    max_replacing_step: float = limit(
+        1.0, "1", "where the loss leapt up too, half of a constant answer's loss is little to have learnt"
+    )
     max_loss_rise: float = limit(1.5, "1", "times the start: beyond the noise of small batches")
     min_remaining_loss: float = limit(0.9, "1", "of a constant answer's loss, or of the start where that is unknown")
     min_growth_of_rate: float = limit(5.0, "1", "over the last half of the steps; a linear warm-up only doubles in it")
@@ -113,8 +116,10 @@ class LearningRateTooHigh(Rule):
             raise NotJudged("no update of a kernel was recorded; record updates and weights")
         found = False
         for group in optimizer_groups:
-            harm = self._harm(loss_trend, nonfinite, self.min_shared_loss if group.layers else self.min_remaining_loss)
             step = median(np.array([path.largest for path in group.paths]))
+            anew = step > self.max_replacing_step and self._leaps(loss_trend)
+            least = self.min_shared_loss if group.layers or anew else self.min_remaining_loss
+            harm = self._harm(loss_trend, nonfinite, least)
             most = self.max_leaping_step if self._has_leapt(loss_trend) else self.max_step
             growth = median(np.array([path.growth[-1] for path in group.paths]))
             # Rivals have no common loss, one below zero has no level; half of the weights anew is too much anywhere.
@@ -239,8 +244,11 @@ class LearningRateTooHigh(Rule):
         )
 
     def _has_leapt(self, trend: LossTrend) -> bool:
-        far = trend.nonnegative and trend.loss.max() > self.min_leap * np.fmax(trend.start, trend.constant)
-        return bool(far and trend.at_rest and len(trend.loss) >= self.min_samples)
+        return self._leaps(trend) and trend.at_rest and len(trend.loss) >= self.min_samples
+
+    def _leaps(self, trend: LossTrend) -> bool:
+        highest = trend.loss.max() if trend.nonnegative else 0.0
+        return bool(highest > self.min_leap * np.fmax(trend.start, trend.constant))
 
     def _harm(self, trend: LossTrend, nonfinite: Nonfinite, least: float) -> str:
         if nonfinite.first_broken is not None:

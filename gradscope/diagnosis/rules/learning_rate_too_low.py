@@ -64,7 +64,6 @@ class LearningRateTooLow(Rule):
     max_crawling_distance: float = limit(
         0.2, "1", "the same where the loss falls without a doubt and is still that of a constant answer"
     )
-    min_trend: float = limit(3.0, "standard errors", "of the fall of the loss: 1 in 700 by accident")
     min_remaining_loss: float = limit(
         0.5, "1", "of a constant answer's loss or of the start: half of the way is still to go"
     )
@@ -102,7 +101,7 @@ class LearningRateTooLow(Rule):
             return
         # Without a level to reach, a network that was trained before may be near its goal from the start.
         sure = bool(loss_trend.knows_constant or fresh_start)
-        crawls = loss_trend.answers_constantly and -loss_trend.significance > self.min_trend
+        crawls = loss_trend.answers_constantly and loss_trend.has_fallen
         least = self.max_crawling_distance if crawls else self.max_distance
         for group in optimizer_groups:
             farthest = group.farthest
@@ -178,7 +177,7 @@ class LearningRateTooLow(Rule):
         return Severity.ERROR if sure and long and where > self.error_remaining_loss else Severity.WARNING
 
     def _ended(self, loss_trend: LossTrend, travel: tuple[Travel, ...], learning_rate: LearningRate) -> bool:
-        over = learning_rate.midway <= self.max_ended_rate * learning_rate.largest and learning_rate.largest > 0
+        over = learning_rate.midway <= self.max_ended_rate * learning_rate.peak and learning_rate.peak > 0
         long = loss_trend.is_known and loss_trend.reach >= self.error_steps
         # A rate that was huge at first may still be large enough.
         still = bool(travel) and max(path.sizes[-1] for path in travel) < self.max_ended_step
@@ -198,8 +197,8 @@ class LearningRateTooLow(Rule):
             last_step=int(loss_trend.steps[-1]),
             measurements=(
                 Measurement(
-                    "learning rate by half of the run, over its largest",
-                    learning_rate.midway / learning_rate.largest,
+                    "learning rate by half of the run, over its largest before",
+                    learning_rate.midway / learning_rate.peak,
                     self.max_ended_rate,
                     "1",
                     "",
@@ -207,7 +206,7 @@ class LearningRateTooLow(Rule):
                 ),
                 Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
             ),
-            remedies=(remedies.decay_later(learning_rate.largest),),
+            remedies=(remedies.decay_later(learning_rate.peak),),
             variant="ended",
             phase="run",
             explains=frozenset({"loss-plateau", "unchanged-weights", "update-ratio-out-of-range:too-small"}),

@@ -53,8 +53,8 @@ class MismatchedLoss(Rule):
 
     ## What it detects
     Probabilities taken for logits, logits taken for probabilities or cut off at zero, a softmax over a single unit or
-    for several labels at once, targets that the output's activation cannot reach, a ReLU output that falls silent, and
-    targets that the loss is not
+    for several labels at once, targets that the output's activation cannot reach, a ReLU output that falls silent,
+    the absolute error of a softmax, and targets that the loss is not
     defined for.
 
     ## Why it matters
@@ -136,6 +136,7 @@ class MismatchedLoss(Rule):
             yield from self._several_labels(term, term.output)
             yield from self._logits(term, term.output, loss_trend, broken=broken)
             yield from self._reach(term, term.output)
+            yield from self._shares(term, term.output, loss_trend)
             yield from self._silence(term, term.output, loss_trend)
         yield from self._labels(term, broken=broken)
 
@@ -269,6 +270,25 @@ class MismatchedLoss(Rule):
                 (remedies.output_activation(output, None), remedies.scale_targets()),
             )
 
+    def _shares(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[_Mismatch]:
+        units, targets = term.units or 0, term.targets
+        classes = units > 1 and abs(targets.mean * units - 1) < self.max_excess
+        if (
+            classes
+            and (targets.least, targets.greatest) == (0.0, 1.0)
+            and term.name == "mean_absolute_error"
+            and term.activation == "softmax"
+            and loss_trend.slow
+        ):
+            yield _Mismatch(
+                "absolute-error-of-shares",
+                f"mean_absolute_error pulls the shares that {output.name} gives alike whether they are right or wrong: "
+                "answering with one class costs no more than not knowing",
+                None,
+                Measurement("absolute error of a softmax (1: yes)", 1.0, 0.0, "", output.name, "0"),
+                (remedies.compare_shares(),),
+            )
+
     def _silence(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[_Mismatch]:
         if output.shape == "rectifier" and term.silent > self.max_silent and loss_trend.at_rest:
             yield _Mismatch(
@@ -304,7 +324,7 @@ class MismatchedLoss(Rule):
                 f"{term.name} wants targets {fits}, but they reach from {number(least)} to {number(greatest)}",
                 Severity.ERROR if term.name.startswith("binary") else None,
                 Measurement("target farthest outside", worst, bound, "1", "", fits),
-                (remedies.fix_labels(term.name, term.units),),
+                (remedies.fix_labels(term.name, term.units, greatest),),
             )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Layer, LossTrend, Window
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
-from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among
 from gradscope.run import Run
 
@@ -89,7 +89,7 @@ class MisplacedSoftmax(Rule):
                 )
                 for name in names
             ),
-            remedies=(remedies.replace_activation(found, "relu"),),
+            remedies=_remedies(found, run),
             explains=frozenset(
                 {
                     "collapsed-representation",
@@ -107,6 +107,17 @@ class MisplacedSoftmax(Rule):
     def _decision(self, run: Run, layer: Layer, window: Window) -> float:
         units = layer.card.units if layer.card else None
         return window.upper(run.series("activation", layer.name, "rms")) * float(np.sqrt(units)) if units else np.nan
+
+
+def _remedies(found: list[Layer], run: Run) -> tuple[Remedy, ...]:
+    # Behind the last layer that learns a softmax of its own follows: then this one is one too many.
+    ends = {name for card in run.model.layers if card.is_output and not card.fan_in for name in card.inbound or ()}
+    last = [layer for layer in found if layer.name in ends]
+    rest = [layer for layer in found if layer.name not in ends]
+    return (
+        *(remedies.output_activation(layer, None) for layer in last),
+        *((remedies.replace_activation(rest, "relu"),) if rest else ()),
+    )
 
 
 def _is_softmax(layer: Layer) -> bool:

@@ -15,6 +15,7 @@ from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.run import Run
 
+_GREATEST_FLOAT16 = 65504.0
 _PLACES = {
     "weight": "the weights of {}",
     "input": "the input",
@@ -86,6 +87,10 @@ class NonfiniteValues(Rule):
         if updating and settings.epsilon_is_zero:
             step += f", and {settings.name}'s epsilon of {settings.epsilon:g} is zero in float16"
         step += ", without a large step or loss before it" if sudden else ""
+        largest = _largest_input(run, first.step)
+        half = run.settings.get("dtype_policy") in ("float16", "mixed_float16")
+        overflows = half and first.phase == "forward" and largest > _GREATEST_FLOAT16
+        step += f", where the input reaches {largest:,.0f} and float16 {_GREATEST_FLOAT16:,.0f}" if overflows else ""
         broken = bool(nonfinite.broken.any())
         yield Finding(
             rule=self.name,
@@ -106,6 +111,7 @@ class NonfiniteValues(Rule):
                 ),
             ),
             remedies=(
+                *((remedies.scale_input(),) if overflows else ()),
                 *((remedies.keep_float32_optimizer(settings),) if updating and settings.float16 else ()),
                 *_remedies(first, run, sudden=sudden),
             ),
@@ -118,6 +124,12 @@ class NonfiniteValues(Rule):
             and max(float(path.sizes[-1]) for path in travel) < self.max_calm_step
             and float(loss_trend.loss[-1]) < self.max_calm_rise * loss_trend.start
         )
+
+
+def _largest_input(run: Run, step: int) -> float:
+    at = int(np.searchsorted(run.steps, step))
+    ends = [abs(float(run.series("input", name, end)[at])) for name in run.names("input") for end in ("min", "max")]
+    return max((end for end in ends if np.isfinite(end)), default=0.0)
 
 
 def _pass(phase: str) -> str:
@@ -135,7 +147,9 @@ def _remedies(first: Occurrence, run: Run, *, sudden: bool) -> tuple[Remedy, ...
     if first.phase == "backward" or sudden:
         # The loss was finite: something in it has no finite derivative, and clipping keeps NaN as it is.
         guard = loss if sudden else (remedies.guard_operations(),)
-        return (*guard, remedies.clip_gradients(), remedies.warm_up(known))
+        return guard if first.step == 0 else (*guard, remedies.clip_gradients(), remedies.warm_up(known))
+    if first.step == 0:  # before any update neither clipping nor a lower rate would have helped
+        return loss
     return (remedies.clip_gradients(), remedies.warm_up(known), *loss)
 
 

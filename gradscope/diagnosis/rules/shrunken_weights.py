@@ -58,13 +58,14 @@ class ShrunkenWeights(Rule):
     max_penalty: float = limit(3.0, "1", "times what the outputs cost, early: then the penalty is what is minimised")
     min_kernel_fraction: float = limit(0.5, "1", "of the kernels; a penalty acts on all that bear it")
 
-    def check(self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
+    def check(
+        self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend, penalty: float
+    ) -> Iterable[Finding]:
         """Judge the kernels together."""
         ratios = {kernel.name: _remaining(kernel, window) for kernel in kernels}
         known = {name: ratio for name, ratio in ratios.items() if np.isfinite(ratio)}
         if not known:
             raise NotJudged("no kernel's size was recorded at the start and later; record weights")
-        penalty = self._penalty(run, window)
         heavy = penalty > self.max_penalty and loss_trend.slow
         most = self.max_penalised_ratio if heavy else self.max_remaining_ratio
         small = [kernel for kernel in kernels if known.get(kernel.name, 1.0) < most]
@@ -99,15 +100,6 @@ class ShrunkenWeights(Rule):
             remedies=(remedies.weaken_penalty(),),
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )
-
-    def _penalty(self, run: Run, window: Window) -> float:
-        """What penalties add to the loss, over what the outputs cost; NaN where that is not known."""
-        both = [run.step_statistics.get(name) for name in ("loss", "called_loss")]
-        if run.settings.get("loss_additions") != ["penalties"] or both[0] is None or both[1] is None:
-            return float("nan")
-        loss, bare = (np.asarray(series, dtype=np.float64) for series in both)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return window.early_level((loss - bare) / bare)
 
 
 _EXPLAINS = frozenset(
