@@ -53,7 +53,7 @@ def diagnose(run: Run, rules: Iterable[Rule] | None = None, *, configuration: Co
     causes = causes_of([finding for verdict in verdicts for finding in verdict.findings])
     return Diagnosis(
         run=run.path,
-        sentence=summarise(run, causes, verdicts, len(suppressed), falling=evidence["loss_trend"].falling),
+        sentence=summarise(run, causes, verdicts, len(suppressed), trend=evidence["loss_trend"]),
         causes=causes,
         verdicts=verdicts,
         suppressed=suppressed,

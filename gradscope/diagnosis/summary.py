@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradscope.diagnosis.evidence import LossTrend
 from gradscope.diagnosis.verdict import Cause, Outcome, Severity, Verdict
 from gradscope.diagnosis.wording import among
 from gradscope.run import Run
@@ -12,7 +13,12 @@ __all__ = ["summarise"]
 
 
 def summarise(
-    run: Run, causes: Sequence[Cause], verdicts: Sequence[Verdict], suppressed: int = 0, *, falling: bool = False
+    run: Run,
+    causes: Sequence[Cause],
+    verdicts: Sequence[Verdict],
+    suppressed: int = 0,
+    *,
+    trend: LossTrend | None = None,
 ) -> str:
     """One sentence: what keeps the network from learning, or that nothing does, or that nothing could be judged.
 
@@ -21,7 +27,7 @@ def summarise(
         causes: gravest first.
         verdicts: what each rule said.
         suppressed: how many findings the project has accepted.
-        falling: whether the loss is plainly coming down, so that something is learnt whatever is wrong.
+        trend: of the loss: whether something is learnt, whatever is wrong.
     """
     judged = [verdict for verdict in verdicts if verdict.outcome != Outcome.NOT_JUDGED]
     if not judged:
@@ -29,16 +35,16 @@ def summarise(
         return f"No rule could judge this run: {reason}."
     errors = [cause for cause in causes if cause.severity == Severity.ERROR]
     accepted = f"; {suppressed} finding{'s' if suppressed > 1 else ''} suppressed" if suppressed else ""
-    return f"{_sick(errors, falling=falling) if errors else _healthy(run, causes, len(judged))}{accepted}."
+    return f"{_sick(errors, trend) if errors else _healthy(run, causes, len(judged))}{accepted}."
 
 
-def _sick(errors: Sequence[Cause], *, falling: bool) -> str:
+def _sick(errors: Sequence[Cause], trend: LossTrend | None) -> str:
     main = errors[0]
     follow = [f for f in main.consequences if f.severity >= Severity.WARNING and f.rule != main.root.rule][:2]
     # What began later than that which follows has not brought it about.
     rivals = [rival.root for rival in main.rivals if all(rival.root.first_step <= f.first_step for f in follow)]
     root = main.root.sentence if not rivals else f"either {main.root.sentence}, or {rivals[0].sentence}"
-    sentence = f"{_opening(main, falling=falling)}: {_chain(root, [finding.sentence for finding in follow])}"
+    sentence = f"{_opening(main, trend)}: {_chain(root, [finding.sentence for finding in follow])}"
     besides = [cause.root.title for cause in errors[1:] if cause.root not in rivals[:1]]
     if besides:
         others = among(list(dict.fromkeys(besides)))
@@ -46,11 +52,13 @@ def _sick(errors: Sequence[Cause], *, falling: bool) -> str:
     return sentence
 
 
-def _opening(cause: Cause, *, falling: bool) -> str:
+def _opening(cause: Cause, trend: LossTrend | None) -> str:
     broken = [finding for finding in cause.findings() if finding.rule == "nonfinite-values"]
     if broken:
         return f"Training breaks down at step {broken[0].first_step:,}"
-    return "The loss falls, and yet something is wrong" if falling else "The network does not learn"
+    if trend is None or trend.flat:
+        return "The network does not learn"
+    return "The loss falls, and yet something is wrong" if trend.falling else "The network learns little"
 
 
 def _chain(root: str, follow: Sequence[str]) -> str:

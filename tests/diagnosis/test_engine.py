@@ -348,7 +348,8 @@ def test_a_healthy_run_names_steps_and_notes():
 
 
 @pytest.mark.parametrize(
-    ("last", "opening"), [(1.0, "The network does not learn: "), (0.3, "The loss falls, and yet ")]
+    ("last", "opening"),
+    [(1.0, "The network does not learn: "), (0.6, "The network learns little: "), (0.2, "The loss falls, and yet ")],
 )
 def test_a_network_whose_loss_falls_is_not_said_to_learn_nothing(last, opening):
     run = toy_run(omitted=("hidden_1",), loss=np.geomspace(1, last, 30))
