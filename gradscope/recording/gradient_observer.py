@@ -12,6 +12,7 @@ from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.hearing import Hearing
 from gradscope.recording.kernels import unit_columns
 from gradscope.recording.large_tensors import sample
+from gradscope.recording.learning_rate import LearningRate
 from gradscope.recording.naming import NamedVariable, Names
 from gradscope.recording.scope import scope
 from gradscope.recording.trouble import Trouble
@@ -49,6 +50,7 @@ class GradientObserver:
         self.optimized: set[str] = set()
         self.trained_by: dict[str, Any] = {}
         """The optimizer that each variable was handed to last, by the variable's name."""
+        self.learning_rate = LearningRate(collector, trouble)
         self._collector = collector
         self._trouble = trouble
         self._names = names
@@ -88,7 +90,9 @@ class GradientObserver:
             scale = _loss_scale(optimizer)
             if scale is not None:
                 self._collector.scalar(("step", "", "loss_scale"), scale)
-            self._note_learning_rate(optimizer)
+            if optimizer is not None:
+                is_own = optimizer is getattr(self._names.model, "optimizer", None)
+                self.learning_rate.about_to_apply(optimizer, is_own=is_own)
             self._note_underflow(named, gradients)
             unscaled = [_unscaled(gradient, scale) for gradient in gradients]
             summed = self._over_replicas(unscaled)
@@ -134,6 +138,7 @@ class GradientObserver:
 
     def after(self, handed: Handed) -> None:
         """The optimizer has applied the gradients: note what it changed."""
+        self.learning_rate.applied()
         if not self._collector.listening:
             return
         with scope(), self._trouble.instead_of_raising("the updates are not recorded"):
@@ -157,13 +162,6 @@ class GradientObserver:
             for item, gradient in zip(map(self._names.of, variables), gradients, strict=True):
                 if gradient is not None:
                     self._collector.tensor(TensorKey("gradient", item.name, item.layer), gradient)
-
-    def _note_learning_rate(self, optimizer: Any) -> None:
-        """Of several optimizers that of the model's own, else of the first."""
-        key = ("step", "", "learning_rate")
-        own = optimizer is getattr(self._names.model, "optimizer", None)
-        if optimizer is not None and (own or self._collector.noted_scalar(key) is None):
-            self._collector.scalar(key, optimizer.learning_rate)
 
     def _note_weight(self, item: NamedVariable, weight: Any) -> None:
         self._collector.tensor(TensorKey("weight", item.name, item.layer), weight)

@@ -17,6 +17,7 @@ from gradscope.recording.activations import activation_name, describe, evaluable
 from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.gradient_calls import GRADIENTS
 from gradscope.recording.gradient_observer import UPDATES
+from gradscope.recording.learning_rate import RATES
 from gradscope.recording.loop_step import loop_step, tap_strategy_run
 from gradscope.recording.loss_calls import LOSSES
 from gradscope.recording.losses import describe_losses
@@ -139,6 +140,7 @@ class Taps:
                 LOSSES.by(self._loss_called),
                 GRADIENTS.by(self._gradient_called),
                 UPDATES.by(self._update_called),
+                RATES.by(self._rate_asked),
             ):
                 yield
         finally:
@@ -214,6 +216,9 @@ class Taps:
             return None
         handed = self._observer.optimizers.before_another(optimizer, gradients, variables)
         return None if handed is None else lambda _: self._observer.optimizers.after(handed)
+
+    def _rate_asked(self, optimizer: Any, *_: Any) -> Callable[[Any], None]:
+        return lambda rate: self._observer.optimizers.learning_rate.asked(optimizer, rate)
 
     def _tap_metric_update(self, metric: Any, update_state: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(*args: Any, **kwargs: Any) -> Any:
