@@ -46,14 +46,16 @@ def evaluable(function: Any) -> Callable[..., Any]:
     return function.call if isinstance(function, keras.layers.Layer) else function  # type: ignore[no-any-return]
 
 
-def describe(function: Callable[[Any], Any], name: str) -> ActivationCard:
-    """Classify an activation by its derivative on a grid from -30 to 30; see `ActivationCard.shape`.
+def describe(activation: Callable[[Any], Any], name: str) -> ActivationCard:
+    """Classify an activation, a function or a layer, by its derivative on a grid from -30 to 30; see `ActivationCard`.
 
     To be called eagerly. A function that does not take a float32 tensor ``[1, 2401]`` counts as ``joint``, as does one
-    whose entries depend on each other, and one that draws random numbers or keeps a state, which is not evaluated:
-    nothing is said of the saturation of any of them.
+    whose entries depend on each other, and one that draws random numbers, keeps a state or is made of layers, which is
+    not evaluated: nothing is said of the saturation of any of them.
     """
-    z = tf.constant(_GRID[None, :])
+    z, function = tf.constant(_GRID[None, :]), evaluable(activation)
+    if isinstance(activation, keras.layers.Layer) and activation._flatten_layers(include_self=False):  # noqa: SLF001
+        return ActivationCard(name=name, shape="joint")
     try:
         if not _is_pure(function):
             return ActivationCard(name=name, shape="joint")
@@ -68,10 +70,18 @@ def describe(function: Callable[[Any], Any], name: str) -> ActivationCard:
 
 
 def _is_pure(function: Callable[[Any], Any]) -> bool:
-    """Whether evaluating a function once more leaves all as it is, so that the training goes on as it would have."""
-    with tf.__internal__.FuncGraph("activation").as_default() as scratch:
+    """Whether evaluating a function once more leaves all as it is, so that the training goes on as it would have.
+
+    Raises:
+        RuntimeError: it is about to make variables: a layer that it calls is not built yet.
+    """
+    with tf.variable_creator_scope(_refuse), tf.__internal__.FuncGraph("activation").as_default() as scratch:
         function(tf.zeros([1, len(_GRID)]))
         return not any(op.op_def.is_stateful and op.type not in _READING for op in scratch.get_operations())
+
+
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("no variables are made for a trial")
 
 
 def _shape(slope: npt.NDArray[np.floating], values: npt.NDArray[np.floating]) -> str:

@@ -18,7 +18,7 @@ from gradscope.recording.frameworks import tf
 from gradscope.recording.large_tensors import SAMPLE_ENTRIES, measure_change, measure_large, measure_samples
 from gradscope.recording.replica import Replica
 from gradscope.recording.sparse import fill_in_zeros, summed_rows
-from gradscope.recording.statistics import MOMENTS, dot, flattened, measure
+from gradscope.recording.statistics import MOMENTS, dot, example_std, flattened, measure
 from gradscope.run import TensorKey
 
 __all__ = ["Collector", "Layout", "Measured"]
@@ -207,6 +207,13 @@ class Collector:
     def scalar(self, key: ScalarKey, value: Any) -> None:
         """Note a single number."""
         self._scalars[key] = tf.reshape(tf.cast(value, tf.float32), [])
+
+    def example_std(self, kind: str, name: str, value: Any) -> None:
+        """Note how much a tensor differs between its examples, those of its first axis; of a scalar nothing."""
+        if value.shape.rank:
+            values = tf.cast(value, tf.float32)
+            values = tf.reshape(values, [tf.shape(values)[0], -1]) if value.shape.rank != 2 else values
+            self.scalar((kind, name, "example_std"), example_std(values))
 
     def noted_scalar(self, key: ScalarKey) -> Any:
         """That number of this step, or None."""

@@ -188,7 +188,7 @@ def _pass(
             outputs = model(inputs, training=False)
             loss = target(witness, outputs)
         if is_loss:  # else a random projection of the outputs: its size and sign mean nothing to the rules
-            witness.loss_computed(loss)
+            witness.losses.computed(loss)
         at_output, at_argument, at_variable = tape.gradient(
             loss,
             (

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.hearing import Hearing
 from gradscope.recording.naming import Names
 
-__all__ = ["GRADIENTS", "GradientCalls"]
+__all__ = ["GRADIENTS", "SCALINGS", "GradientCalls"]
 
 GRADIENTS = Hearing(tf.GradientTape, "gradient")
 """Every gradient that a tape is asked for."""
+SCALINGS = (
+    Hearing(keras.optimizers.Optimizer, "scale_loss"),
+    Hearing(keras.optimizers.LossScaleOptimizer, "scale_loss"),
+)
+"""Every time an optimizer scales a loss against underflow."""
 
-_VARIABLES = (tf.Variable, keras.Variable)
+
+@dataclass(frozen=True)
+class _Call:
+    target: Any
+    by: frozenset[int]
+    gradients: list[Any]
 
 
 class GradientCalls:
@@ -25,35 +37,51 @@ class GradientCalls:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._calls: list[tuple[Any, frozenset[int]]] = []
+        self._calls: list[_Call] = []
+        self._scaled: dict[int, tuple[Any, Any]] = {}
 
     def forget(self) -> None:
         """A step starts, or is over."""
         self._calls.clear()
+        self._scaled.clear()
 
-    def called(self, target: Any, sources: Any) -> None:
-        """A tape was asked for the gradient of ``target`` by ``sources``, both maybe nested."""
+    def scaled(self, loss: Any, larger: Any) -> None:
+        """An optimizer scaled a loss: who differentiates what it gave differentiates the loss."""
+        self._scaled[id(larger)] = (loss, larger)  # an id is only good while its object lives
+
+    def called(self, target: Any, sources: Any, gradients: Any) -> None:
+        """A tape gave the ``gradients`` of ``target`` by ``sources``, all maybe nested."""
         by = frozenset(
             id(source)
             for source in tf.nest.flatten(sources)
-            if isinstance(source, _VARIABLES) and self._names.include(source)
+            if hasattr(source, "assign")
+            and self._names.include(source)  # keras.Variable is no class of them in Keras 3.3
         )
         losses = [part for part in tf.nest.flatten(target) if tf.is_tensor(part) and part.dtype.is_floating]
         if by and len(losses) == 1:
-            self._calls.append((losses[0], by))
+            loss, _ = self._scaled.get(id(losses[0]), (losses[0], None))
+            self._calls.append(_Call(loss, by, [part for part in tf.nest.flatten(gradients) if part is not None]))
 
-    def loss(self, reported: Any) -> Any:
-        """The one loss of the step, a scalar; of batches whose gradients are accumulated the mean.
+    def targets(self, reported: Any, applied: Sequence[Any]) -> list[Any]:
+        """What the step differentiates as its loss; several where the gradients of batches are accumulated.
 
-        Where the step differentiates what it ``reported``, it is that: other losses were those of trial steps.
+        It is that whose gradients are ``applied``, where they are so as they are: other losses were those of inner or
+        trial steps. So they were where the step differentiates what it ``reported``. What an optimizer scaled is the
+        loss that it was given.
 
-        None where there is none, or different variables have different ones, as those of rivals do.
+        Empty where there is none, or different variables have different ones, as those of rivals do.
         """
-        if any(target is reported for target, _ in self._calls):
-            return reported
-        targets = {id(target): target for target, _ in self._calls}
-        if not targets or (len(targets) > 1 and len({by for _, by in self._calls}) > 1):
-            return None
-        # A tape differentiates the sum of what it is given.
-        losses = [target if target.shape.rank == 0 else tf.reduce_sum(target) for target in targets.values()]
-        return losses[0] if len(losses) == 1 else tf.add_n(losses) / len(losses)
+        ids = set(map(id, applied))
+        calls = [call for call in self._calls if not ids.isdisjoint(map(id, call.gradients))] or self._calls
+        for call in calls:
+            if _is_same(call.target, reported):
+                return [call.target]
+        targets = {id(call.target): call.target for call in calls}
+        return [] if len(targets) > 1 and len({call.by for call in calls}) > 1 else list(targets.values())
+
+
+def _is_same(target: Any, reported: Any) -> bool:
+    """Whether a scalar is what was reported; of an eager step that reports a number it is told by its value."""
+    if target is reported or reported is None or not tf.executing_eagerly() or target.shape.rank != 0:
+        return target is reported
+    return float(target) == float(reported)

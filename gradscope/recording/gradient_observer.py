@@ -18,10 +18,12 @@ from gradscope.recording.scope import scope
 from gradscope.recording.trouble import Trouble
 from gradscope.run import TensorKey
 
-__all__ = ["UPDATES", "GradientObserver", "Handed"]
+__all__ = ["SCALED_UPDATES", "UPDATES", "GradientObserver", "Handed"]
 
 UPDATES = Hearing(keras.optimizers.Optimizer, "apply")
 """Every update by an optimizer of Keras, but for those that have a way of their own."""
+SCALED_UPDATES = Hearing(keras.optimizers.LossScaleOptimizer, "apply")
+"""Those of one that has: it scales the loss, and another optimizer makes the update in a branch."""
 
 
 @dataclass
@@ -50,6 +52,8 @@ class GradientObserver:
         self.optimized: set[str] = set()
         self.trained_by: dict[str, Any] = {}
         """The optimizer that each variable was handed to last, by the variable's name."""
+        self.applied: list[Any] = []
+        """The gradients that optimizers were handed in this step, as they were handed."""
         self.learning_rate = LearningRate(collector, trouble)
         self._collector = collector
         self._trouble = trouble
@@ -61,6 +65,7 @@ class GradientObserver:
 
     def forget(self) -> None:
         """A step starts, or is over."""
+        self.applied.clear()
         self._given.clear()
         self._others.clear()
         self._elsewhere = False
@@ -85,6 +90,7 @@ class GradientObserver:
         if not self._collector.listening:
             self._elsewhere |= self._collector.active
             return handed
+        self.applied += [gradient for gradient in gradients if gradient is not None]
         with scope(), self._trouble.instead_of_raising("the gradients are not recorded"):
             named = [self._names.of(variable) for variable in variables]
             scale = _loss_scale(optimizer)
@@ -125,6 +131,7 @@ class GradientObserver:
                 self._collector.drop(kind, item.name)
         if again:
             self._changes.clear()
+            self.applied.clear()
         return self.before(optimizer, gradients, variables)
 
     def before_another(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> Handed | None:

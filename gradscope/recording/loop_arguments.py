@@ -46,7 +46,7 @@ def targets_among(function: Callable[..., Any], args: Sequence[Any], kwargs: Map
 
 def _tensors(value: Any) -> list[Any]:
     return [
-        tf.convert_to_tensor(leaf)
+        leaf if isinstance(leaf, (tf.RaggedTensor, tf.SparseTensor)) else tf.convert_to_tensor(leaf)
         for leaf in tf.nest.flatten(value)
         if tf.is_tensor(leaf) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind in "fiub")
     ]

@@ -27,7 +27,7 @@ def loop_step(own: Any, observer: Callable[[], Observer]) -> _Step:
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         observer().begin()
-        observer().loop_called(function, args, kwargs)
+        observer().losses.loop_called(function, args, kwargs)
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def end(outputs: Any) -> None:

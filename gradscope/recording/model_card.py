@@ -62,17 +62,17 @@ def _optimizers(observer: Observer) -> list[Any]:
 
 
 def _describe_loss(model: Any, observer: Observer) -> dict[str, Any]:
-    additions = loss_additions(model, added=observer.added_losses, weighted=observer.weighted)
+    additions = loss_additions(model, added=observer.losses.added, weighted=observer.losses.weighted)
     found = {
         "losses": describe_losses(model, observer.outputs),
-        "target_shapes": dict(observer.target_shapes),
-        "loss_additions": [*additions, *(["terms of one's own"] if observer.own_loss else [])],
+        "target_shapes": dict(observer.losses.target_shapes),
+        "loss_additions": [*additions, *(["terms of one's own"] if observer.losses.own else [])],
     }
     # What compile() was given is not the loss of a step that never asks for it.
-    if observer.own_loss and not observer.compiled_loss:
-        return {**found, "losses": list(observer.called_losses), "loss": None}
+    if observer.losses.own and not observer.losses.compiled:
+        return {**found, "losses": list(observer.losses.called), "loss": None}
     # A compiled function of one's own is known by what it compares, if at all.
-    return {**found, "losses": list(observer.called_losses)} if observer.called_losses else found
+    return {**found, "losses": list(observer.losses.called)} if observer.losses.called else found
 
 
 def _layer_card(path: str, layer: Any, sighting: Sighting | None, activation: ActivationCard | None) -> LayerCard:

@@ -105,7 +105,7 @@ class SampledStep:
     @property
     def loss_metric(self) -> Any:
         """The metric that keeps a running mean of the loss, where a ``train_step`` of one's own reports it; or None."""
-        return self._observers.first.reported_loss.metric
+        return self._observers.first.losses.reported.metric
 
     def sibling(self, make: Callable[[Observer], _Step]) -> SampledStep:
         """Something else that measures the same model."""

@@ -13,6 +13,7 @@ from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import tf
 from gradscope.recording.scope import scope
 from gradscope.recording.statistics import traced_once
+from gradscope.recording.tensors import is_floating
 from gradscope.recording.trouble import Trouble
 
 __all__ = ["Sequences", "time_gradient_ratio"]
@@ -34,7 +35,7 @@ class Sequences:
 
     def given(self, path: str, layer: Any, sequence: Any) -> Any:
         """The same ``sequence``, float ``[batch, time, …]``; the gradient that comes back to it is measured."""
-        if not (self._collector.listening and tf.is_tensor(sequence) and sequence.dtype.is_floating):
+        if not (self._collector.listening and is_floating(sequence)):
             return sequence
         variables = layer.trainable_variables
         if not variables or (sequence.shape.rank or 0) < 3:

@@ -11,7 +11,7 @@ from gradscope.histograms import ZERO_BUCKET
 from gradscope.recording.frameworks import tf
 from gradscope.recording.statistics import MOMENTS
 
-__all__ = ["fill_in_zeros", "is_numeric", "summed_rows"]
+__all__ = ["fill_in_zeros", "summed_rows"]
 
 _COLUMN = {name: number for number, name in enumerate(MOMENTS)}
 
@@ -71,9 +71,3 @@ def fill_in_zeros(moments: npt.NDArray[np.float32], histogram: npt.NDArray[np.in
     sampled = histogram.sum() / finite if finite > 0 else 1.0
     counted = round(float(histogram[ZERO_BUCKET]) + zeros * sampled)
     histogram[ZERO_BUCKET] = min(max(0, counted), np.iinfo(np.int32).max)
-
-
-def is_numeric(tensor: Any) -> bool:
-    """Whether a tensor holds real numbers, and all of them, as a `tf.SparseTensor` or a `tf.RaggedTensor` does not."""
-    whole = not isinstance(tensor, (tf.SparseTensor, tf.RaggedTensor))
-    return whole and bool(tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool)

@@ -15,8 +15,8 @@ from typing import Any
 from gradscope.model_card import ActivationCard
 from gradscope.recording.activations import activation_name, describe, evaluable
 from gradscope.recording.frameworks import keras, tf
-from gradscope.recording.gradient_calls import GRADIENTS
-from gradscope.recording.gradient_observer import UPDATES
+from gradscope.recording.gradient_calls import GRADIENTS, SCALINGS
+from gradscope.recording.gradient_observer import SCALED_UPDATES, UPDATES
 from gradscope.recording.learning_rate import RATES
 from gradscope.recording.loop_step import loop_step, tap_strategy_run
 from gradscope.recording.loss_calls import LOSSES
@@ -24,6 +24,7 @@ from gradscope.recording.losses import describe_losses
 from gradscope.recording.naming import NamedLayer
 from gradscope.recording.observer import Observer
 from gradscope.recording.replicas import Observers
+from gradscope.recording.stand_in import StandIn, tells_apart
 
 __all__ = ["Taps"]
 
@@ -98,7 +99,7 @@ class Taps:
         for optimizer in known:
             self._taps.append((optimizer, "apply", partial(self._tap_apply, optimizer)))
         # One that scales the loss has another do its work.
-        self._known = {id(part) for each in known for part in (each, getattr(each, "inner_optimizer", each))}
+        self._known = {id(part): part for each in known for part in (each, getattr(each, "inner_optimizer", each))}
 
     @property
     def _observer(self) -> Observer:
@@ -113,14 +114,20 @@ class Taps:
         if weights or not (is_leaf(layer) or _owns_variables(layer)):
             return
         if isinstance(layer, _ACTIVATION_LAYERS):
-            card = describe(evaluable(layer), activation_name(layer))
+            card = describe(layer, activation_name(layer))
             self.activations[path] = card
             self._taps.append((layer, "call", partial(self._tap_activation, path, card, repeated=True)))
         elif callable(vars(layer).get("activation")):
-            card = describe(evaluable(layer.activation), activation_name(layer.activation))
+            card = describe(layer.activation, activation_name(layer.activation))
             self.activations[path] = card
             repeated = isinstance(layer, keras.layers.Activation)
-            self._taps.append((layer, "activation", partial(self._tap_activation, path, card, repeated=repeated)))
+            tap = partial(self._tap_activation, path, card, repeated=repeated)
+            if tells_apart(type(layer), "activation"):
+                self._observer.trouble.report(
+                    f"the activation of layer {path} is not recorded: {type(layer).__name__} looks at what kind it is"
+                )
+            else:
+                self._taps.append((layer, "activation", lambda function: StandIn(tap(function), function)))
         self._taps.append((layer, "call", partial(self._tap_layer, path, layer)))
         if isinstance(layer, keras.layers.RNN):
             self._taps.append((layer, "call", partial(self._tap_sequence, path, layer)))
@@ -136,10 +143,14 @@ class Taps:
                 attributes = vars(target)
                 before.append((attributes, name, name in attributes, attributes.get(name)))
                 attributes[name] = wrap(getattr(target, name))
+            unscaled, scaled = SCALINGS
             with (
                 LOSSES.by(self._loss_called),
                 GRADIENTS.by(self._gradient_called),
+                unscaled.by(self._loss_scaled),
+                scaled.by(self._loss_scaled),
                 UPDATES.by(self._update_called),
+                SCALED_UPDATES.by(self._update_called),
                 RATES.by(self._rate_asked),
             ):
                 yield
@@ -176,10 +187,11 @@ class Taps:
     def _tap_compute_loss(self, compute_loss: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(*args: Any, **kwargs: Any) -> Any:
             loss = compute_loss(*args, **kwargs)
-            self._observer.compiled_loss_computed(loss, named=self._loss_is_named)
-            self._observer.losses_added(loss, self._added_losses)
-            self._observer.targets_given(kwargs.get("y", args[1] if len(args) > 1 else None))
-            self._observer.weighted |= kwargs.get("sample_weight", args[3] if len(args) > 3 else None) is not None
+            losses = self._observer.losses
+            losses.compiled_computed(loss, named=self._loss_is_named, summed=not _has_own_step(self._model))
+            losses.losses_added(loss, self._added_losses)
+            losses.targets_given(kwargs.get("y", args[1] if len(args) > 1 else None))
+            losses.weighted |= kwargs.get("sample_weight", args[3] if len(args) > 3 else None) is not None
             return loss
 
         return tapped
@@ -195,13 +207,20 @@ class Taps:
         weighted = given.get("sample_weight") is not None
 
         def computed(value: Any) -> None:
-            self._observer.loss_called(loss, value, given.get("y_true"), given.get("y_pred"), weighted=weighted)
+            self._observer.losses.loss_called(loss, value, given.get("y_true"), given.get("y_pred"), weighted=weighted)
 
         return computed
 
-    def _gradient_called(self, _tape: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def _gradient_called(self, _tape: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[[Any], None]:
         given = {**dict(zip(("target", "sources"), args, strict=False)), **kwargs}
-        self._observer.gradient_taken(given.get("target"), given.get("sources"))
+        target, sources = given.get("target"), given.get("sources")
+        return lambda gradients: self._observer.losses.gradient_taken(target, sources, gradients)
+
+    def _loss_scaled(
+        self, _optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Callable[[Any], None] | None:
+        loss = args[0] if args else kwargs.get("loss")
+        return lambda larger: self._observer.losses.loss_scaled(loss, larger)
 
     def _update_called(
         self, optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -209,11 +228,15 @@ class Taps:
         """An optimizer that the model does not know: a loop may have one for each of its networks."""
         given = {**dict(zip(("grads", "trainable_variables"), args, strict=False)), **kwargs}
         gradients, variables = given.get("grads"), given.get("trainable_variables")
+        if variables is None and optimizer.built:
+            variables = optimizer._trainable_variables  # noqa: SLF001  as in _tap_apply
         # To look at an iterator would take from the call what it is about to go through.
         if not isinstance(gradients, (list, tuple)) or not isinstance(variables, (list, tuple)):
             return None
         if id(optimizer) in self._known:
             return None
+        if (inner := getattr(optimizer, "inner_optimizer", None)) is not None:
+            self._known[id(inner)] = inner
         handed = self._observer.optimizers.before_another(optimizer, gradients, variables)
         return None if handed is None else lambda _: self._observer.optimizers.after(handed)
 
@@ -222,7 +245,7 @@ class Taps:
 
     def _tap_metric_update(self, metric: Any, update_state: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(*args: Any, **kwargs: Any) -> Any:
-            self._observer.metric_updated(metric, args, kwargs)
+            self._observer.losses.metric_updated(metric, args, kwargs)
             return update_state(*args, **kwargs)
 
         return tapped
@@ -230,7 +253,7 @@ class Taps:
     def _tap_metric_result(self, metric: Any, result: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(*args: Any, **kwargs: Any) -> Any:
             value = result(*args, **kwargs)
-            self._observer.metric_read(metric, value)
+            self._observer.losses.metric_read(metric, value)
             return value
 
         return tapped
@@ -306,8 +329,11 @@ def is_leaf(layer: Any) -> bool:
 
 def _metrics(model: Any) -> list[Any]:
     """The metrics by which a ``train_step`` of one's own may report its loss; Keras' own step needs none."""
-    own = isinstance(model, keras.Model) and type(model).train_step is not keras.Model.train_step
-    return [m for m in model.metrics if isinstance(m, keras.metrics.Metric)] if own else []
+    return [m for m in model.metrics if isinstance(m, keras.metrics.Metric)] if _has_own_step(model) else []
+
+
+def _has_own_step(model: Any) -> bool:
+    return isinstance(model, keras.Model) and type(model).train_step is not keras.Model.train_step
 
 
 def _optimizers(model: Any, others: Iterable[Any]) -> list[Any]:

@@ -62,6 +62,16 @@ def with_a_penalty_on_a_gradient(model, x, y, seen):
     return tape.gradient(loss, model.trainable_variables), None
 
 
+def with_an_inner_loss(model, x, y, seen):
+    """The inner loss is differentiated by the same variables, as a step of meta-learning does it."""
+    with tf.GradientTape() as tape:
+        with tf.GradientTape() as inner:
+            first = mean(model, *(half[0] for half in map(halves, (x, y))))
+        lengths = [tf.reduce_sum(tf.square(part)) for part in inner.gradient(first, model.trainable_variables)]
+        seen.append(loss := mean(model, x, y) + 0.1 * tf.add_n(lengths))
+    return tape.gradient(loss, model.trainable_variables), loss
+
+
 def train(gradients_of, tmp_path, *, compiled=True, optimizer=None):
     """The run, and the loss of each step as the step itself had it."""
     rng = np.random.default_rng(0)
@@ -93,6 +103,25 @@ def train(gradients_of, tmp_path, *, compiled=True, optimizer=None):
 def test_it_is_recorded(step, compiled, tmp_path):
     run, losses = train(step, tmp_path, compiled=compiled)
     assert run.trouble == ()
+    np.testing.assert_allclose(run.step_statistics["loss"], losses, rtol=1e-5)
+
+
+@pytest.mark.parametrize("tell", [float, tf.identity, lambda _: None], ids=["float", "copy", "nothing"])
+def test_beside_an_inner_loss_it_is_the_one_whose_gradients_are_applied(tell, tmp_path):
+    def step(*given):
+        gradients, loss = with_an_inner_loss(*given)
+        return gradients, tell(loss)
+
+    run, losses = train(step, tmp_path, compiled=False)
+    np.testing.assert_allclose(run.step_statistics["loss"], losses, rtol=1e-5)
+
+
+def test_beside_an_inner_loss_it_is_told_by_its_value_where_gradients_are_changed_before(tmp_path):
+    def clipped(*given):
+        gradients, loss = with_an_inner_loss(*given)
+        return [tf.clip_by_value(gradient, -0.1, 0.1) for gradient in gradients], float(loss)
+
+    run, losses = train(clipped, tmp_path, compiled=False)
     np.testing.assert_allclose(run.step_statistics["loss"], losses, rtol=1e-5)
 
 

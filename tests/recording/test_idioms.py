@@ -75,6 +75,40 @@ class Decorated(Net):
         return self.one_step(*data)
 
 
+class RaggedNet(keras.Model):
+    """Sequences of different lengths all the way up to their means."""
+
+    def __init__(self):
+        super().__init__()
+        self.widen, self.rectify, self.mean = Widened(name="widen"), Rectified(name="rectify"), Mean(name="mean")
+        self.out = layers.Dense(1, name="out")
+
+    def call(self, x):
+        return self.out(self.mean(self.rectify(self.widen(x))))
+
+
+class Widened(layers.Layer):
+    def build(self, _):
+        self.kernel = self.add_weight(shape=(3, 4), name="kernel")
+
+    def call(self, x):
+        return x.with_flat_values(tf.matmul(x.flat_values, self.kernel))
+
+
+class Rectified(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.activation = lambda z: z.with_flat_values(tf.nn.relu(z.flat_values))
+
+    def call(self, x):
+        return self.activation(x)
+
+
+class Mean(layers.Layer):
+    def call(self, x):
+        return tf.reduce_mean(x, axis=1)
+
+
 def weights(model):
     return [np.array(weight) for weight in model.get_weights()]
 
@@ -251,3 +285,35 @@ def test_a_sparse_input_is_no_trouble(regression, record):
     run = record(model, data, None, batch_size=None)
     assert run.trouble == ()
     assert len(run.steps) == 4
+
+
+@pytest.mark.parametrize("compiled", [True, False], ids=["function", "eager"])
+def test_ragged_tensors_are_no_trouble(compiled, tmp_path, exact_graphs):
+    results = []
+    for folder in ("recorded", "plain"):
+        keras.utils.set_random_seed(3)
+        random = np.random.default_rng(0)
+        model, optimizer = RaggedNet(), keras.optimizers.SGD(0.1)
+
+        def step(x, y, model=model, optimizer=optimizer):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean((model(x) - y) ** 2)
+            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            return loss
+
+        step = tf.function(step, reduce_retracing=True) if compiled else step
+        with gradscope.Recorder(tmp_path / folder, every=1, summary=False) as recorder:
+            run_step = recorder.wrap(step, model=model, optimizer=optimizer) if folder == "recorded" else step
+            for _ in range(3):
+                lengths = random.integers(1, 5, 8)
+                values = random.normal(size=(lengths.sum(), 3)).astype(np.float32)
+                targets = tf.constant(random.normal(size=(8, 1)), tf.float32)
+                run_step(tf.RaggedTensor.from_row_lengths(values, lengths), targets)
+        results.append(weights(model))
+    assert same(*results)
+    run = gradscope.read_run(tmp_path / "recorded")
+    assert run.trouble == ()
+    assert run.step_statistics["example_count"].tolist() == [8, 8, 8]
+    assert run.names("activation") == ("mean", "out")
+    assert set(run.names("update")) == {"widen/kernel", "out/kernel", "out/bias"}
+    assert run.names("target") == ("target",)

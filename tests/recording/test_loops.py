@@ -197,3 +197,37 @@ def test_an_optimizer_that_nobody_handed_over_is_seen(compiled, tmp_path):
     np.testing.assert_allclose(run.series("update", "judge/score/kernel", "norm"), moved, rtol=1e-4)
     assert sorted(optimizer["name"] for optimizer in run.settings["optimizers"]) == ["Adam", "SGD"]
     assert set(vars(keras.optimizers.Optimizer)) == before
+
+
+@pytest.mark.parametrize("handed", [True, False], ids=["variables handed", "variables known"])
+@pytest.mark.parametrize("compiled", [True, False], ids=["function", "eager"])
+def test_an_optimizer_that_scales_the_loss_is_seen_wherever_it_was_made(compiled, handed, tmp_path, exact_graphs):
+    x = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
+    runs = []
+    for name, given in (("known", True), ("unknown", False)):
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="out")])
+        optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=1024.0)
+        optimizer.build(model.trainable_variables)
+
+        def step(x, model=model, optimizer=optimizer):
+            with tf.GradientTape() as tape:
+                scaled = optimizer.scale_loss(tf.reduce_mean(tf.square(model(x) - x[:, :2])))
+            gradients = tape.gradient(scaled, model.trainable_variables)
+            optimizer.apply(gradients, *([model.trainable_variables] if handed else []))
+
+        with gradscope.Recorder(tmp_path / name, every=1, summary=False) as recorder:
+            run_step = recorder.wrap(
+                tf.function(step) if compiled else step, model=model, optimizer=optimizer if given else None
+            )
+            for _ in range(3):
+                run_step(tf.constant(x))
+        runs.append(gradscope.read_run(tmp_path / name))
+    known, unknown = runs
+    assert unknown.trouble == ()
+    assert unknown.step_statistics["loss_scale"].tolist() == [1024.0] * 3
+    for statistic in ("loss", "learning_rate", "expected_loss_change"):
+        np.testing.assert_array_equal(unknown.step_statistics[statistic], known.step_statistics[statistic])
+    for kind in ("gradient", "update"):
+        for variable in ("out/kernel", "out/bias"):
+            np.testing.assert_array_equal(unknown.series(kind, variable, "norm"), known.series(kind, variable, "norm"))

@@ -151,3 +151,50 @@ def test_what_may_be_no_target_is_not_recorded_as_one(regression, tmp_path):
 def test_what_the_graph_compares_with_is_the_target_whatever_it_is_called(regression, tmp_path):
     assert recorded("other_step", tmp_path / "name", *regression).names("target") == ("target",)
     assert recorded("batch_step", tmp_path / "pair", regression).names("target") == ("target",)
+
+
+class Composed(keras.Model):
+    """Its ``compute_loss`` gives whatever ``compose`` makes of its inputs, of which its step differentiates one."""
+
+    def __init__(self, compose, choose):
+        super().__init__()
+        self.decoder = layers.Dense(5)
+        self.compose, self.choose = compose, choose
+        self.of_steps = tf.Variable(tf.zeros([12]), trainable=False)
+
+    def call(self, x):
+        return self.decoder(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+        return self.compose(tf.reduce_mean(tf.square(y_pred - y), axis=-1))
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.choose(self.compute_loss(x, y, self(x)))
+            scaled = self.optimizer.scale_loss(loss)
+        step = tf.identity(self.optimizer.iterations.value)
+        self.optimizer.apply(tape.gradient(scaled, self.trainable_variables), self.trainable_variables)
+        self.of_steps.scatter_nd_update([[step]], [loss])
+        return {"accuracy": loss / 7.0}
+
+
+COMPOSED = {
+    "dict": (lambda each: {"main": tf.reduce_mean(each), "other": tf.reduce_max(each)}, lambda parts: parts["main"]),
+    "tuple": (lambda each: (tf.reduce_mean(each), tf.reduce_max(each)), lambda parts: parts[0]),
+    "sum of a tuple": (lambda each: (tf.reduce_mean(each), tf.reduce_max(each)), lambda parts: parts[0] + parts[1]),
+    "one for each example": (lambda each: each, tf.reduce_mean),
+    "and a term of the step's": (tf.reduce_mean, lambda loss: loss + 1.0),
+    "as it is": (tf.reduce_mean, lambda loss: loss),
+}
+
+
+@pytest.mark.parametrize("scale", [False, True], ids=["plain", "scaled"])
+@pytest.mark.parametrize("way", COMPOSED)
+def test_whatever_compute_loss_gives_the_loss_is_the_differentiated_one(way, scale, regression, record):
+    optimizer = keras.optimizers.SGD(0.01)
+    model = Composed(*COMPOSED[way])
+    model.compile(keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=256.0) if scale else optimizer)
+    run = record(model, regression[0], regression[0], epochs=2)
+    assert run.trouble == ()
+    np.testing.assert_allclose(run.step_statistics["loss"], model.of_steps.numpy()[:8], rtol=1e-5)

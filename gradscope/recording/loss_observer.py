@@ -1,0 +1,208 @@
+"""LossObserver: notes the loss of a step, what it is made of, and the targets.
+
+Every entry point guards itself: what fails is reported, and the step goes on as if nobody had looked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gradscope.recording.collector import Collector
+from gradscope.recording.frameworks import tf
+from gradscope.recording.gradient_calls import GradientCalls
+from gradscope.recording.loop_arguments import targets_among
+from gradscope.recording.loss_calls import LossCalls
+from gradscope.recording.naming import Names, numbered, sizes
+from gradscope.recording.origins import Origins
+from gradscope.recording.reported_loss import ReportedLoss
+from gradscope.recording.scope import scope
+from gradscope.recording.tensors import is_floating, is_numeric, tensors_in
+from gradscope.recording.trouble import Trouble
+from gradscope.run import TensorKey
+
+__all__ = ["LossObserver"]
+
+_LOSS = ("step", "", "loss")
+_CALLED_LOSS = ("step", "", "called_loss")
+
+
+class LossObserver:
+    """Notes what a step says, computes and differentiates as its loss.
+
+    Args:
+        collector: takes what is noted.
+        trouble: where failures go.
+        names: of the model's variables.
+        origins: which layers tensors came out of.
+        is_output: whether what a layer gives is an output of the model.
+    """
+
+    def __init__(
+        self,
+        collector: Collector,
+        trouble: Trouble,
+        names: Names,
+        origins: Origins,
+        is_output: Callable[[str | None], bool],
+    ) -> None:
+        self.compiled = False
+        """Whether the model's ``compute_loss`` gave a loss."""
+        self.own = False
+        """Whether the recorded loss is that of a step of one's own."""
+        self.called: list[Mapping[str, Any]] = []
+        """The losses that such a step called, as the model card has them; empty where it is not clear which judges
+        what."""
+        self.target_shapes: dict[str, list[int | None] | None] = {}
+        """Of each recorded target, None for sizes that vary."""
+        self.added = False
+        """Whether penalties or losses of layers add to the compiled loss."""
+        self.weighted = False
+        """Whether the loss was given weights of the examples."""
+        self.reported = ReportedLoss(lambda: collector.listening)
+        self._collector = collector
+        self._trouble = trouble
+        self._origins = origins
+        self._is_output = is_output
+        self._calls = LossCalls()
+        self._gradients = GradientCalls(names)
+        self._compiled: list[Any] = []
+
+    def forget(self) -> None:
+        """A step starts, or is over."""
+        self.reported.forget()
+        self._calls.forget()
+        self._gradients.forget()
+        self._compiled.clear()
+
+    def step_returned(self, outputs: Any, applied: Sequence[Any], *, trust: bool) -> None:
+        """A step of one's own is over, and returned ``outputs``: see `ReportedLoss` for which loss they tell.
+
+        Args:
+            outputs: of any kind.
+            applied: the gradients that optimizers were handed.
+            trust: whether a loss returned as it is tells more than what the model's ``compute_loss`` did.
+        """
+        if not self._collector.listening:
+            return
+        with scope(), self._trouble.instead_of_raising("the loss that the step returns is not recorded"):
+            loss, known = self.reported.of(outputs)
+            if not known:
+                loss, known = self._differentiated(loss, applied)
+            if loss is not None and (trust or known or self._collector.noted_scalar(_LOSS) is None):
+                self.own = True
+                self.computed(loss)
+                self._calls.read_off(loss, self._origins)
+        with scope(), self._trouble.instead_of_raising("which losses the step computes is not recorded"):
+            self._note_called()
+
+    def _differentiated(self, reported: Any, applied: Sequence[Any]) -> tuple[Any, bool]:
+        """The loss that the step differentiates, rather than what it returns, and whether ``compute_loss`` gave less.
+
+        That the step reported, if nothing else is known.
+        """
+        targets = self._gradients.targets(reported, applied)
+        if not targets:
+            return reported, False
+        if self.compiled and all(any(target is loss for loss in self._compiled) for target in targets):
+            return reported, False
+        return _mean(targets), self.compiled
+
+    def _note_called(self) -> None:
+        if not self._calls.clear:
+            return
+        self._collector.scalar(_CALLED_LOSS, total := self._calls.total())
+        if self.compiled:
+            self.called = self._calls.describe()
+            return
+        if self._collector.noted_scalar(_LOSS) is None:
+            self.own = True
+            self.computed(total)
+        for key in self._collector.noted("target"):
+            self._collector.drop("target", key.name)
+        self.target_shapes.clear()
+        self.targets_given(self._calls.targets)
+        self.called, self.weighted = self._calls.describe(), self._calls.weighted
+
+    # -- what is seen of a step --------------------------------------------------------------------------------------
+
+    def loop_called(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A step of a loop of one's own was called: note the targets, if it is plain which they are."""
+        with scope(), self._trouble.instead_of_raising("the targets are not recorded"):
+            self.targets_given(targets_among(function, args, kwargs))
+
+    def targets_given(self, targets: Any) -> None:
+        """What the loss compares the outputs with."""
+        if not self._collector.listening:
+            return
+        with scope(), self._trouble.instead_of_raising("the targets are not recorded"):
+            for name, tensor in numbered("target", filter(is_numeric, tensors_in(targets))):
+                self._collector.tensor(TensorKey("target", name, "target"), tensor)
+                self.target_shapes[name] = sizes(tensor)
+                self._collector.example_std("target", name, tensor)
+
+    def computed(self, loss: Any) -> None:
+        """The loss that will be differentiated."""
+        if self._collector.listening:
+            with scope(), self._trouble.instead_of_raising("the loss is not recorded"):
+                self._collector.scalar(_LOSS, tf.reduce_sum(loss))
+
+    def compiled_computed(self, loss: Any, *, named: bool, summed: bool) -> None:
+        """The model's ``compute_loss`` gave that; if its function is none of Keras', see what it is made of.
+
+        ``summed`` says that of a loss of each example the sum is differentiated, as Keras' own step does. Otherwise,
+        and of several losses in one, nobody knows what the step makes of them.
+        """
+        if not is_floating(loss) or (loss.shape.rank != 0 and not summed):
+            return
+        self.computed(loss)
+        self.compiled = True
+        self._compiled.append(loss)
+        self._calls.forget()
+        if self._collector.listening and not named:
+            with scope(), self._trouble.instead_of_raising("what the loss is made of is not recorded"):
+                self._calls.read_off(loss, self._origins)
+
+    def losses_added(self, loss: Any, added: Callable[[], list[Any]]) -> None:
+        """To what the outputs cost ``compute_loss`` added those: penalties, and losses of layers."""
+        if self._collector.listening:
+            with scope(), self._trouble.instead_of_raising("the loss without what is added to it is not recorded"):
+                parts = [tf.reduce_sum(tf.cast(part, tf.float32)) for part in added()]
+                self.added = bool(parts)
+                if parts:
+                    self._collector.scalar(_CALLED_LOSS, tf.cast(loss, tf.float32) - tf.add_n(parts))
+
+    def loss_called(self, loss: Any, value: Any, y_true: Any, y_pred: Any, *, weighted: bool) -> None:
+        """A Keras loss was computed, of an output of the model or of anything else."""
+        if self._collector.listening and not self.compiled:
+            with self._trouble.instead_of_raising("which losses the step computes is not recorded"):
+                output = self._origins.of(y_pred)
+                self._calls.called(loss, value, y_true, output if self._is_output(output) else None, weighted=weighted)
+
+    def gradient_taken(self, target: Any, sources: Any, gradients: Any) -> None:
+        """A tape gave the gradient of something."""
+        if self._collector.listening:
+            with self._trouble.instead_of_raising("which loss the step differentiates is not recorded"):
+                self._gradients.called(target, sources, gradients)
+
+    def loss_scaled(self, loss: Any, larger: Any) -> None:
+        """An optimizer scaled a loss against underflow."""
+        if self._collector.listening:
+            self._gradients.scaled(loss, larger)
+
+    def metric_updated(self, metric: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A metric of the model is about to be updated."""
+        if self._collector.active:
+            with scope(), self._trouble.instead_of_raising("what a metric was given is not recorded"):
+                self.reported.metric_updated(metric, args, kwargs)
+
+    def metric_read(self, metric: Any, result: Any) -> None:
+        """A metric of the model gave its result."""
+        if self._collector.active:
+            self.reported.metric_read(metric, result)
+
+
+def _mean(targets: list[Any]) -> Any:
+    # A tape differentiates the sum of what it is given.
+    losses = [target if target.shape.rank == 0 else tf.reduce_sum(target) for target in targets]
+    return losses[0] if len(losses) == 1 else tf.add_n(losses) / len(losses)
