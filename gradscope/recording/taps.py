@@ -17,6 +17,7 @@ from gradscope.recording.activations import activation_name, describe, evaluable
 from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.gradient_calls import GRADIENTS, SCALINGS
 from gradscope.recording.gradient_observer import SCALED_UPDATES, UPDATES
+from gradscope.recording.inlining import inlined, is_inlinable
 from gradscope.recording.learning_rate import RATES
 from gradscope.recording.loop_step import loop_step, tap_strategy_run
 from gradscope.recording.loss_calls import LOSSES
@@ -112,6 +113,8 @@ class Taps:
             return
         weights = isinstance(layer, keras.layers.Softmax) and path in self._inside_attention
         if weights or not (is_leaf(layer) or _owns_variables(layer)):
+            if is_inlinable(layer.call):
+                self._taps.append((layer, "call", partial(inlined, layer)))
             return
         if isinstance(layer, _ACTIVATION_LAYERS):
             card = describe(layer, activation_name(layer))
@@ -176,6 +179,8 @@ class Taps:
         return tapped
 
     def _tap_model_call(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        call = inlined(self._model, call)
+
         def tapped(*args: Any, **kwargs: Any) -> Any:
             self._observer.model_called(args)
             outputs = call(*args, **kwargs)
@@ -267,7 +272,7 @@ class Taps:
         return tapped
 
     def _tap_layer(self, path: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-        card = self.activations.get(path)
+        card, call = self.activations.get(path), inlined(layer, call)
         # A ReLU's units can fall silent; of a layer of the user's own nobody knows.
         watch_units = card.shape == "rectifier" if card else not type(layer).__module__.startswith("keras.")
 

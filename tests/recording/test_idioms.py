@@ -317,3 +317,80 @@ def test_ragged_tensors_are_no_trouble(compiled, tmp_path, exact_graphs):
     assert run.names("activation") == ("mean", "out")
     assert set(run.names("update")) == {"widen/kernel", "out/kernel", "out/bias"}
     assert run.names("target") == ("target",)
+
+
+class Branching(layers.Layer):
+    """A block whose call is a graph of its own, with a branch and a loop in it that autograph makes."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inside = layers.Dense(5, "tanh", name="inside")
+
+    @tf.function
+    def call(self, x):
+        if tf.reduce_sum(x) > 0:
+            x = 1.5 * x
+        for _ in tf.range(2):
+            x = 0.5 * x
+        return self.inside(x)
+
+
+class Whole(layers.Layer):
+    """A layer of one's own that does all by itself, in such a graph."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.activation = keras.activations.get("relu")
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 4), name="kernel")
+
+    @tf.function
+    def call(self, x):
+        return self.activation(tf.matmul(x, self.kernel))
+
+
+class InGraphs(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.block, self.whole, self.out = Branching(name="block"), Whole(name="whole"), layers.Dense(1, name="out")
+        self(tf.zeros((1, 5)))
+
+    @tf.function(reduce_retracing=True)
+    def call(self, x, *, training=False):
+        x = self.whole(self.block(x))
+        return self.out(x) if training else self.out(x) * 0.0
+
+
+@pytest.mark.parametrize("eager", [False, True], ids=["graph", "eager"])
+def test_parts_of_a_call_that_is_a_function_of_its_own_are_recorded(eager, regression, record, exact_graphs):
+    trained = []
+    for fit in (record, lambda model, x, y: model.fit(x, y, verbose=0, batch_size=16, shuffle=False)):
+        keras.utils.set_random_seed(3)
+        model = InGraphs()
+        model.compile("adam", "mse", run_eagerly=eager)
+        called = model.call
+        run = fit(model, *regression)
+        assert model.call is called
+        trained.append(weights(model))
+        if fit is record:
+            assert run.trouble == ()
+            assert set(run.names("activation")) == {"block/inside", "whole", "out"}
+            assert {"block/inside", "whole"} == set(run.names("preactivation"))
+            assert set(run.names("activation_gradient")) == {"block/inside", "whole", "out"}
+    assert same(*trained)
+
+
+def test_a_call_that_xla_compiles_stays_so(regression, record):
+    class Compiled(Net):
+        @tf.function(jit_compile=True)
+        def call(self, x):
+            return super().call(x)
+
+    optimizer = keras.optimizers.SGD(0.1)
+    model = Compiled(lambda grads, variables: optimizer.apply_gradients(zip(grads, variables, strict=True)))
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer)
+    run = record(model, *regression)
+    assert len(run.steps) == 4
+    assert "out/kernel" in run.names("update")
