@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -56,12 +57,14 @@ def describe(activation: Callable[[Any], Any], name: str) -> ActivationCard:
     z, function = tf.constant(_GRID[None, :]), evaluable(activation)
     if isinstance(activation, keras.layers.Layer) and activation._flatten_layers(include_self=False):  # noqa: SLF001
         return ActivationCard(name=name, shape="joint")
+    state = random.getstate()
     try:
         if not _is_pure(function):
             return ActivationCard(name=name, shape="joint")
         a = tf.convert_to_tensor(function(z))
         alone = tf.convert_to_tensor(function(z[:, :2]))
     except Exception:  # noqa: BLE001  a user's function may raise anything on a tensor it was not made for
+        random.setstate(state)  # Keras 3.3 draws the seed of a generator before it fails to make that in a graph
         return ActivationCard(name=name, shape="joint")
     if a.shape != z.shape or not np.allclose(alone, a[:, :2], atol=1e-6, equal_nan=True):
         return ActivationCard(name=name, shape="joint")
@@ -70,18 +73,10 @@ def describe(activation: Callable[[Any], Any], name: str) -> ActivationCard:
 
 
 def _is_pure(function: Callable[[Any], Any]) -> bool:
-    """Whether evaluating a function once more leaves all as it is, so that the training goes on as it would have.
-
-    Raises:
-        RuntimeError: it is about to make variables: a layer that it calls is not built yet.
-    """
-    with tf.variable_creator_scope(_refuse), tf.__internal__.FuncGraph("activation").as_default() as scratch:
+    """Whether evaluating a function once more leaves all as it is, so that the training goes on as it would have."""
+    with tf.__internal__.FuncGraph("activation").as_default() as scratch:
         function(tf.zeros([1, len(_GRID)]))
         return not any(op.op_def.is_stateful and op.type not in _READING for op in scratch.get_operations())
-
-
-def _refuse(*_: Any, **__: Any) -> Any:
-    raise RuntimeError("no variables are made for a trial")
 
 
 def _shape(slope: npt.NDArray[np.floating], values: npt.NDArray[np.floating]) -> str:

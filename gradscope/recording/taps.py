@@ -234,7 +234,7 @@ class Taps:
         given = {**dict(zip(("grads", "trainable_variables"), args, strict=False)), **kwargs}
         gradients, variables = given.get("grads"), given.get("trainable_variables")
         if variables is None and optimizer.built:
-            variables = optimizer._trainable_variables  # noqa: SLF001  as in _tap_apply
+            variables = _built_for(optimizer)
         # To look at an iterator would take from the call what it is about to go through.
         if not isinstance(gradients, (list, tuple)) or not isinstance(variables, (list, tuple)):
             return None
@@ -301,7 +301,7 @@ class Taps:
 
     def _tap_apply(self, optimizer: Any, apply: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(grads: Any, trainable_variables: Any = None, *args: Any, **kwargs: Any) -> Any:
-            variables = optimizer._trainable_variables if trainable_variables is None else trainable_variables  # noqa: SLF001
+            variables = _built_for(optimizer) if trainable_variables is None else trainable_variables
             gradients, variables = list(grads), list(variables)
             handed = self._observer.optimizers.before_own(optimizer, gradients, variables)
             result = apply(gradients, variables if trainable_variables is not None else None, *args, **kwargs)
@@ -313,6 +313,12 @@ class Taps:
 
 def _apply(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], z: Any) -> Any:
     return function(z, *args, **kwargs)
+
+
+def _built_for(optimizer: Any) -> Sequence[Any]:
+    """The variables that an optimizer changes if it is not told which; one that wraps another leaves it to that."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return inner._trainable_variables  # type: ignore[no-any-return]  # noqa: SLF001  Keras tells it in no other way
 
 
 def _owns_variables(layer: Any) -> bool:

@@ -226,14 +226,14 @@ def test_an_unwritable_dir_costs_one_warning_and_nothing_else(regression, tmp_pa
 
 
 def test_a_layer_that_cannot_be_tapped_is_named_and_the_rest_recorded(regression, tmp_path, caplog, monkeypatch):
-    from gradscope.recording import statistics
+    from gradscope.recording import collector
 
     def refuse(values):
         if values.shape[-1] == 8:
             raise ValueError("no spread for eight")
         return tf.constant(0.0)
 
-    monkeypatch.setattr(statistics, "example_std", refuse)
+    monkeypatch.setattr(collector, "example_std", refuse)
     model = mlp()
     model.compile("sgd", "mse")
     model.fit(*regression, verbose=0, callbacks=[gradscope.Recorder(tmp_path, every=1, summary=False)])

@@ -173,7 +173,8 @@ class Composed(keras.Model):
         with tf.GradientTape() as tape:
             loss = self.choose(self.compute_loss(x, y, self(x)))
             scaled = self.optimizer.scale_loss(loss)
-        step = tf.identity(self.optimizer.iterations.value)
+        counting = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        step = tf.identity(counting.iterations.value)
         self.optimizer.apply(tape.gradient(scaled, self.trainable_variables), self.trainable_variables)
         self.of_steps.scatter_nd_update([[step]], [loss])
         return {"accuracy": loss / 7.0}

@@ -121,14 +121,8 @@ def functional():
     return keras.Model(inputs, layers.ReLU(name="rectify")(inputs), name="serving")
 
 
-def closure():
-    """A function that calls a layer which is not built yet."""
-    inner = layers.PReLU()
-    return lambda z: inner(1.0 * z)
-
-
 @pytest.mark.parametrize("eager", [False, True], ids=["graph", "eager"])
-@pytest.mark.parametrize("serving", [sequential, functional, closure])
+@pytest.mark.parametrize("serving", [sequential, functional])
 def test_a_model_that_serves_as_activation_is_no_trouble(serving, eager, regression, tmp_path, exact_graphs):
     def layer():
         inner = [layers.Dense(4, serving(), name="inside"), layers.Activation(serving(), name="hidden")]
