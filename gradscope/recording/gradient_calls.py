@@ -49,6 +49,11 @@ class GradientCalls:
         """An optimizer scaled a loss: who differentiates what it gave differentiates the loss."""
         self._scaled[id(larger)] = (loss, larger)  # an id is only good while its object lives
 
+    @property
+    def are_unscaled(self) -> bool:
+        """Whether an optimizer did the scaling, so that `targets` are without."""
+        return bool(self._scaled)
+
     def called(self, target: Any, sources: Any, gradients: Any) -> None:
         """A tape gave the ``gradients`` of ``target`` by ``sources``, all maybe nested."""
         by = frozenset(

@@ -25,6 +25,7 @@ __all__ = ["LossObserver"]
 
 _LOSS = ("step", "", "loss")
 _CALLED_LOSS = ("step", "", "called_loss")
+_LOSS_SCALE = ("step", "", "loss_scale")
 
 
 class LossObserver:
@@ -99,14 +100,17 @@ class LossObserver:
     def _differentiated(self, reported: Any, applied: Sequence[Any]) -> tuple[Any, bool]:
         """The loss that the step differentiates, rather than what it returns, and whether ``compute_loss`` gave less.
 
-        That the step reported, if nothing else is known.
+        That the step reported, if nothing else is known. What the step itself scaled against underflow is not taken for
+        a loss that is known without.
         """
         targets = self._gradients.targets(reported, applied)
-        if not targets:
+        scale = None if self._gradients.are_unscaled else self._collector.noted_scalar(_LOSS_SCALE)
+        if not targets or (scale is not None and (self.compiled or reported is not None)):
             return reported, False
         if self.compiled and all(any(target is loss for loss in self._compiled) for target in targets):
             return reported, False
-        return _mean(targets), self.compiled
+        loss = _mean(targets)
+        return (loss if scale is None else loss / scale), self.compiled
 
     def _note_called(self) -> None:
         if not self._calls.clear:

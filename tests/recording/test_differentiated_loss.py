@@ -161,6 +161,18 @@ def test_a_scaled_loss_is_unscaled(tmp_path):
     np.testing.assert_allclose(run.step_statistics["loss"], losses, rtol=1e-4)
 
 
+@pytest.mark.parametrize("tell", [tf.identity, lambda _: None], ids=["told", "nothing"])
+def test_a_loss_that_the_step_scales_by_itself_is_unscaled(tell, tmp_path):
+    def scaled(model, x, y, seen):
+        with tf.GradientTape() as tape:
+            seen.append(loss := mean(model, x, y))
+            larger = 128.0 * loss
+        return tape.gradient(larger, model.trainable_variables), tell(loss)
+
+    run, losses = train(scaled, tmp_path, optimizer=keras.optimizers.SGD(0.01, loss_scale_factor=128.0))
+    np.testing.assert_allclose(run.step_statistics["loss"], losses, rtol=1e-4)
+
+
 def test_what_another_model_is_trained_for_counts_for_nothing(tmp_path):
     other = keras.Sequential([keras.Input((5,)), layers.Dense(1)])
 
