@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -143,7 +144,7 @@ def _fans(layer: Any) -> tuple[int | None, int | None]:
 def _arguments(layer: Any) -> dict[str, Any]:
     """The constructor arguments that differ from their default and are plain data."""
     try:
-        config = layer.get_config()
+        config = _written_down(layer)
         defaults = inspect.signature(type(layer).__init__).parameters
     except Exception:  # noqa: BLE001  a custom layer's get_config may raise anything; the card goes without
         return {}
@@ -193,12 +194,19 @@ def _configuration(optimizer: Any) -> dict[str, Any]:
     A schedule of one's own is often written without ``get_config``, as in the tutorial on transformers.
     """
     try:
-        config: dict[str, Any] = optimizer.get_config()
+        config = _written_down(optimizer)
     except Exception:  # noqa: BLE001  a schedule or an optimizer of one's own may raise anything
         schedule = {"class_name": type(getattr(optimizer, "_learning_rate", None)).__name__}
         config = {name: value for name, value in vars(optimizer).items() if not name.startswith("_")}
         config["learning_rate"] = schedule
     return config
+
+
+def _written_down(thing: Any) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras warns of a lambda in it, for those who are going to save it
+        config: dict[str, Any] = thing.get_config()
+        return config
 
 
 def _loss_name(loss: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -88,6 +89,17 @@ def test_a_rate_that_is_asked_for_in_a_branch_is_said_to_be_missing(regression, 
     run = fitted_twice(regression, tmp_path, lambda: Falling(in_graph=True), wrap=wrap)
     assert run.trouble == ("the learning rate is not recorded: a function gives it, in a branch of the graph",)
     assert "learning_rate" not in run.step_statistics
+
+
+def test_lambdas_are_no_cause_for_warnings(regression, record):
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(4, lambda z: 2.0 * tf.nn.relu(z)), layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(lambda: 0.1), "mse")
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        run = record(model, *regression)
+    assert [warning for warning in seen if "lambda" in str(warning.message)] == []
+    assert run.trouble == ()
+    assert run.step_statistics["learning_rate"] == pytest.approx([0.1] * 4)
 
 
 def test_a_look_at_the_rate_after_the_update_is_not_taken_for_it(regression, tmp_path):
