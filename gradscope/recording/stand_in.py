@@ -46,8 +46,8 @@ class StandIn:
 def tells_apart(owner: type, attribute: str) -> bool:
     """Whether code of a class may see by more than equality what stands in its instances' ``attribute``.
 
-    That is so where a method that reads an attribute of that name compares anything by ``is``, but for None, or asks
-    for a type or an id. Classes of Keras do not.
+    That is so where a method that reads an attribute of that name compares anything by ``is``, but for constants, or
+    asks for its type or id. Classes of Keras do not.
     """
     own = (
         base
@@ -66,8 +66,9 @@ def _code(member: Any) -> CodeType | None:
 
 def _looks(code: CodeType, attribute: str) -> bool:
     parts = list(_nested(code))
-    names = frozenset(name for part in parts for name in part.co_names)
-    return attribute in names and (not _LOOKING.isdisjoint(names) or any(map(_compares, parts)))
+    return any(attribute in part.co_names for part in parts) and any(
+        _compares(part) or _asks(part, attribute) for part in parts
+    )
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:
@@ -79,6 +80,15 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 
 def _compares(code: CodeType) -> bool:
     return any(
-        one.opname == "IS_OP" and not (before.opname == "LOAD_CONST" and before.argval is None)
+        one.opname == "IS_OP" and before.opname != "LOAD_CONST"  # None or True, which it is not
         for before, one in itertools.pairwise(dis.get_instructions(code))
+    )
+
+
+def _asks(code: CodeType, attribute: str) -> bool:
+    steps = list(dis.get_instructions(code))
+    return any(
+        function.argval in _LOOKING and argument.opname.startswith("LOAD_FAST") and one.argval == attribute
+        for function, argument, one in zip(steps, steps[1:], steps[2:], strict=False)
+        if function.opname == "LOAD_GLOBAL"
     )
