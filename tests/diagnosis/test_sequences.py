@@ -40,6 +40,12 @@ def test_a_gradient_vanishes_through_time_where_nothing_is_learnt(loss, ratio, f
     assert [(f.severity, f.layers) for f in mine] == [(Severity.ERROR, ("hidden_1",))] * found
 
 
+def test_a_layer_may_yet_learn_to_remember():
+    run = sequences({"hidden_1": 1e-20}, loss=1.0)
+    (young,) = through_time("vanishing-gradient", replace(run, steps=run.steps // 10))
+    assert young.severity == Severity.WARNING
+
+
 def test_one_layer_that_remembers_is_enough():
     assert not through_time("vanishing-gradient", sequences({"hidden_1": 1e-20, "hidden_2": 0.1}, loss=1.0))
 

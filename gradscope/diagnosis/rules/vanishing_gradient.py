@@ -89,6 +89,7 @@ class VanishingGradient(Rule):
     min_gradient_through_time: float = limit(
         1e-7, "1", "float32 resolves no smaller share; learning networks show 1e-5 to 500, those that forget 1e-25"
     )
+    error_steps: float = limit(100, "steps", "of sequences: a layer may yet learn to remember")
     min_relative_update: float = limit(1e-2, "1", "update ratio over that of the other kernels")
     min_relative_drift: float = limit(
         3e-2,
@@ -107,13 +108,14 @@ class VanishingGradient(Rule):
     ) -> Iterable[Finding]:
         """Judge sequences by the layer that remembers best, depth by the best connected of the first layers."""
         if loss_trend.at_rest:
-            yield from self._through_time(memories, window)
+            young = loss_trend.reach < self.error_steps
+            yield from self._through_time(memories, window, Severity.WARNING if young else Severity.ERROR)
         if memories and flow.missing:
             return
         flow.require()
         yield from self._across_depth(run, flow, kernels, window, loss_trend)
 
-    def _through_time(self, memories: tuple[Memory, ...], window: Window) -> Iterable[Finding]:
+    def _through_time(self, memories: tuple[Memory, ...], window: Window, severity: Severity) -> Iterable[Finding]:
         column, value = _best({i: window.upper(memory.gradient) for i, memory in enumerate(memories)})
         if not value < self.min_gradient_through_time:
             return
@@ -126,7 +128,7 @@ class VanishingGradient(Rule):
             title="gradient that vanishes through time",
             sentence=f"no gradient comes back to the first steps of the sequences ({number(value)} of the last step's "
             f"in {name})",
-            severity=window.cap(Severity.ERROR),
+            severity=window.cap(severity),
             layers=tuple(layer.name for layer in layers),
             first_step=first,
             last_step=last,
