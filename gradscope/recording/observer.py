@@ -106,6 +106,7 @@ class Observer:
         self._origins.forget()
         self.optimizers.forget()
         self.losses.forget()
+        self.sequences.forget()
         self._elsewhere.clear()
 
     def _is_output(self, path: str | None) -> bool:

@@ -1,28 +1,28 @@
-"""How much of the gradient comes back to the first steps of a recurrent layer's sequence.
+"""How much of the gradient comes back to the beginning of a recurrent layer's sequences.
 
-The loop over the sequence is a graph of its own, and what is in there may not leave it. But ∂loss/∂x of the sequence
-that goes in has an entry for each step, and stands outside: it tells what the loop did to the gradient on its way back.
+The loop over the sequence is a graph of its own, and what is in there may not leave it. But the gradient that the loop
+hands back to its initial state stands outside, and is computed anyway: it tells what became of the gradient on its way
+through all steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import tf
 from gradscope.recording.scope import scope
 from gradscope.recording.statistics import traced_once
-from gradscope.recording.tensors import is_floating
 from gradscope.recording.trouble import Trouble
 
-__all__ = ["Sequences", "time_gradient_ratio"]
+__all__ = ["Sequences", "largest_mean"]
 
 _STATISTIC = "time_gradient_ratio"
 
 
 class Sequences:
-    """Watches what goes into recurrent layers.
+    """Watches what recurrent layers begin with and what they give; one that is handed its state is left alone.
 
     Args:
         collector: notes the measured ratio beside the layer's activation gradient.
@@ -32,60 +32,77 @@ class Sequences:
     def __init__(self, collector: Collector, trouble: Trouble) -> None:
         self._collector = collector
         self._trouble = trouble
+        self._ends: dict[str, Any] = {}
+        self._beginnings: dict[str, Any] = {}
 
-    def given(self, path: str, layer: Any, sequence: Any) -> Any:
-        """The same ``sequence``, float ``[batch, time, …]``; the gradient that comes back to it is measured."""
-        if not (self._collector.listening and is_floating(sequence)):
-            return sequence
+    def forget(self) -> None:
+        """A step starts, or is over."""
+        self._ends.clear()
+        self._beginnings.clear()
+
+    def begun(self, path: str, layer: Any, states: Sequence[Any]) -> Sequence[Any]:
+        """The same initial ``states``, float ``[batch, …]`` each; the gradient that comes back to them is measured."""
         variables = layer.trainable_variables
-        if not variables or (sequence.shape.rank or 0) < 3:
-            return sequence
-        with scope(), self._trouble.instead_of_raising(f"the gradient through time of layer {path} is not recorded"):
-            return self._watched(path, layer, sequence, tf.convert_to_tensor(variables[0]))
-        return sequence
+        if not self._collector.listening or not variables:
+            return states
+        with scope(), self._trouble.instead_of_raising(_failing(path)):
+            # A tape follows nothing back to zeros; with a weight that goes in beside them, it comes as far as here.
+            weight = tf.convert_to_tensor(variables[0])
+            return [self._watched(path, state, lambda upstream: self._came_back(path, upstream), weight)
+                    for state in states]  # fmt: skip
+        return states
 
-    def _watched(self, path: str, layer: Any, sequence: Any, weight: Any) -> Any:
-        # A tape follows nothing back to plain data; with a weight that goes in beside it, it comes as far as here.
+    def given(self, path: str, layer: Any, outputs: Any) -> Any:
+        """The same ``outputs``; the gradient that comes to the first of them is measured."""
+        if not self._collector.listening or not layer.trainable_variables:
+            return outputs
+        with scope(), self._trouble.instead_of_raising(_failing(path)):
+            first, *rest = tf.nest.flatten(outputs)
+            watched = self._watched(path, first, lambda upstream: self._came(path, layer, upstream))
+            if hasattr(first, "_keras_mask"):
+                watched._keras_mask = first._keras_mask  # noqa: SLF001  Keras keeps it there
+            return tf.nest.pack_sequence_as(outputs, [watched, *rest])
+        return outputs
+
+    def _watched(self, path: str, tensor: Any, note: Callable[[Any], None], *anchors: Any) -> Any:
         @tf.custom_gradient  # type: ignore[untyped-decorator]
-        def watch(x: Any, _weight: Any) -> tuple[Any, Callable[[Any], tuple[Any, None]]]:
-            def backward(upstream: Any) -> tuple[Any, None]:
+        def watch(x: Any, *others: Any) -> tuple[Any, Callable[[Any], Any]]:
+            def backward(upstream: Any) -> Any:
                 if self._collector.listening:
-                    failing = f"the gradient through time of layer {path} is not recorded"
-                    with scope(), self._trouble.instead_of_raising(failing):
-                        backwards = bool(getattr(layer, "go_backwards", False))
-                        ratio = time_gradient_ratio(_by_step(upstream, reverse=backwards))
-                        self._collector.scalar(("activation_gradient", path, _STATISTIC), ratio)
-                return upstream, None
+                    with scope(), self._trouble.instead_of_raising(_failing(path)):
+                        note(tf.cast(upstream, tf.float32))
+                return (upstream, *(None for _ in others)) if others else upstream
 
             return tf.identity(x), backward
 
-        watched = watch(sequence, weight)
-        if hasattr(sequence, "_keras_mask"):
-            watched._keras_mask = sequence._keras_mask  # noqa: SLF001  Keras keeps it there
-        return watched
+        return watch(tensor, *anchors)
+
+    def _came(self, path: str, layer: Any, gradient: Any) -> None:
+        by_step = tf.transpose(gradient, [1, 0, *range(2, gradient.shape.rank)]) if layer.return_sequences else gradient
+        rows = tf.shape(by_step)[0] if layer.return_sequences else 1
+        self._ends[path] = largest_mean(tf.reshape(by_step, [rows, -1]))
+
+    def _came_back(self, path: str, gradient: Any) -> None:
+        size = largest_mean(tf.reshape(gradient, [1, -1]))
+        other = self._beginnings.get(path)  # an LSTM has two states
+        self._beginnings[path] = size if other is None else tf.maximum(size, other)
+        if path in self._ends:
+            ratio = self._beginnings[path] / self._ends[path]
+            self._collector.scalar(("activation_gradient", path, _STATISTIC), ratio)
 
 
-def _by_step(gradient: Any, *, reverse: bool) -> Any:
-    """Mean magnitude at each step, float32 ``[batch, time]``, first what the layer goes through first."""
-    features = list(range(2, gradient.shape.rank))
-    magnitude = tf.reduce_mean(tf.abs(tf.cast(gradient, tf.float32)), axis=features)
-    return tf.reverse(magnitude, [1]) if reverse else magnitude
+def _failing(path: str) -> str:
+    return f"the gradient through time of layer {path} is not recorded"
 
 
 @traced_once([None, None])
-def time_gradient_ratio(magnitude: Any) -> Any:
-    """The gradient at the first step of the sequences over that at the last, each a mean over the examples.
+def largest_mean(gradient: Any) -> Any:
+    """The greatest of the rows' mean magnitudes.
 
     Args:
-        magnitude: float32 ``[batch, time]``, >= 0. The first and the last step of an example are those with a gradient
-            other than zero: padding that a mask takes out has none.
+        gradient: float32 ``[rows, entries]``.
 
     Returns:
-        float32 scalar in [0, inf], 1 for sequences of one step; NaN where all is zero or an entry is not finite.
+        float32 scalar >= 0; NaN where an entry is not finite.
     """
-    known = tf.cast(tf.not_equal(magnitude, 0.0), tf.int32)
-    first = tf.argmax(known, axis=1)
-    last = tf.cast(tf.shape(magnitude)[1], tf.int64) - 1 - tf.argmax(tf.reverse(known, [1]), axis=1)
-    scale = tf.reduce_max(magnitude)
-    begin, end = (tf.gather(magnitude / scale, step, batch_dims=1) for step in (first, last))
-    return tf.reduce_mean(begin) / tf.reduce_mean(end)
+    return tf.reduce_max(tf.reduce_mean(tf.abs(gradient), axis=1))

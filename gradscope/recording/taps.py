@@ -133,6 +133,7 @@ class Taps:
                 self._taps.append((layer, "activation", lambda function: StandIn(tap(function), function)))
         self._taps.append((layer, "call", partial(self._tap_layer, path, layer)))
         if isinstance(layer, keras.layers.RNN):
+            self._taps.append((layer, "get_initial_state", partial(self._tap_initial_state, path, layer)))
             self._taps.append((layer, "call", partial(self._tap_sequence, path, layer)))
 
     @contextmanager
@@ -282,10 +283,15 @@ class Taps:
 
         return tapped
 
+    def _tap_initial_state(self, path: str, layer: Any, initial: Callable[..., Any]) -> Callable[..., Any]:
+        def tapped(*args: Any, **kwargs: Any) -> Any:
+            return self._observer.sequences.begun(path, layer, initial(*args, **kwargs))
+
+        return tapped
+
     def _tap_sequence(self, path: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(*args: Any, **kwargs: Any) -> Any:
-            watched = [self._observer.sequences.given(path, layer, sequence) for sequence in args[:1]]
-            return call(*watched, *args[1:], **kwargs)
+            return self._observer.sequences.given(path, layer, call(*args, **kwargs))
 
         return tapped
 

@@ -1,4 +1,4 @@
-"""What comes back of the gradient to the first steps of the sequences that recurrent layers go through."""
+"""What comes back of the gradient to the beginning of the sequences that recurrent layers go through."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Memory:
 
     layer: Layer
     gradient: npt.NDArray[np.floating]
-    """``[steps]``: ∂loss/∂x at the first step of the sequence over that at the last; NaN where unknown."""
+    """``[steps]``: ∂loss/∂s of the initial state over the greatest ∂loss/∂a of a step of what the layer gives; NaN
+    where unknown."""
 
 
 def memories(run: Run, layers: tuple[Layer, ...]) -> tuple[Memory, ...]:

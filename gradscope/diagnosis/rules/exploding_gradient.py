@@ -43,8 +43,8 @@ class ExplodingGradient(Rule):
 
     ## Evidence
     Across depth: ‖∂loss/∂a‖ of the first layers behind the input over that of the output, median. Through time:
-    ∂loss/∂x of the sequences that go into a recurrent layer, at their first step over at their last, in the first
-    samples (one that has learnt to look at the first steps has such a ratio by right). Over the steps of training: the
+    ∂loss/∂s of the state that a recurrent layer begins with, over ∂loss/∂a of what it gives, in the first samples (one
+    that has learnt to look at the first steps has such a ratio by right). Over the steps of training: the
     global norm over the median of all samples before it and over a tenth of the largest of the first samples, so that
     the high gradients of the first steps and the noise of a converged network raise no alarm. Where clipping keeps
     the updates healthy and the loss falls it is a warning at most.

@@ -52,8 +52,8 @@ class VanishingGradient(Rule):
     activation gradients are missing those of the biases stand in; where updates are missing (a log of another tool),
     starvation means that the first layers' weights drifted far less than those that moved most.
 
-    Through time it is ∂loss/∂x of the sequences that go into a recurrent layer: at their first step over at their last,
-    in the layer where most comes back. New recurrent layers forget, and many a task needs no long memory, so it counts
+    Through time it is ∂loss/∂s of the state that a recurrent layer begins with, over ∂loss/∂a of what it gives, in the
+    layer where most comes back. New recurrent layers forget, and many a task needs no long memory, so it counts
     only where the loss stands still and nothing else accounts for that.
 
     ## Example
