@@ -150,8 +150,8 @@ STATISTICS: tuple[Statistic, ...] = (
     ),
     Statistic(
         "time_gradient_ratio",
-        "of a recurrent layer that begins with a state of its own making: mean |∂loss/∂s| of that state s, over the "
-        "greatest mean |∂loss/∂a| of a step of what it gives",
+        "of a recurrent layer that begins with a state of its own making: mean |∂loss/∂s| of that state s, over "
+        "mean |∂loss/∂a| of the last step of what it gives",
         "1",
         "[0, inf]",
     ),

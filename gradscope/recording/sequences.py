@@ -16,7 +16,7 @@ from gradscope.recording.scope import scope
 from gradscope.recording.statistics import traced_once
 from gradscope.recording.trouble import Trouble
 
-__all__ = ["Sequences", "largest_mean"]
+__all__ = ["Sequences", "last_mean"]
 
 _STATISTIC = "time_gradient_ratio"
 
@@ -80,10 +80,10 @@ class Sequences:
     def _came(self, path: str, layer: Any, gradient: Any) -> None:
         by_step = tf.transpose(gradient, [1, 0, *range(2, gradient.shape.rank)]) if layer.return_sequences else gradient
         rows = tf.shape(by_step)[0] if layer.return_sequences else 1
-        self._ends[path] = largest_mean(tf.reshape(by_step, [rows, -1]))
+        self._ends[path] = last_mean(tf.reshape(by_step, [rows, -1]))
 
     def _came_back(self, path: str, gradient: Any) -> None:
-        size = largest_mean(tf.reshape(gradient, [1, -1]))
+        size = last_mean(tf.reshape(gradient, [1, -1]))
         other = self._beginnings.get(path)  # an LSTM has two states
         self._beginnings[path] = size if other is None else tf.maximum(size, other)
         if path in self._ends:
@@ -96,13 +96,15 @@ def _failing(path: str) -> str:
 
 
 @traced_once([None, None])
-def largest_mean(gradient: Any) -> Any:
-    """The greatest of the rows' mean magnitudes.
+def last_mean(gradient: Any) -> Any:
+    """The mean magnitude of the last row that is not all zeros, as those are that a mask takes out.
 
     Args:
         gradient: float32 ``[rows, entries]``.
 
     Returns:
-        float32 scalar >= 0; NaN where an entry is not finite.
+        float32 scalar >= 0, 0 where all rows are zeros; NaN where an entry of that row is not finite.
     """
-    return tf.reduce_max(tf.reduce_mean(tf.abs(gradient), axis=1))
+    sizes = tf.reduce_mean(tf.abs(gradient), axis=1)
+    last = tf.reduce_max(tf.where(tf.equal(sizes, 0.0), 0, tf.range(tf.size(sizes))))
+    return sizes[last]

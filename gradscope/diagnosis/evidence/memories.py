@@ -19,8 +19,8 @@ class Memory:
 
     layer: Layer
     gradient: npt.NDArray[np.floating]
-    """``[steps]``: ∂loss/∂s of the initial state over the greatest ∂loss/∂a of a step of what the layer gives; NaN
-    where unknown."""
+    """``[steps]``: ∂loss/∂s of the initial state over ∂loss/∂a of the last step of what the layer gives; NaN where
+    unknown."""
 
 
 def memories(run: Run, layers: tuple[Layer, ...]) -> tuple[Memory, ...]:

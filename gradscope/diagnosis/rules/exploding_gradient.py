@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Flow, GlobalGradient, Kernel, LossTrend, Memory, Window
@@ -43,8 +44,8 @@ class ExplodingGradient(Rule):
 
     ## Evidence
     Across depth: ‖∂loss/∂a‖ of the first layers behind the input over that of the output, median. Through time:
-    ∂loss/∂s of the state that a recurrent layer begins with, over ∂loss/∂a of what it gives, in the first samples (one
-    that has learnt to look at the first steps has such a ratio by right). Over the steps of training: the
+    ∂loss/∂s of the state that a recurrent layer begins with, over ∂loss/∂a of what it gives, at the first sample (one
+    that has learnt to look at the first steps has such a ratio by right, and too long steps bring it about). Over the steps of training: the
     global norm over the median of all samples before it and over a tenth of the largest of the first samples, so that
     the high gradients of the first steps and the noise of a converged network raise no alarm. Where clipping keeps
     the updates healthy and the loss falls it is a warning at most.
@@ -151,7 +152,7 @@ class ExplodingGradient(Rule):
         )
 
     def _through_time(self, memories: tuple[Memory, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
-        early = {memory.layer.name: window.early_level(memory.gradient) for memory in memories}
+        early = {memory.layer.name: _first(memory.gradient[window.usable]) for memory in memories}
         ill = [memory for memory in memories if early[memory.layer.name] > self.max_gradient_through_time]
         if not ill:
             return
@@ -219,3 +220,8 @@ class ExplodingGradient(Rule):
                 {"dead-units", "diverging-loss", "loss-plateau", "nonfinite-values", "saturated-activation"}
             ),
         )
+
+
+def _first(series: npt.NDArray[np.floating]) -> float:
+    known = series[np.isfinite(series)]
+    return float(known[0]) if len(known) else float("nan")
