@@ -44,11 +44,11 @@ class ExplodingGradient(Rule):
 
     ## Evidence
     Across depth: ‖∂loss/∂a‖ of the first layers behind the input over that of the output, median. Through time:
-    ∂loss/∂s of the state that a recurrent layer begins with, over ∂loss/∂a of what it gives, at the first sample (one
-    that has learnt to look at the first steps has such a ratio by right, and too long steps bring it about). Over the steps of training: the
-    global norm over the median of all samples before it and over a tenth of the largest of the first samples, so that
-    the high gradients of the first steps and the noise of a converged network raise no alarm. Where clipping keeps
-    the updates healthy and the loss falls it is a warning at most.
+    ∂loss/∂s of the state that a recurrent layer begins with, over ∂loss/∂a of what it gives, at the first sample
+    (one that has learnt to look at the first steps has such a ratio by right, and too long steps bring it about).
+    Over the steps of training: the global norm over the median of all samples before it and over a tenth of the
+    largest of the first samples, so that the high gradients of the first steps and the noise of a converged network
+    raise no alarm. Where clipping keeps the updates healthy and the loss falls it is a warning at most.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
