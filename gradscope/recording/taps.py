@@ -131,10 +131,10 @@ class Taps:
                 )
             else:
                 self._taps.append((layer, "activation", lambda function: StandIn(tap(function), function)))
-        self._taps.append((layer, "call", partial(self._tap_layer, path, layer)))
-        if isinstance(layer, keras.layers.RNN):
+        if isinstance(layer, keras.layers.RNN):  # within the tap below, which tells where a tensor comes from
             self._taps.append((layer, "get_initial_state", partial(self._tap_initial_state, path, layer)))
             self._taps.append((layer, "call", partial(self._tap_sequence, path, layer)))
+        self._taps.append((layer, "call", partial(self._tap_layer, path, layer)))
 
     @contextmanager
     def installed(self) -> Iterator[None]:

@@ -89,6 +89,7 @@ def test_each_layer_of_a_stack_and_both_directions_have_their_own(sequences, rec
     recurrent = {card.name for card in run.model.layers if card.kind in ("LSTM", "GRU")}
     assert len(recurrent) == 3
     assert all(np.isfinite(measured(run, name)).all() for name in recurrent)
+    assert {card.kind: card.inbound for card in run.model.layers}["Dense"] == ("memory",)
     assert run.trouble == ()
 
 
