@@ -25,6 +25,7 @@ _ELSEWHERE = (
     "badly-scaled-input",
     "badly-scaled-target",
     "collapsed-representation:penalised",
+    "collapsed-representation:rewarded",
     "excessive-dropout",
     "linear-units:no-activation",
     "mismatched-loss",

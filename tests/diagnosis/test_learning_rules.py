@@ -162,6 +162,11 @@ class TestLearningRateTooHigh:
     def test_small_steps_under_which_the_loss_rises_are_none(self):
         assert not findings("learning-rate-too-high", toy_run(loss=np.geomspace(1, 1e6, SAMPLES)))
 
+    @pytest.mark.parametrize(("kept", "found"), [(1e-3, 1), (0.5, 0)])
+    def test_steps_that_make_all_examples_alike_at_once_are_too_long(self, kept, found):
+        put = {("activation", "hidden_2", "example_std"): [0.7] + [0.7 * kept] * (SAMPLES - 1)}
+        assert len(findings("learning-rate-too-high", toy_run(updates(200.0), put, loss=1.0))) == found
+
     @pytest.mark.parametrize(("peak", "found"), [(20.0, 1), (2.0, 0)])
     def test_weights_replaced_in_a_leap_of_the_loss_leave_little_learnt(self, peak, found):
         loss = np.r_[[1.0] * 4, peak, [0.7] * 25]
@@ -275,6 +280,22 @@ class TestLossPlateau:
 
 class TestPermanentClipping:
     CLIPPED = {"global_gradient_norm": 2.0, "global_clipped_gradient_norm": 1e-3}  # noqa: RUF012
+
+    @pytest.mark.parametrize(
+        ("optimizer", "rms", "last", "variants"),
+        [("SGD", 0.9, 0.4, ["signs"]), ("Adam", 0.9, 0.4, []), ("SGD", 0.3, 0.4, []), ("SGD", 0.9, 0.01, [])],
+    )
+    def test_clipped_to_little_but_signs(self, optimizer, rms, last, variants):
+        names = [f"{name}/{role}" for name in NAMES for role in ("kernel", "bias")]
+        put = {("gradient", name, "max"): 1e-4 for name in names} | {("gradient", name, "min"): -1e-4 for name in names}
+        put |= {("gradient", name, "rms"): rms * 1e-4 for name in names}
+        run = toy_run(
+            put=put,
+            loss=np.geomspace(1.0, last, SAMPLES),
+            settings={"optimizer": {"name": optimizer}},
+            step={"global_gradient_norm": 1.0 + 0.1 * np.sin(np.arange(SAMPLES))},
+        )
+        assert [finding.variant for finding in findings("permanent-clipping", run)] == variants
 
     def test_now_and_then_is_what_clipping_is_for(self):
         norms = {"global_gradient_norm": [2.0, 1e-3, 1e-3] * 10, "global_clipped_gradient_norm": 1e-3}

@@ -194,6 +194,19 @@ class TestCollapsedRepresentation:
         root = diagnose(run).causes[0].root
         assert (root.rule == "collapsed-representation") == bool(variant)
 
+    @pytest.mark.parametrize(("last", "variant"), [(1e-6, "rewarded"), (0.5, "")])
+    def test_a_loss_without_targets_that_falls_as_all_become_alike_asks_for_it(self, last, variant):
+        spread = np.geomspace(0.7, 1e-4, SAMPLES)
+        shrinks = {("activation", name, "example_std"): spread for name in ("hidden_2", "output")}
+        dead = {("activation", "hidden_2", "dead_unit_fraction"): [0.1] * 5 + [1.0] * 25}
+        run = toy_run(put=shrinks | dead, loss=np.geomspace(1.0, last, SAMPLES), settings={"losses": [], "loss": None})
+        keys = (replace(key, kind="input", name="other") if key.kind == "target" else key for key in run.tensors)
+        run = replace(run, tensors=tuple(keys))
+        (finding,) = findings("collapsed-representation", run)
+        assert finding.variant == variant
+        root = diagnose(run, [BY_NAME["collapsed-representation"], BY_NAME["dead-units"]]).causes[0].root
+        assert (root.rule == "collapsed-representation") == bool(variant)
+
     def test_what_a_normalisation_takes_out_may_shrink(self):
         assert not findings("collapsed-representation", toy_run(put=self.SHRINKS, batch_norm=True, loss=1.0))
 

@@ -32,6 +32,9 @@ class Clipping:
     held_at: float
     """The likely limit of a clipping that the optimizer does not know of: the median of the global norm; or of the
     greatest norm, or the greatest entry, of single gradients."""
+    filled: float
+    """How near to its greatest entry the gradients' entries are: rms over greatest, median over gradients and samples;
+    1 where all have one size, about 0.2 where nothing is clipped."""
     held_fraction: float
     """Share of the samples at which that norm, or those of half of the gradients, are at this limit to a
     ten-thousandth: about 0 where nothing is clipped, since no two batches have the same gradient."""
@@ -42,7 +45,19 @@ def clipping(run: Run, global_gradient: GlobalGradient, window: Window) -> Clipp
     norm, clipped = global_gradient.norm, global_gradient.clipped_norm
     known = window.usable & np.isfinite(norm) & np.isfinite(clipped) & (norm > 0)
     held = max((_held(series) for series in _norms(run, norm, known)), key=lambda each: each[1])
-    return Clipping(window.steps[known], clipped[known] / norm[known], norm[known], *held)
+    limit, fraction = held
+    return Clipping(
+        window.steps[known], clipped[known] / norm[known], norm[known], limit, _filled(run, known), fraction
+    )
+
+
+def _filled(run: Run, known: npt.NDArray[np.bool_]) -> float:
+    shares = []
+    for name in run.names("gradient"):
+        low, high, rms = (run.series("gradient", name, each)[known] for each in ("min", "max", "rms"))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares.append(rms / np.maximum(np.abs(low), np.abs(high)))
+    return median(np.concatenate(shares)) if shares else nan
 
 
 def _norms(run: Run, norm: FloatArray, known: npt.NDArray[np.bool_]) -> Iterator[FloatArray]:

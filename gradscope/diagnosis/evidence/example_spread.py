@@ -16,6 +16,7 @@ __all__ = ["ExampleSpread", "example_spread"]
 
 FloatArray = npt.NDArray[np.floating]
 _FIRST = 3
+_YOUNG = 20  # steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,9 @@ class ExampleSpread:
     """By recorded input, each ``[steps]``."""
     hidden: Mapping[str, FloatArray]
     """By hidden layer in forward order, each ``[steps]``; a layer that gives nothing but zeros counts as 0."""
+    first_steps: float
+    """What the first 20 steps left of the spread of the hidden layer that comes last: the least of their samples over
+    the very first; NaN if unknown."""
     kept: Mapping[str, FloatArray]
     """By layer that learns, the output included: ``example_std`` over what it was at first but 1 at most, each
     ``[steps]``. Layers whose scale a normalisation takes out are left out."""
@@ -45,7 +49,13 @@ def example_spread(run: Run, layers: tuple[Layer, ...]) -> ExampleSpread:
         for layer in layers
         if layer.name in known and layer.learns and not layer.normalised
     }
-    return ExampleSpread(inputs, hidden, kept)
+    return ExampleSpread(inputs, hidden, _first_steps(run, hidden), kept)
+
+
+def _first_steps(run: Run, hidden: Mapping[str, FloatArray]) -> float:
+    known = [series for series in hidden.values() if len(series) and 0 < series[0] < np.inf]
+    early = known[-1][run.steps <= run.steps[0] + _YOUNG] if known else np.full(1, np.nan)
+    return float(np.nanmin(early) / early[0]) if np.isfinite(early[0]) else np.nan
 
 
 def _over_first(run: Run, name: str) -> FloatArray:
@@ -58,6 +68,7 @@ def _over_first(run: Run, name: str) -> FloatArray:
 def _relative(run: Run, kind: str, name: str) -> FloatArray:
     spread = run.series(kind, name, "example_std").astype(np.float64)
     rms = run.series(kind, name, "rms").astype(np.float64)
-    relative: FloatArray = np.divide(spread, rms, out=np.full(len(rms), np.nan), where=rms > 0)
+    with np.errstate(invalid="ignore"):  # both overflow on the way to NaN
+        relative: FloatArray = np.divide(spread, rms, out=np.full(len(rms), np.nan), where=rms > 0)
     relative[(rms == 0) & (spread == 0)] = 0.0
     return relative

@@ -44,7 +44,8 @@ def output_spread(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossTer
     name = outputs[0].name
     right = _right_spread(run, loss_terms[0]) if len(loss_terms) == 1 else nan
     spread, rms = (run.series("activation", name, s).astype(np.float64) for s in ("example_std", "rms"))
-    relative = np.divide(spread, rms, out=unknown.copy(), where=rms > 0)
+    with np.errstate(invalid="ignore"):  # both overflow on the way to NaN
+        relative = np.divide(spread, rms, out=unknown.copy(), where=rms > 0)
     return OutputSpread(spread / right if right > 0 else unknown, name, relative)
 
 

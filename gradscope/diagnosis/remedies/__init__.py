@@ -49,6 +49,7 @@ from gradscope.diagnosis.remedies.loss import (
     set_from_logits,
     stable_loss,
     standardise_targets,
+    tell_apart,
 )
 from gradscope.diagnosis.remedies.optimizer import (
     accumulate_less,
@@ -119,6 +120,7 @@ __all__ = [
     "shuffle_examples",
     "stable_loss",
     "standardise_targets",
+    "tell_apart",
     "train_all_variables",
     "train_mode",
     "unfreeze_head",

@@ -103,6 +103,17 @@ def compare_shares() -> Remedy:
     )
 
 
+def tell_apart() -> Remedy:
+    """A loss that an answer which is the same for all does not solve."""
+    return Remedy(
+        "Let the loss ask that different examples differ",
+        "A loss that only pulls answers together is least where all are the same: give it pairs that are to lie apart, "
+        "by a margin or as negatives, or stop the gradient on one side behind a predictor.",
+        "loss = same * distance**2 + (1 - same) * keras.ops.maximum(margin - distance, 0.0) ** 2",
+        topic="loss",
+    )
+
+
 def scale_targets() -> Remedy:
     """Targets brought into the range of the output's activation."""
     return Remedy(

@@ -34,11 +34,12 @@ class CollapsedRepresentation(Rule):
     The standard deviation across the examples of a batch over the rms of the layer's output, lately. Judged are the
     hidden layers from the output backwards for as long as they are collapsed, so that a branch that is constant by
     design (positions, learned queries) is none; layers whose scale a normalisation behind them takes out are passed
-    over. Or the standard deviation over what it was at first, of any layer that learns; where the loss was low and has
-    come back to where it was, over what it was at most. It is an error where the loss stands where it began or where a
-    constant answer stands, or where nothing of the example is left at all, and otherwise no finding where the loss fell
-    by half. Where penalties (a divergence from a prior, on activities) made up much of the loss at first, they are the
-    cause. With one example per batch there is nothing to compare.
+    over. Or the standard deviation over what it was at first, of any layer that learns; where the loss was low and
+    has come back to where it was, over what it was at most. It is an error where the loss stands where it began or
+    where a constant answer stands, or where nothing of the example is left at all, and otherwise no finding where
+    the loss fell by half. Where penalties (a divergence from a prior, on activities) made up much of the loss at
+    first, they are the cause; where a loss without targets falls to nothing while the output's examples become
+    alike, the loss is. With one example per batch there is nothing to compare.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -68,6 +69,9 @@ class CollapsedRepresentation(Rule):
         0.1, "1", "example_std of any layer over its first; 0.5 or more in 150 recorded healthy runs, below 0.1 in sick"
     )
     error_kept_spread: float = limit(0.05, "1", "twentyfold, where the loss does not show that it learns all the same")
+    max_rewarded_loss: float = limit(
+        0.01, "1", "of the start: where no constant answer's loss is known, a loss that is solved by being alike"
+    )
     max_learning_loss: float = limit(0.8, "1", "of a constant answer's loss: what is left of the layers teaches it")
     max_penalty: float = limit(0.5, "1", "times what the outputs cost, at first: alike is what the penalty asks for")
     min_input_spread: float = limit(0.05, "1", "inputs that are alike themselves cannot be told apart")
@@ -122,7 +126,28 @@ class CollapsedRepresentation(Rule):
                 window,
                 grave=loss_trend.at_rest or (least < self.error_kept_spread and not self._learns(loss_trend)),
             )
-            yield self._penalised(finding, run, penalty) if penalty > self.max_penalty else finding
+            if penalty > self.max_penalty:
+                yield self._penalised(finding, run, penalty)
+            elif any(layer.is_output for layer in shrunken) and self._is_rewarded(loss_trend):
+                yield self._rewarded(finding, run)
+            else:
+                yield finding
+
+    def _is_rewarded(self, loss_trend: LossTrend) -> bool:
+        solved = loss_trend.nonnegative and loss_trend.late < self.max_rewarded_loss * loss_trend.start
+        return solved and not loss_trend.knows_constant
+
+    def _rewarded(self, finding: Finding, run: Run) -> Finding:
+        """The same as what the loss asks for: it falls to nothing as all answers become alike."""
+        return replace(
+            finding,
+            sentence=f"{finding.sentence}, and the loss falls with it: one answer to everything is what it asks for",
+            severity=Severity.ERROR,
+            first_step=int(run.steps[0]),
+            remedies=(remedies.tell_apart(),),
+            variant="rewarded",
+            explains=finding.explains | {"dead-units", "vanishing-gradient"},
+        )
 
     def _penalised(self, finding: Finding, run: Run, penalty: float) -> Finding:
         """The same as the outcome of a penalty that asks for it from the start."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite, OptimizerGroup, Window
+from gradscope.diagnosis.evidence import ExampleSpread, LearningRate, LossTrend, Nonfinite, OptimizerGroup, Window
 from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
@@ -57,7 +57,8 @@ class LearningRateTooHigh(Rule):
     its start and against a constant answer's. Large steps under which the loss falls are no finding here. Short steps
     that all go one way add up: weights that have grown tenfold, where the loss is no better for it or unknown. Of
     several optimizers each is judged by the kernels it trains, and the finding names their layers. Where the loss leapt
-    up and is no better than at first since, shorter steps count; and a rate that still grows at the end of the run
+    up and is no better than at first since, or the first steps made all examples alike in the last hidden layer and
+    nothing was learnt since, shorter steps count; and a rate that still grows at the end of the run
     counts where what was learnt is lost again, or values break.
 
     ## Example
@@ -84,6 +85,9 @@ class LearningRateTooHigh(Rule):
     max_leaping_step: float = limit(0.1, "1", "the same where the loss leapt up, and is no better than at first since")
     min_leap: float = limit(10.0, "1", "times the start or a constant answer's loss, whichever is larger")
     error_step: float = limit(0.5, "1", "one step replaces half of the weights")
+    min_kept_spread: float = limit(
+        0.01, "1", "what the first 20 steps leave of how examples differ in the last hidden layer: as after a leap"
+    )
     max_replacing_step: float = limit(
         1.0, "1", "where the loss leapt up too, half of a constant answer's loss is little to have learnt"
     )
@@ -110,6 +114,7 @@ class LearningRateTooHigh(Rule):
         loss_trend: LossTrend,
         nonfinite: Nonfinite,
         learning_rate: LearningRate,
+        example_spread: ExampleSpread,
     ) -> Iterable[Finding]:
         """Judge step size and harm together, each optimizer's for itself."""
         if not optimizer_groups:
@@ -120,7 +125,8 @@ class LearningRateTooHigh(Rule):
             anew = step > self.max_replacing_step and self._leaps(loss_trend)
             least = self.min_shared_loss if group.layers or anew else self.min_remaining_loss
             harm = self._harm(loss_trend, nonfinite, least)
-            most = self.max_leaping_step if self._has_leapt(loss_trend) else self.max_step
+            flattened = example_spread.first_steps < self.min_kept_spread and loss_trend.at_rest
+            most = self.max_leaping_step if self._has_leapt(loss_trend) or flattened else self.max_step
             growth = median(np.array([path.growth[-1] for path in group.paths]))
             # Rivals have no common loss, one below zero has no level; half of the weights anew is too much anywhere.
             lossless = not (loss_trend.steps.size and loss_trend.nonnegative) and step > self.error_step

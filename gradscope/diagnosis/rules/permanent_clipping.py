@@ -31,11 +31,13 @@ class PermanentClipping(Rule):
     gradient's stead, and a limit far below the usual norm brings training to a standstill.
 
     ## Evidence
-    The global norm after clipping over that before, at every sample; the distance that the kernels travelled, the sum
-    over all steps of ‖update‖ / ‖weight‖; the late loss against the start or, where it is known, against that of a
-    constant answer. A gradient that was clipped before the optimizer is handed it shows by its norm, or its greatest
-    entry, which is the same at every sample to a ten-thousandth though the loss is not. Clipping under which the
-    network learns is no finding, nor is it with Adam and its kin, which make up for the size of the gradient.
+    The global norm after clipping over that before, at every sample; the distance that the kernels travelled, the
+    sum over all steps of ‖update‖ / ‖weight‖; the late loss against the start or, where it is known, against that
+    of a constant answer. A gradient that was clipped before the optimizer is handed it shows by its norm, or its
+    greatest entry, which is the same at every sample to a ten-thousandth though the loss is not; where most entries
+    are at that limit and SGD gets little but signs, it is a warning under a loss that has not fallen to a tenth.
+    Else clipping under which the network learns is no finding, nor is it with Adam and its kin, which make up for
+    the size of the gradient.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -63,6 +65,7 @@ class PermanentClipping(Rule):
         0.5, "1", "the same with SGD, whose every step is as long as the clipped gradient says"
     )
     min_remaining_loss: float = limit(0.5, "1", "of a constant answer's loss or of the start")
+    min_filled: float = limit(0.7, "1", "rms over the greatest entry: half of the entries are at the limit")
     min_variation: float = limit(1e-3, "1", "of the loss: steps at which the gradient must differ too")
     min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
 
@@ -79,6 +82,8 @@ class PermanentClipping(Rule):
         farthest = max(path.distance for path in travel if path.kernel.role != "embeddings" or len(travel) == 1)
         least = self.max_sgd_distance if learning_rate.optimizer == "SGD" else self.max_distance
         if not farthest < least or not loss_trend.is_far(self.min_remaining_loss):
+            if self._leaves_signs(clipping) and learning_rate.optimizer == "SGD" and not loss_trend.fallen:
+                yield self._signs(clipping)
             return
         moved = Measurement("distance travelled by the farthest kernel", farthest, least, "1")
         cut = clipping.kept < self.max_kept_fraction
@@ -97,6 +102,34 @@ class PermanentClipping(Rule):
             limit_seen = number(clipping.held_at)
             what = f"the gradient is clipped to {limit_seen} at {100 * share:.0f} % of the steps, before the optimizer"
             yield self._finding(what, clipping.steps, (measured, moved), nan)
+
+    def _leaves_signs(self, clipping: Clipping) -> bool:
+        return clipping.filled > self.min_filled and clipping.held_fraction >= self.min_clipped_fraction
+
+    def _signs(self, clipping: Clipping) -> Finding:
+        return Finding(
+            rule=self.name,
+            title="permanent clipping",
+            sentence=f"the gradient is clipped to {number(clipping.held_at)} before the optimizer at "
+            f"{100 * clipping.held_fraction:.0f} % of the steps, and most entries are at that limit: little but their "
+            "signs is left",
+            severity=Severity.WARNING,
+            layers=(),
+            first_step=int(clipping.steps[0]),
+            last_step=int(clipping.steps[-1]),
+            measurements=(
+                Measurement(
+                    "rms of the gradients over their greatest entry",
+                    clipping.filled,
+                    self.min_filled,
+                    "1",
+                    "",
+                    "about 0.2",
+                ),
+            ),
+            remedies=(remedies.loosen_clipping(nan),),
+            variant="signs",
+        )
 
     def _varies(self, loss_trend: LossTrend) -> bool:
         # The same batch, shown to a network that stands still, has the same gradient again.
