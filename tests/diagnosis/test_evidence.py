@@ -47,6 +47,13 @@ def test_a_layer_counts_as_normalised_only_if_nothing_else_takes_its_output():
     assert not Evidence(chain(stem, relu, bn, add))["layers"][0].normalised
 
 
+@pytest.mark.parametrize(("trained", "normalised"), [(True, False), (False, True)])
+def test_a_frozen_batch_normalisation_normalises_what_is_frozen_too(trained, normalised):
+    stem = LayerCard("stem", "Conv2D", 0, inbound=("input",), trainable=trained)
+    bn = LayerCard("bn", "BatchNormalization", 1, inbound=("stem",), trainable=False)
+    assert Evidence(chain(stem, bn))["layers"][0].normalised == normalised
+
+
 def test_layers_without_a_card_stand_in_recorded_order():
     layers = Evidence(toy_run(card=False))["layers"]
     assert [(layer.name, layer.is_output) for layer in layers] == [

@@ -482,11 +482,16 @@ def test_a_network_without_any_activation_function_is_one_linear_map(loss, found
     assert not relu
 
 
-def test_a_large_offset_of_the_targets_that_the_bias_has_not_reached_is_a_note():
+@pytest.mark.parametrize(
+    ("loss", "steps", "severity"),
+    [(10.0, 10, Severity.ERROR), (10.0, 5, Severity.ERROR), (np.linspace(40.0, 5.0, SAMPLES), 5, Severity.WARNING)],
+)
+def test_an_offset_of_the_targets_that_the_bias_has_not_reached(loss, steps, severity):
     moments = {"mean": 500.0, "rms": np.hypot(500.0, 1.0), "std": 1.0, "example_std": 1.0}
     put = {("target", "target", name): number for name, number in moments.items()}
-    (finding,) = findings("badly-scaled-target", toy_run(put=put, loss=10.0))
-    assert (finding.severity, "large mean (500)" in finding.sentence) == (Severity.NOTE, True)
+    run = toy_run(put=put, loss=loss, steps=range(0, SAMPLES * steps, steps))
+    (finding,) = findings("badly-scaled-target", run)
+    assert (finding.severity, "large mean (500)" in finding.sentence) == (severity, True)
     assert not findings("badly-scaled-target", toy_run(put=put))
 
 
@@ -545,6 +550,18 @@ class TestPenalties:
         scale = {("weight", f"{name}/kernel"): shrinking for name in NAMES}
         learning = np.geomspace(1, 0.1, SAMPLES) if bare is None else bare
         assert len(findings("shrunken-weights", penalised(learning, penalty * shrinking, scale))) == found
+
+    @pytest.mark.parametrize(("penalty", "left", "found"), [(20.0, 0.1, ["gains"]), (20.0, 0.9, []), (0.5, 0.1, [])])
+    def test_gains_of_normalisations_bear_it_too(self, penalty, left, found):
+        scale = {("weight", "norm/gamma"): np.geomspace(1, left, SAMPLES)}
+        run = toy_run(
+            scale,
+            batch_norm=True,
+            loss=1.0 + penalty,
+            step={"called_loss": 1.0},
+            settings={"loss_additions": ["penalties"]},
+        )
+        assert [finding.variant for finding in findings("shrunken-weights", run)] == found
 
 
 def test_with_weights_of_the_examples_no_level_is_known():

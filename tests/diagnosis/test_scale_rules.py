@@ -72,6 +72,12 @@ class TestBadlyScaledInput:
         assert finding.variant == "offset"
         assert "(they share 50 times what they differ by)" in finding.sentence
 
+    @pytest.mark.parametrize(("late", "severity"), [(0.85, Severity.ERROR), (0.6, Severity.WARNING)])
+    def test_an_offset_that_leaves_next_to_nothing_learnt_is_an_error(self, late, severity):
+        put = {("input", "input", "mean"): 5.0, ("input", "input", "rms"): 5.0, ("input", "input", "example_std"): 0.1}
+        run = toy_run(put=put, loss=np.r_[np.linspace(1.0, late, 10), np.full(20, late)])
+        assert [finding.severity for finding in findings("badly-scaled-input", run)] == [severity]
+
     def test_examples_that_point_the_same_way_are_found_whatever_the_mean_of_the_columns(self):
         put = {("input", "input", "mean"): 0.0, ("input", "input", "example_std"): 0.1}
         (finding,) = findings("badly-scaled-input", toy_run({("input", "input"): 1.0}, put, loss=1.0))

@@ -95,10 +95,15 @@ def _normalised(cards: list[LayerCard], owners: set[str]) -> set[str]:
     found: set[str] = set()
     for card in reversed(cards):
         behind = consumers.get(card.name, [])
-        passes = [is_normalisation(c) or (c.name in found and c.name not in owners) for c in behind]
+        passes = [_normalises(c, card) or (c.name in found and c.name not in owners) for c in behind]
         if passes and all(passes):
             found.add(card.name)
     return found
+
+
+def _normalises(card: LayerCard, before: LayerCard) -> bool:
+    # A frozen batch normalisation divides by what it once saw, and the layer before it goes on to change.
+    return is_normalisation(card) and (card.kind != "BatchNormalization" or card.trainable or not before.trainable)
 
 
 def _from_tensors(run: Run) -> tuple[Layer, ...]:

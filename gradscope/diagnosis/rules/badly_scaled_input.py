@@ -95,6 +95,7 @@ class BadlyScaledInput(Rule):
     min_rms: float = limit(1e-2, "as the input", "a hundredth of that scale")
     max_offset: float = limit(7.0, "1", "shared over differing: the offset makes up 98 % of the signal's power")
     min_breaking_rms: float = limit(20.0, "as the input", "twice max_rms: less makes no run explode by itself")
+    max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: an offset leaves next to nothing learnt")
     max_saturation_fraction: float = limit(0.9, "1", "of the first layer: nearly all entries")
 
     def check(
@@ -148,6 +149,7 @@ class BadlyScaledInput(Rule):
         self, scale: InputScale, variant: str, loss_trend: LossTrend, *, broken: bool, saturated: bool
     ) -> Severity:
         grave = saturated or (scale.rms > self.error_rms and loss_trend.slow)
+        grave |= variant == "offset" and loss_trend.knows_constant and loss_trend.remaining > self.max_remaining_loss
         if broken or loss_trend.at_rest:
             severity = Severity.ERROR
         elif loss_trend.falling:

@@ -49,7 +49,8 @@ class BadlyScaledTarget(Rule):
 
     ## Evidence
     The standard deviation of the recorded targets, for squared, absolute and Huber errors on a linear output; an
-    offset alone is learnt by the output's bias, and a note only where after 50 steps it is not. A note where the loss
+    offset alone is learnt by the output's bias: where after 50 steps it is not, it is a warning if as many steps again
+    would do and there were less than 200, else an error. A large deviation is a note where the loss
     falls by half all the same, a warning where it falls less, an error where next to nothing is learnt or the run ends
     in NaN. It is an error too where the loss falls and yet stays a thousand times above all that another output's term
     can add to it: the layers that both share follow the large one alone. Of values that break in the very first step,
@@ -73,8 +74,9 @@ class BadlyScaledTarget(Rule):
 
     name: ClassVar[str] = "badly-scaled-target"
     max_std: float = limit(30.0, "as the target", "thirty times the scale at which an output layer starts")
-    max_offset: float = limit(30.0, "1", "mean over standard deviation, and over the scale at which the output starts")
+    max_offset: float = limit(10.0, "1", "mean over standard deviation, and over the scale at which the output starts")
     max_lagging_loss: float = limit(1.3, "1", "of a constant answer's loss: the bias is still on its way to the mean")
+    error_lagging_steps: float = limit(200, "steps", "a bias that has not come to the mean by then is too slow")
     max_outweighing: float = limit(1000.0, "1", "of two losses; the gradients of squared errors differ by 30 then")
     max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: next to nothing is learnt")
     error_steps: float = limit(50, "steps", "earlier no learning is to be expected")
@@ -108,8 +110,20 @@ class BadlyScaledTarget(Rule):
                 severity = Severity.ERROR if drowned else self._severity(run, loss_trend, nonfinite)
                 yield self._finding(run, f"are large (standard deviation {number(std)})", measured, severity, drowned)
             elif mean > self.max_offset * max(1.0, std) and self._lags(loss_trend):
-                measured = Measurement("mean of the targets", mean, self.max_offset, "1", term.output.name, "about 0")
-                yield self._finding(run, f"lie about a large mean ({number(mean)})", measured, Severity.NOTE)
+                share = mean / max(1.0, std)
+                measured = Measurement(
+                    "mean of the targets over their standard deviation, or over 1",
+                    share,
+                    self.max_offset,
+                    "1",
+                    term.output.name,
+                    "about 0",
+                )
+                late = loss_trend.ahead > self.max_lagging_loss * loss_trend.constant or (
+                    loss_trend.reach >= self.error_lagging_steps
+                )
+                severity = Severity.ERROR if late else Severity.WARNING
+                yield self._finding(run, f"lie about a large mean ({number(mean)})", measured, severity)
 
     def _drowned(
         self, size: float, loss_terms: tuple[LossTerm, ...], constant_answer: ConstantAnswer, loss_trend: LossTrend

@@ -125,7 +125,7 @@ class LearningRateTooHigh(Rule):
             anew = step > self.max_replacing_step and self._leaps(loss_trend)
             least = self.min_shared_loss if group.layers or anew else self.min_remaining_loss
             harm = self._harm(loss_trend, nonfinite, least)
-            flattened = example_spread.first_steps < self.min_kept_spread and loss_trend.at_rest
+            flattened = example_spread.first_steps < self.min_kept_spread and loss_trend.slow
             most = self.max_leaping_step if self._has_leapt(loss_trend) or flattened else self.max_step
             growth = median(np.array([path.growth[-1] for path in group.paths]))
             # Rivals have no common loss, one below zero has no level; half of the weights anew is too much anywhere.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Kernel, LossTrend, Window
@@ -62,7 +63,7 @@ class ShrunkenWeights(Rule):
         self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend, penalty: float
     ) -> Iterable[Finding]:
         """Judge the kernels together."""
-        ratios = {kernel.name: _remaining(kernel, window) for kernel in kernels}
+        ratios = {kernel.name: _over_first(kernel.weight_rms, window) for kernel in kernels}
         known = {name: ratio for name, ratio in ratios.items() if np.isfinite(ratio)}
         if not known:
             raise NotJudged("no kernel's size was recorded at the start and later; record weights")
@@ -73,6 +74,8 @@ class ShrunkenWeights(Rule):
             # Some kernels may well shrink; none that the data has a use for does so to nothing.
             small = [kernel for kernel in small if known[kernel.name] < self.utter_remaining_ratio]
         if not small:
+            if heavy:
+                yield from self._gains(run, window, penalty)
             return
         severity = Severity.ERROR if loss_trend.slow else Severity.WARNING
         severity = Severity.NOTE if loss_trend.falling else severity
@@ -101,6 +104,39 @@ class ShrunkenWeights(Rule):
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )
 
+    def _gains(self, run: Run, window: Window, penalty: float) -> Iterable[Finding]:
+        """Judge the gains of the normalisations, which a penalty on everything bears on too."""
+        gains = [variable for variable in run.model.variables if variable.role == "gamma"]
+        ratios = {gain.name: _over_first(run.series("weight", gain.name, "rms"), window) for gain in gains}
+        small = [gain for gain in gains if ratios[gain.name] < self.max_penalised_ratio]
+        if not small or len(small) <= self.min_kernel_fraction * len(gains):
+            return
+        names = list(dict.fromkeys(gain.layer for gain in small))
+        yield Finding(
+            rule=self.name,
+            title="shrunken weights",
+            sentence=f"the gains of {among(names)} have shrunk to {span([ratios[gain.name] for gain in small])} of "
+            f"what they were under a penalty that was {number(penalty)} times what the outputs cost",
+            severity=Severity.ERROR,
+            layers=tuple(names),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=tuple(
+                Measurement(
+                    f"late rms of {gain.name} over the first",
+                    ratios[gain.name],
+                    self.max_penalised_ratio,
+                    "1",
+                    gain.layer,
+                    "above 0.5",
+                )
+                for gain in small
+            ),
+            remedies=(remedies.weaken_penalty(),),
+            variant="gains",
+            explains=_EXPLAINS,
+        )
+
 
 _EXPLAINS = frozenset(
     {
@@ -117,7 +153,7 @@ _EXPLAINS = frozenset(
 )
 
 
-def _remaining(kernel: Kernel, window: Window) -> float:
-    first = kernel.weight_rms[window.usable & np.isfinite(kernel.weight_rms)][:1]
-    late = median(kernel.weight_rms[window.late])
+def _over_first(rms: npt.NDArray[np.floating], window: Window) -> float:
+    first = rms[window.usable & np.isfinite(rms)][:1]
+    late = median(rms[window.late])
     return late / float(first[0]) if len(first) and first[0] > 0 else float("nan")
