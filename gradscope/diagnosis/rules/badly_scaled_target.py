@@ -49,12 +49,12 @@ class BadlyScaledTarget(Rule):
 
     ## Evidence
     The standard deviation of the recorded targets, for squared, absolute and Huber errors on a linear output; an
-    offset alone is learnt by the output's bias: where after 50 steps it is not, it is a warning if as many steps again
-    would do and there were less than 200, else an error. A large deviation is a note where the loss
-    falls by half all the same, a warning where it falls less, an error where next to nothing is learnt or the run ends
-    in NaN. It is an error too where the loss falls and yet stays a thousand times above all that another output's term
-    can add to it: the layers that both share follow the large one alone. Of values that break in the very first step,
-    before any update, no scale of the targets is the cause.
+    offset alone is learnt by the output's bias: where after 50 steps it is not, it is an error, but a note if most of
+    the way is done and as many steps again would do. A large deviation is a note where the loss falls by half all the
+    same, a warning where it falls less, an error where next to nothing is learnt or the run ends in NaN. It is an
+    error too where the loss falls and yet stays a thousand times above all that another output's term can add to it:
+    the layers that both share follow the large one alone. Of values that break in the very first step, before any
+    update, no scale of the targets is the cause.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -76,7 +76,7 @@ class BadlyScaledTarget(Rule):
     max_std: float = limit(30.0, "as the target", "thirty times the scale at which an output layer starts")
     max_offset: float = limit(10.0, "1", "mean over standard deviation, and over the scale at which the output starts")
     max_lagging_loss: float = limit(1.3, "1", "of a constant answer's loss: the bias is still on its way to the mean")
-    error_lagging_steps: float = limit(200, "steps", "a bias that has not come to the mean by then is too slow")
+    max_lagging_change: float = limit(0.01, "1", "of the start: then most of the way to the mean is done")
     max_outweighing: float = limit(1000.0, "1", "of two losses; the gradients of squared errors differ by 30 then")
     max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: next to nothing is learnt")
     error_steps: float = limit(50, "steps", "earlier no learning is to be expected")
@@ -119,10 +119,9 @@ class BadlyScaledTarget(Rule):
                     term.output.name,
                     "about 0",
                 )
-                late = loss_trend.ahead > self.max_lagging_loss * loss_trend.constant or (
-                    loss_trend.reach >= self.error_lagging_steps
-                )
-                severity = Severity.ERROR if late else Severity.WARNING
+                arrives = loss_trend.ahead < self.max_lagging_loss * loss_trend.constant
+                soon = arrives and loss_trend.change < self.max_lagging_change
+                severity = Severity.NOTE if soon else Severity.ERROR
                 yield self._finding(run, f"lie about a large mean ({number(mean)})", measured, severity)
 
     def _drowned(
