@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("agents", half="test")
+family = Family("agents", half="think")
 
 
 def _reinforce(seed: int, *, rate: float = 3e-3) -> Loop:

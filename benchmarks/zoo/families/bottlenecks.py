@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("bottlenecks", half="test")
+family = Family("bottlenecks", half="think")
 
 
 def _draws(x: np.ndarray, size: int) -> Any:

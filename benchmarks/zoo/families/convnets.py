@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("convnets", half="test")
+family = Family("convnets", half="think")
 
 
 def _signs(seed: int, count: int = 640, side: int = 16) -> tuple[np.ndarray, np.ndarray]:

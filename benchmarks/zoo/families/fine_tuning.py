@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("fine-tuning", half="test")
+family = Family("fine-tuning", half="think")
 
 
 def _pretrained() -> Any:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("half-floats", half="test")
+family = Family("half-floats", half="think")
 
 
 def _squares(seed: int, *, cast: bool = True) -> Loop:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("joint", half="test")
+family = Family("joint", half="think")
 
 
 def _blood(seed: int, *, missing: float = 0.0) -> Fit:

@@ -11,7 +11,7 @@ from zoo.lazy import keras
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("many-inputs", half="test")
+family = Family("many-inputs", half="think")
 
 
 def _wide_and_deep(seed: int, *, activation: str = "relu") -> Fit:

@@ -13,7 +13,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("notebooks", half="test")
+family = Family("notebooks", half="think")
 
 
 def _districts(seed: int, count: int = 1500) -> tuple[np.ndarray, np.ndarray]:

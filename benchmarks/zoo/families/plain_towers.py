@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("plain-towers", half="test")
+family = Family("plain-towers", half="think")
 
 
 def _plain(seed: int, *, initializer: str = "he_normal") -> Fit:

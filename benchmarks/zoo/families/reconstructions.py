@@ -11,7 +11,7 @@ from zoo.lazy import keras
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("reconstructions", half="test")
+family = Family("reconstructions", half="think")
 
 
 def _explained(truth: Any, made: Any) -> float:

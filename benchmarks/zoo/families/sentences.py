@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("sentences", half="test")
+family = Family("sentences", half="think")
 
 
 def _reviews(seed: int, *, shortest: int = 1) -> Loop:

@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Loop
 
-family = Family("tapes", half="test")
+family = Family("tapes", half="think")
 
 
 def _rows(*tables: np.ndarray, size: int = 32) -> Any:

@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("timelines", half="test")
+family = Family("timelines", half="think")
 
 
 def _windows(series: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

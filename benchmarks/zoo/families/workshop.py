@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("workshop", half="test")
+family = Family("workshop", half="think")
 
 
 def _flats(seed: int, *, unit: float = 1e5) -> Fit:
