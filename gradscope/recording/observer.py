@@ -21,7 +21,7 @@ from gradscope.recording.naming import Names, numbered
 from gradscope.recording.origins import Origins
 from gradscope.recording.scope import scope
 from gradscope.recording.sequences import Sequences
-from gradscope.recording.tensors import example_count, is_floating, tensors_in
+from gradscope.recording.tensors import example_count, is_floating, is_numeric, tensors_in
 from gradscope.recording.trouble import Trouble
 from gradscope.run import TensorKey
 from gradscope.vocabulary import SATURATION_BOUND
@@ -124,7 +124,7 @@ class Observer:
                 self._origins.remember(tensor, name)
                 if name == "input" and tensor.shape.rank:
                     self.collector.scalar(("step", "", "example_count"), example_count(tensor))
-                if is_floating(tensor):
+                if is_numeric(tensor):
                     self.collector.tensor(TensorKey("input", name, "input"), tensor)
                     self.collector.example_std("input", name, tensor)
 

@@ -8,6 +8,8 @@ from gradscope.recording.frameworks import tf
 
 __all__ = ["Origins"]
 
+_SAME_NUMBERS = ("Cast", "ExpandDims")
+
 
 class Origins:
     """Follows tensors by identity, those that the model returns by their names in its graph as well."""
@@ -32,8 +34,12 @@ class Origins:
             self._alive.append(tensor)  # an id is only good while its object lives
 
     def of(self, tensor: Any) -> str | None:
-        """The layer that a tensor came out of; None if unknown."""
-        return self._paths.get(id(tensor))
+        """The layer that a tensor came out of, maybe in another format (Keras casts whole numbers); None if unknown."""
+        path = self._paths.get(id(tensor))
+        operation = getattr(tensor, "op", None) if path is None and not tf.executing_eagerly() else None
+        if operation is None or operation.type not in _SAME_NUMBERS:
+            return path
+        return self.of(operation.inputs[0])
 
     def returned(self, tensor: Any, path: str) -> None:
         """The model returned a tensor that came out of the layer ``path``."""

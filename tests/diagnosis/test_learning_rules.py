@@ -140,6 +140,11 @@ class TestLearningRateTooLow:
         assert cause.root.pathology == "learning-rate-too-low:ended"
         assert "constant-output" in {finding.rule for finding in cause.consequences}
 
+    @pytest.mark.parametrize(("steps", "found"), [(10, 1), (4, 0)])
+    def test_who_is_still_above_a_constant_answer_came_down_too_slowly(self, steps, found):
+        run = toy_run(updates(0.1), loss=np.linspace(4.0, 1.5, SAMPLES), steps=range(0, SAMPLES * steps, steps))
+        assert len(findings("learning-rate-too-low", run)) == found
+
     @pytest.mark.parametrize(("loss", "found"), [(np.linspace(1.05, 0.98, SAMPLES), 1), (1.0, 0)])
     def test_who_crawls_towards_a_constant_answer_may_have_come_a_little_farther(self, loss, found):
         assert len(findings("learning-rate-too-low", toy_run(updates(0.5), loss=loss))) == found
@@ -249,6 +254,11 @@ class TestLossPlateau:
         noise = np.random.default_rng(0).normal(1, 0.1, SAMPLES)
         assert not findings("loss-plateau", toy_run(loss=0.4 * noise))
 
+    @pytest.mark.parametrize(("steps", "severities"), [(20, [Severity.WARNING]), (5, [])])
+    def test_who_is_above_it_after_hundreds_of_steps_is_late_though_it_falls(self, steps, severities):
+        run = toy_run(loss=np.linspace(9.0, 2.0, SAMPLES), steps=range(0, SAMPLES * steps, steps))
+        assert [finding.severity for finding in findings("loss-plateau", run)] == severities
+
     def test_part_of_the_way_down_it_is_a_note(self):
         (finding,) = findings("loss-plateau", toy_run(loss=[1.0] * 3 + [0.8] * 27))
         assert finding.severity == Severity.NOTE
@@ -296,6 +306,16 @@ class TestPermanentClipping:
             step={"global_gradient_norm": 1.0 + 0.1 * np.sin(np.arange(SAMPLES))},
         )
         assert [finding.variant for finding in findings("permanent-clipping", run)] == variants
+
+    def test_a_network_of_embeddings_alone_is_judged(self):
+        run = toy_run(loss=1.0, step={"global_gradient_norm": 1.0})
+        cards = tuple(
+            replace(card, role="embeddings") if card.role == "kernel" else card for card in run.model.variables
+        )
+        (verdict,) = diagnose(
+            replace(run, model=replace(run.model, variables=cards)), [BY_NAME["permanent-clipping"]]
+        ).verdicts
+        assert "internal error" not in verdict.reason
 
     def test_now_and_then_is_what_clipping_is_for(self):
         norms = {"global_gradient_norm": [2.0, 1e-3, 1e-3] * 10, "global_clipped_gradient_norm": 1e-3}
@@ -592,6 +612,11 @@ class TestRatesThatGrow:
     )
     def test_neither_alone_is_one(self, rate, loss):
         assert not findings("learning-rate-too-high", toy_run(loss=loss, step={"learning_rate": rate}))
+
+    def test_the_last_of_ever_higher_waves_may_have_passed_its_peak(self):
+        rate = np.concatenate([np.geomspace(1e-3, 0.3, SAMPLES - 5), 0.3 * np.linspace(1.0, 0.5, 5)])
+        (finding,) = findings("learning-rate-too-high", toy_run(loss=self.LOST, step={"learning_rate": rate}))
+        assert finding.variant == "growing"
 
     def test_values_break_by_them(self):
         put = {("gradient", "output/kernel", "nan_count"): [0] * 20 + [1] * 10}

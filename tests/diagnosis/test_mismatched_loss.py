@@ -228,6 +228,15 @@ def test_the_absolute_error_of_a_softmax_pulls_all_answers_alike(loss, activatio
 
 
 @pytest.mark.parametrize(
+    ("target", "loss", "expected"),
+    [((-1.0, 1.0), 97.0, ["percentages-of-zero"]), ((5.0, 9.0), 97.0, []), ((-1.0, 1.0), 9.0, [])],
+)
+def test_errors_in_per_cent_of_targets_near_zero_have_no_bound(target, loss, expected):
+    run = run_with("mean_absolute_percentage_error", target=target, loss=loss)
+    assert [variant for variant, _ in found(run)] == expected
+
+
+@pytest.mark.parametrize(
     ("greatest", "units", "code"), [(3, 1, "Dense(4"), (255, 1, "y_train > 0"), (3, 16, "y_train > 0")]
 )
 def test_numbers_of_classes_ask_for_as_many_units(greatest, units, code):

@@ -282,3 +282,20 @@ def test_what_the_last_layer_gives_may_be_no_answer():
     *layers, last = run.model.layers
     hidden = replace(run, model=replace(run.model, layers=(*layers, replace(last, is_output=False))))
     assert not [f for f in findings("mismatched-loss", hidden) if f.layers]
+
+
+@pytest.mark.parametrize(("rates", "found"), [((0.6, 0.6, 0.6), 1), ((0.5, 0.5, 0.5), 0), ((0.6, 0.6, 0.1), 0)])
+def test_several_strong_dropouts_leave_next_to_nothing_between_them(rates, found):
+    run = toy_run(dropout=0.3, loss=1.0)
+    *layers, dropout, last = run.model.layers
+    drops = [replace(dropout, name=f"dropout_{i}", arguments={"rate": rate}) for i, rate in enumerate(rates)]
+    run = replace(run, model=replace(run.model, layers=(*layers, *drops, last)))
+    assert len(findings("excessive-dropout", run)) == found
+
+
+def test_a_second_softmax_is_to_become_linear():
+    run = toy_run(put={("activation", "hidden_2", "rms"): 0.07}, activation="softmax", loss=1.0)
+    first, second, last = run.model.layers
+    ends = replace(last, kind="Softmax", fan_in=None, inbound=("hidden_2",))
+    (finding,) = findings("misplaced-softmax", replace(run, model=replace(run.model, layers=(first, second, ends))))
+    assert "linear" in finding.remedies[0].title

@@ -219,6 +219,16 @@ def test_nonfinite_entries_are_counted_and_hide_nothing(regression, record):
     assert np.isnan(run.step_statistics["loss"][0])
 
 
+@pytest.mark.parametrize("begins", [[keras.Input((5,))], []], ids=["functional", "built late"])
+def test_an_input_of_whole_numbers_is_measured_and_known_to_be_taken(begins, regression, record):
+    x, y = (255 * np.abs(regression[0])).astype(np.uint8), regression[1]
+    model = keras.Sequential([*begins, layers.Dense(8, name="first"), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    run = record(model, x, y)
+    assert run.series("input", "input", "max")[0] == x[:16].max()
+    assert run.model.layer("first").inbound == ("input",)
+
+
 def test_dropout_stands_in_the_model_card_with_its_rate(regression, record):
     x, y = regression
     stack = [layers.Dense(8, "relu"), layers.Dropout(0.9, name="drop"), layers.LSTM(2, dropout=0.7, name="lstm")]

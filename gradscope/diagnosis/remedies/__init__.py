@@ -38,6 +38,7 @@ from gradscope.diagnosis.remedies.data import (
 from gradscope.diagnosis.remedies.depth import keep_signal
 from gradscope.diagnosis.remedies.initial_weights import initialise, initialise_recurrent
 from gradscope.diagnosis.remedies.loss import (
+    absolute_error,
     align_shapes,
     check_sign,
     compare_shares,
@@ -73,6 +74,7 @@ from gradscope.diagnosis.remedies.step_size import (
 )
 
 __all__ = [
+    "absolute_error",
     "accumulate_less",
     "align_shapes",
     "batch_size",

@@ -92,6 +92,17 @@ def output_activation(layer: Layer, activation: str | None) -> Remedy:
     )
 
 
+def absolute_error() -> Remedy:
+    """A loss that does not divide by the targets."""
+    return Remedy(
+        "Measure the error itself, not in per cent",
+        "Where a target is near zero the smallest error is many per cent of it, and those few examples make up the "
+        "loss; divide by the targets' usual size instead.",
+        "loss = keras.losses.MeanAbsoluteError()  # targets divided by np.abs(y_train).mean()",
+        topic="loss",
+    )
+
+
 def compare_shares() -> Remedy:
     """The loss that belongs to a softmax."""
     return Remedy(

@@ -134,7 +134,7 @@ class DivergingLoss(Rule):
         late = float(loss_trend.loss[-1]) if nonfinite.first_broken is not None else loss_trend.late
         if not -late > self.max_unbounded_fall * size:
             raise NotJudged("the loss is negative at times, so its level says little")
-        below = loss_trend.steps[-loss_trend.loss > self.max_unbounded_fall * size]
+        below = loss_trend.steps[-loss_trend.loss > size]
         yield Finding(
             rule=self.name,
             title="diverging loss",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 from gradscope.diagnosis import remedies
@@ -29,8 +30,8 @@ class ExcessiveDropout(Rule):
     and so is its gradient.
 
     ## Evidence
-    The rate in the model card. It is an error where the loss is known and has not fallen by half, a note where the
-    network learns all the same.
+    The rate in the model card, or the product of what several strong ones keep. It is an error where the loss is
+    known and has not fallen by half, a note where the network learns all the same.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -51,6 +52,9 @@ class ExcessiveDropout(Rule):
     name: ClassVar[str] = "excessive-dropout"
     max_rate: float = limit(0.85, "1", "Srivastava et al. (figure 9) find rates of 0.2 to 0.6 equally good")
 
+    max_shared_rate: float = limit(0.5, "1", "the usual rate: what a network bears in every hidden layer")
+    min_kept: float = limit(0.1, "1", "the product of what layers above that keep: three of 0.6 keep 0.064")
+
     def check(self, run: Run, loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge all dropout layers together."""
         if not run.model.layers:
@@ -59,9 +63,10 @@ class ExcessiveDropout(Rule):
         if not rates:
             raise NothingToJudge("no layer of the model card drops anything")
         strong = {name: rate for name, rate in rates.items() if rate > self.max_rate}
+        strong = strong or self._together(rates)
         if not strong:
             return
-        drop = "drops" if len(strong) == 1 else "drop"
+        drop = "drops" if len(strong) == 1 else "each drop"
         yield Finding(
             rule=self.name,
             title="dropout too strong",
@@ -89,6 +94,12 @@ class ExcessiveDropout(Rule):
                 }
             ),
         )
+
+    def _together(self, rates: dict[str, float]) -> dict[str, float]:
+        """The layers that leave next to nothing between them, where each leaves something."""
+        strong = {name: rate for name, rate in rates.items() if rate > self.max_shared_rate}
+        kept = prod(1 - rate for rate in strong.values())
+        return strong if kept < self.min_kept else {}
 
 
 def _rate(card: LayerCard) -> float:

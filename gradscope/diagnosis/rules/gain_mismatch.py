@@ -39,6 +39,7 @@ _EXPLAINS = {
             "diverging-loss",
             "exploding-gradient",
             "learning-rate-too-high",
+            "learning-rate-too-low",
             "loss-plateau",
             "saturated-activation",
             "nonfinite-values",

@@ -37,6 +37,7 @@ _SAME_PACE = 0.1  # steps are sampled ever more rarely, and growth that feeds on
 
 
 _LAST = 2  # samples
+_NEARLY = 0.3  # of its peak, which the last of several ever higher waves may have passed
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ class LearningRateTooHigh(Rule):
             if broken
             else (rate.midway, "half-way", self.min_growth_of_rate)
         )
-        grows = rate.last >= least * before > 0 and rate.last == rate.largest
+        grows = rate.last >= least * before > 0 and rate.last >= _NEARLY * rate.largest
         if not grows or not trend.nonnegative or len(trend.loss) < self.min_samples:
             return None
         back = float(trend.loss[-_LAST:].mean())

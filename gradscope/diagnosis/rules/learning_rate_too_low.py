@@ -72,9 +72,10 @@ class LearningRateTooLow(Rule):
     )
     min_elasticity: float = limit(5e-3, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
     max_ended_rate: float = limit(0.01, "1", "of the largest, by half of the run: the rest of it trains nothing")
-    max_ended_step: float = limit(1e-4, "1", "of a kernel's norm in the last step: a tenth of what is usual")
+    max_ended_step: float = limit(2e-4, "1", "of a kernel's norm in the last step: a fifth of what is usual")
     min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
     error_steps: float = limit(100, "steps", "healthy networks have learnt something by then")
+    late_steps: float = limit(200, "steps", "a loss that is above a constant answer's even then came down too slowly")
 
     def check(
         self,
@@ -97,7 +98,9 @@ class LearningRateTooLow(Rule):
         if behind:
             return
         self._require(loss_trend, travel)
-        if not loss_trend.is_far(self.min_remaining_loss):
+        # On its way down from far above a network may learn; where it still is after so many steps it has not begun to.
+        late = loss_trend.knows_constant and loss_trend.remaining > 1 and loss_trend.reach >= self.late_steps
+        if not (late or loss_trend.is_far(self.min_remaining_loss)):
             return
         # Without a level to reach, a network that was trained before may be near its goal from the start.
         sure = bool(loss_trend.knows_constant or fresh_start)
@@ -173,7 +176,7 @@ class LearningRateTooLow(Rule):
     def _severity(self, trend: LossTrend, farthest: Travel, *, sure: bool) -> Severity:
         # On its way down from a constant answer's loss, as many steps again may be all it needs.
         where = trend.ahead / trend.level if trend.remaining < 1 else trend.remaining
-        long = trend.reach >= self.error_steps or farthest.distance < self.max_distance / _UTTERLY
+        long = trend.reach + 1 >= self.error_steps or farthest.distance < self.max_distance / _UTTERLY
         return Severity.ERROR if sure and long and where > self.error_remaining_loss else Severity.WARNING
 
     def _ended(self, loss_trend: LossTrend, travel: tuple[Travel, ...], learning_rate: LearningRate) -> bool:

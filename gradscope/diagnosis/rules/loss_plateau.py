@@ -71,6 +71,8 @@ class LossPlateau(Rule):
     max_late_loss: float = limit(
         1.3, "1", "of a constant answer's loss, all of the last third, and as many steps again would not bring it down"
     )
+    late_steps: float = limit(500, "steps", "still above it then, a warning though as many again would bring it down")
+    min_late_change: float = limit(0.01, "1", "of the start: below it most of the way down is done")
     crawling_loss: float = limit(0.9, "1", "of a constant answer's loss, though it falls")
     max_crawling_loss: float = limit(0.85, "1", "of it, as many steps later at the pace of the last half")
     max_fall: float = limit(0.02, "1", "of the late loss over the last half of the steps")
@@ -160,8 +162,9 @@ class LossPlateau(Rule):
 
     def _is_above(self, loss_trend: LossTrend) -> bool:
         level = self.max_late_loss * loss_trend.constant
-        still = loss_trend.late_range[0] > level and loss_trend.ahead > loss_trend.constant
-        return loss_trend.bounded and still
+        late = loss_trend.reach >= self.late_steps and loss_trend.change > self.min_late_change
+        still = loss_trend.ahead > loss_trend.constant or late
+        return loss_trend.bounded and loss_trend.late_range[0] > level and still
 
     def _above(self, loss_trend: LossTrend) -> Finding:
         times = f"{number(loss_trend.remaining)} times what a constant answer has"
@@ -169,7 +172,7 @@ class LossPlateau(Rule):
             loss_trend,
             "loss above a constant answer's",
             f"still {number(loss_trend.late)}, {times}",
-            Severity.ERROR,
+            Severity.ERROR if loss_trend.ahead > loss_trend.constant else Severity.WARNING,
             self.max_late_loss,
             "above",
         )

@@ -54,7 +54,7 @@ class MismatchedLoss(Rule):
     ## What it detects
     Probabilities taken for logits, logits taken for probabilities or cut off at zero, a softmax over a single unit or
     for several labels at once, targets that the output's activation cannot reach, a ReLU output that falls silent,
-    the absolute error of a softmax, and targets that the loss is not
+    the absolute error of a softmax, errors in per cent of targets near zero, and targets that the loss is not
     defined for.
 
     ## Why it matters
@@ -94,6 +94,7 @@ class MismatchedLoss(Rule):
     min_unreachable: float = limit(0.01, "1", "share of the targets' variance: less is a matter of rare targets")
     error_unreachable: float = limit(0.2, "1", "standardised targets miss 15 % with tanh, 50 % with ReLU")
     max_silent: float = limit(0.1, "1", "of the examples: answers of 0 where another is asked for, and no gradient")
+    max_percentage: float = limit(50.0, "%", "of the targets: half of what answering 0 costs")
     max_slope: float = limit(1.0, "1", "per answer: -log p has a slope of 1/p, the logarithm of a softmax below 1")
     max_labels: float = limit(1.2, "labels", "of an example: shares that sum to 1 can stand for one of them")
     min_samples: float = limit(5, "samples", "fewer outputs may lie in [0, 1] by chance")
@@ -137,6 +138,7 @@ class MismatchedLoss(Rule):
             yield from self._logits(term, term.output, loss_trend, broken=broken)
             yield from self._reach(term, term.output)
             yield from self._shares(term, term.output, loss_trend)
+            yield from self._percentages(term, term.output, loss_trend)
             yield from self._silence(term, term.output, loss_trend)
         yield from self._labels(term, broken=broken)
 
@@ -287,6 +289,20 @@ class MismatchedLoss(Rule):
                 None,
                 Measurement("absolute error of a softmax (1: yes)", 1.0, 0.0, "", output.name, "0"),
                 (remedies.compare_shares(),),
+            )
+
+    def _percentages(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[_Mismatch]:
+        low, high = (float(term.targets.quantiles[place]) for place in (0, -1))
+        zero = term.targets.least == 0 or low < 0 < high
+        # All answers 0 have an error of 100 %.
+        if term.name == "mean_absolute_percentage_error" and zero and loss_trend.late > self.max_percentage:
+            yield _Mismatch(
+                "percentages-of-zero",
+                f"the targets of {output.name} come near zero, and an error in per cent of them has no bound there: "
+                f"the loss is {number(loss_trend.late)} %, and answering 0 costs 100 %",
+                None,
+                Measurement("late loss", loss_trend.late, self.max_percentage, "%", output.name, "below 20 %"),
+                (remedies.absolute_error(),),
             )
 
     def _silence(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[_Mismatch]:

@@ -79,7 +79,8 @@ class PermanentClipping(Rule):
             raise NotJudged("updates of kernels or the loss were not recorded; record both")
         if loss_trend.reach < self.min_steps:
             raise NotJudged(f"only {loss_trend.reach} steps lie in the log; record at least {self.min_steps:g}")
-        farthest = max(path.distance for path in travel if path.kernel.role != "embeddings" or len(travel) == 1)
+        matrices = [path for path in travel if path.kernel.role != "embeddings"] or travel
+        farthest = max(path.distance for path in matrices)
         least = self.max_sgd_distance if learning_rate.optimizer == "SGD" else self.max_distance
         if not farthest < least or not loss_trend.is_far(self.min_remaining_loss):
             if self._leaves_signs(clipping) and learning_rate.optimizer == "SGD" and not loss_trend.fallen:

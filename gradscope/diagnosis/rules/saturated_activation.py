@@ -70,6 +70,7 @@ class SaturatedActivation(Rule):
     name: ClassVar[str] = "saturated-activation"
     max_saturation_fraction: float = limit(0.5, "1", "most entries; used by TheDeepChecker and DeepDiagnosis too")
     error_saturation_fraction: float = limit(0.9, "1", "nearly all entries")
+    max_arriving_loss: float = limit(0.5, "1", "of a constant answer's loss, as many steps later: it learns")
     slow_saturation_fraction: float = limit(0.7, "1", "where the loss is known and has not fallen by half")
     min_passed_share: float = limit(0.1, "1", "of the steps, for a note where it passed")
     min_gradient_passed: float = limit(0.1, "1", "gradient norm at the layer below over that at this layer")
@@ -98,7 +99,9 @@ class SaturatedActivation(Rule):
             if level > self.max_saturation_fraction:
                 hurts = loss_trend.at_rest or self._is_weak(layer, kernels, flow, window)
                 grave = level > self.error_saturation_fraction and hurts
-                grave |= level > self.slow_saturation_fraction and loss_trend.slow
+                arrives = loss_trend.ahead < self.max_arriving_loss * loss_trend.constant
+                arrives &= level <= self.error_saturation_fraction
+                grave |= level > self.slow_saturation_fraction and loss_trend.slow and not arrives
                 groups.setdefault(grave, []).append(layer)
             elif (past := self._past(series[layer.name], window)) is not None:
                 yield self._passed(layer, past, run, window)

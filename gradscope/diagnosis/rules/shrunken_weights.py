@@ -56,7 +56,7 @@ class ShrunkenWeights(Rule):
     max_remaining_ratio: float = limit(0.1, "1", "late rms over the first; ordinary decay leaves more than half")
     utter_remaining_ratio: float = limit(1e-4, "1", "a single kernel counts that is all but gone")
     max_penalised_ratio: float = limit(0.5, "1", "the same where a penalty outweighs what there is to be learnt")
-    max_penalty: float = limit(3.0, "1", "times what the outputs cost, early: then the penalty is what is minimised")
+    max_penalty: float = limit(2.0, "1", "times what the outputs cost, early: then the penalty is what is minimised")
     min_kernel_fraction: float = limit(0.5, "1", "of the kernels; a penalty acts on all that bear it")
 
     def check(
