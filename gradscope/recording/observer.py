@@ -12,6 +12,7 @@ from typing import Any
 from gradscope.model_card import ActivationCard
 from gradscope.recording import statistics
 from gradscope.recording.activations import derivative
+from gradscope.recording.backflow import noting_gradient
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import tf
 from gradscope.recording.gradient_observer import GradientObserver
@@ -219,21 +220,13 @@ class Observer:
         if is_symbolic and tensor.op.type == "Sigmoid" and not hasattr(tensor, "_keras_logits"):
             return tensor  # a loss may look at the op, and an identity would hide it
 
-        @tf.custom_gradient  # type: ignore[untyped-decorator]
-        def watch(x: Any) -> tuple[Any, Callable[[Any], Any]]:
-            def backward(upstream: Any) -> Any:
-                if self.collector.listening:
-                    failing = f"the {key.kind} of layer {key.layer} is not recorded"
-                    with scope(), self.trouble.instead_of_raising(failing):
-                        self.collector.tensor(key, upstream)
-                return upstream
+        def note(upstream: Any) -> None:
+            if self.collector.listening:
+                failing = f"the {key.kind} of layer {key.layer} is not recorded"
+                with scope(), self.trouble.instead_of_raising(failing):
+                    self.collector.tensor(key, upstream)
 
-            return tf.identity(x), backward
-
-        watched = watch(tensor)
-        for attribute in ("_keras_mask", "_keras_logits"):
-            if hasattr(tensor, attribute):
-                setattr(watched, attribute, getattr(tensor, attribute))
+        watched = noting_gradient(tensor, note)
         if is_symbolic and tensor.op.type == "Softmax" and not hasattr(tensor, "_keras_logits"):
             watched._keras_logits = tensor.op.inputs[0]  # noqa: SLF001  what Keras would find by looking at the op
         return watched

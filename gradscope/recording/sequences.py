@@ -7,13 +7,15 @@ through all steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+from gradscope.recording.backflow import noting_gradient
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import tf
 from gradscope.recording.scope import scope
 from gradscope.recording.statistics import traced_once
+from gradscope.recording.tensors import is_floating
 from gradscope.recording.trouble import Trouble
 
 __all__ = ["Sequences", "last_mean"]
@@ -40,16 +42,17 @@ class Sequences:
         self._ends.clear()
         self._beginnings.clear()
 
-    def begun(self, path: str, layer: Any, states: Sequence[Any]) -> Sequence[Any]:
-        """The same initial ``states``, float ``[batch, …]`` each; the gradient that comes back to them is measured."""
+    def begun(self, path: str, layer: Any, states: Any) -> Any:
+        """The same initial ``states``, maybe nested; the gradient that comes back to those of floats is measured."""
         variables = layer.trainable_variables
         if not self._collector.listening or not variables:
             return states
         with scope(), self._trouble.instead_of_raising(_failing(path)):
-            # A tape follows nothing back to zeros; with a weight that goes in beside them, it comes as far as here.
-            weight = tf.convert_to_tensor(variables[0])
-            return [self._watched(path, state, lambda upstream: self._came_back(path, upstream), weight)
-                    for state in states]  # fmt: skip
+            weight = tf.convert_to_tensor(variables[0])  # without it no tape would follow the gradient back to zeros
+            note = self._guarded(path, lambda gradient: self._came_back(path, gradient))
+            return tf.nest.map_structure(
+                lambda state: noting_gradient(state, note, weight) if is_floating(state) else state, states
+            )
         return states
 
     def given(self, path: str, layer: Any, outputs: Any) -> Any:
@@ -58,24 +61,19 @@ class Sequences:
             return outputs
         with scope(), self._trouble.instead_of_raising(_failing(path)):
             first, *rest = tf.nest.flatten(outputs)
-            watched = self._watched(path, first, lambda upstream: self._came(path, layer, upstream))
-            if hasattr(first, "_keras_mask"):
-                watched._keras_mask = first._keras_mask  # noqa: SLF001  Keras keeps it there
-            return tf.nest.pack_sequence_as(outputs, [watched, *rest])
+            if not is_floating(first):
+                return outputs
+            note = self._guarded(path, lambda gradient: self._came(path, layer, gradient))
+            return tf.nest.pack_sequence_as(outputs, [noting_gradient(first, note), *rest])
         return outputs
 
-    def _watched(self, path: str, tensor: Any, note: Callable[[Any], None], *anchors: Any) -> Any:
-        @tf.custom_gradient  # type: ignore[untyped-decorator]
-        def watch(x: Any, *others: Any) -> tuple[Any, Callable[[Any], Any]]:
-            def backward(upstream: Any) -> Any:
-                if self._collector.listening:
-                    with scope(), self._trouble.instead_of_raising(_failing(path)):
-                        note(tf.cast(upstream, tf.float32))
-                return (upstream, *(None for _ in others)) if others else upstream
+    def _guarded(self, path: str, note: Callable[[Any], None]) -> Callable[[Any], None]:
+        def guarded(gradient: Any) -> None:
+            if self._collector.listening:
+                with scope(), self._trouble.instead_of_raising(_failing(path)):
+                    note(tf.cast(gradient, tf.float32))
 
-            return tf.identity(x), backward
-
-        return watch(tensor, *anchors)
+        return guarded
 
     def _came(self, path: str, layer: Any, gradient: Any) -> None:
         by_step = tf.transpose(gradient, [1, 0, *range(2, gradient.shape.rank)]) if layer.return_sequences else gradient

@@ -93,6 +93,20 @@ def test_each_layer_of_a_stack_and_both_directions_have_their_own(sequences, rec
     assert run.trouble == ()
 
 
+def test_cells_on_top_of_each_other_begin_with_a_state_each(sequences, tmp_path, exact_graphs):
+    def weights(callbacks):
+        keras.utils.set_random_seed(3)
+        model = stack(layers.RNN([layers.LSTMCell(4), layers.GRUCell(3)], name="memory"))
+        model.fit(*sequences, batch_size=8, verbose=0, callbacks=callbacks)
+        return model.get_weights()
+
+    recorded, plain = weights([gradscope.Recorder(tmp_path, every=1, summary=False)]), weights([])
+    assert all(np.array_equal(a, b) for a, b in zip(recorded, plain, strict=True))
+    run = gradscope.read_run(tmp_path)
+    assert np.isfinite(measured(run)).all()
+    assert run.trouble == ()
+
+
 def test_a_frozen_layer_has_none(sequences, record):
     run = record(stack(layers.GRU(4, name="memory", trainable=False)), *sequences)
     assert np.isnan(measured(run)).all()
