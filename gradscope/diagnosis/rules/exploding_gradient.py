@@ -71,7 +71,7 @@ class ExplodingGradient(Rule):
     name: ClassVar[str] = "exploding-gradient"
     max_gradient_ratio: float = limit(1e3, "1", "simulated healthy networks show 0.003 to 85")
     max_gradient_through_time: float = limit(
-        100.0, "1", "new recurrent layers of Keras' own making show 0.001 to 1, those that explode 300 and more"
+        100.0, "1", "new recurrent layers that learn show 1e-5 to 7, those that explode 670 to 1,500"
     )
     max_gradient_growth: float = limit(
         1e3, "1", "over the run's own past; simulated healthy batches of one stay below 20"

@@ -87,7 +87,7 @@ class VanishingGradient(Rule):
     error_gradient_ratio: float = limit(1e-4, "1", "ten times below the warning")
     min_update_to_weight_ratio: float = limit(1e-5, "1", "a hundredth of the healthy 1e-3: 1e5 steps to move by 100 %")
     min_gradient_through_time: float = limit(
-        1e-7, "1", "float32 resolves no smaller share; learning networks show 1e-5 to 500, those that forget 1e-25"
+        1e-7, "1", "float32 resolves no smaller share; learning networks show 3e-6 to 3,000, those that forget 1e-22"
     )
     error_steps: float = limit(100, "steps", "of sequences: a layer may yet learn to remember")
     min_relative_update: float = limit(1e-2, "1", "update ratio over that of the other kernels")
