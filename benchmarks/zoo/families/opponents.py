@@ -26,22 +26,6 @@ def _net(name: str, entries: int, width: int, outputs: int, activation: str = "r
     )
 
 
-def _spread(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.linalg.norm(a[:, None] - b[None], axis=-1).mean())
-
-
-def _likeness(real: Any, made: Any) -> float:
-    """1 less the energy distance of made signals to real ones, against that of signals all alike."""
-    real, made = np.asarray(real)[:300], np.asarray(made, "f4")[:300]
-    if not np.isfinite(made).all():
-        return float("nan")
-
-    def energy(points: np.ndarray) -> float:
-        return 2 * _spread(points, real) - _spread(points, points) - _spread(real, real)
-
-    return 1 - energy(made) / energy(np.repeat(real.mean(0, keepdims=True), 300, 0))
-
-
 def _sines(seed: int, *, judge_rate: float = 2e-3) -> Fit:
     """Makes stretches of sines; the judge takes two steps to one of the maker's."""
     keras.utils.set_random_seed(seed)
@@ -80,7 +64,7 @@ def _sines(seed: int, *, judge_rate: float = 2e-3) -> Fit:
             self.optimizer.apply(tape.gradient(loss, variables), variables)
             return {"loss": loss, "judge_loss": judged}
 
-    return Fit(Rivals(), noise, real, keras.optimizers.Adam(1e-3, beta_1=0.5), "mse", _likeness, steps=800)
+    return Fit(Rivals(), noise, real, keras.optimizers.Adam(1e-3, beta_1=0.5), "mse", skill.likeness, steps=800)
 
 
 def _corridor(seed: int, *, standardised: bool = True) -> Loop:

@@ -22,22 +22,6 @@ def _stack(name: str, entries: int, width: int, outputs: int, activation: str) -
     return keras.Model(inputs, keras.layers.Dense(outputs, name=f"{name}_output")(x), name=name)
 
 
-def _distance(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.linalg.norm(a[:, None] - b[None], axis=-1).mean())
-
-
-def _likeness(real: Any, made: Any) -> float:
-    """1 less the energy distance of made points to real ones, against that of points all alike."""
-    real, made = np.asarray(real)[:300], np.asarray(made, "f4")[:300]
-    if not np.isfinite(made).all():
-        return float("nan")
-
-    def energy(points: np.ndarray) -> float:
-        return 2 * _distance(points, real) - _distance(points, points) - _distance(real, real)
-
-    return 1 - energy(made) / energy(np.repeat(real.mean(0, keepdims=True), 300, 0))
-
-
 def _points(seed: int) -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.default_rng(seed)
     angle = draw.uniform(0, np.pi, 1000)
@@ -82,7 +66,7 @@ def _rivals(seed: int, *, rate: float = 1e-3) -> Fit:
 
     noise, real = _points(seed)
     optimizer = keras.optimizers.Adam(rate, beta_1=0.5)
-    return Fit(Rivals(), noise, real, optimizer, "mse", _likeness, steps=900, batch_size=64)
+    return Fit(Rivals(), noise, real, optimizer, "mse", skill.likeness, steps=900, batch_size=64)
 
 
 def _critic(seed: int, *, bound: float = 0.1) -> Fit:
@@ -118,7 +102,7 @@ def _critic(seed: int, *, bound: float = 0.1) -> Fit:
             return {"loss": loss}
 
     noise, real = _points(seed)
-    return Fit(Critic(), noise, real, keras.optimizers.RMSprop(1e-3), "mse", _likeness, steps=700, batch_size=64)
+    return Fit(Critic(), noise, real, keras.optimizers.RMSprop(1e-3), "mse", skill.likeness, steps=700, batch_size=64)
 
 
 def _two_rates(seed: int, *, trunk_rate: float = 5e-3) -> Fit:

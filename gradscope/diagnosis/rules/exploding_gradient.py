@@ -171,7 +171,9 @@ class ExplodingGradient(Rule):
             first_step=first,
             last_step=last,
             measurements=(
-                Measurement("time_gradient_ratio", early[worst], self.max_gradient_through_time, "1", worst, "below 1"),
+                Measurement(
+                    "time_gradient_ratio", early[worst], self.max_gradient_through_time, "1", worst, "below 10"
+                ),
             ),
             remedies=(*remedies.remember([memory.layer for memory in ill]), remedies.clip_gradients()),
             variant="through-time",

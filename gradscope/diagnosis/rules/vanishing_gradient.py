@@ -133,7 +133,7 @@ class VanishingGradient(Rule):
             first_step=first,
             last_step=last,
             measurements=(
-                Measurement("time_gradient_ratio", value, self.min_gradient_through_time, "1", name, "1e-5 to 100"),
+                Measurement("time_gradient_ratio", value, self.min_gradient_through_time, "1", name, "3e-6 to 3,000"),
             ),
             remedies=(*remedies.remember(layers), remedies.reach_further_back(layers)),
             variant="through-time",
