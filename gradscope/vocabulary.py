@@ -155,6 +155,14 @@ STATISTICS: tuple[Statistic, ...] = (
         "1",
         "[0, inf]",
     ),
+    Statistic(
+        "leading_unit_ratio",
+        "of an input: the standard deviation across the examples of the unit (column) that varies most, over the "
+        "median of those of all units that vary; 1 where all vary alike, not defined where fewer than two do",
+        "1",
+        "[1, inf)",
+    ),
+    Statistic("leading_unit", "of an input: the 0-based number of that unit", "1", "[0, inf)"),
 )  # fmt: skip
 STATISTIC_NAMES: tuple[str, ...] = tuple(s.name for s in STATISTICS)
 

@@ -18,13 +18,15 @@ from gradscope.recording.frameworks import tf
 from gradscope.recording.large_tensors import SAMPLE_ENTRIES, measure_change, measure_large, measure_samples
 from gradscope.recording.replica import Replica
 from gradscope.recording.sparse import fill_in_zeros, summed_rows
-from gradscope.recording.statistics import MOMENTS, dot, example_std, flattened, measure
+from gradscope.recording.statistics import MOMENTS, dot, example_std, flattened, leading_unit, measure
 from gradscope.run import TensorKey
 
 __all__ = ["Collector", "Layout", "Measured"]
 
 _STACK_ENTRIES = 2 * SAMPLE_ENTRIES
 """Tensors up to this size wait for others of their size and are measured together; larger ones at once and alone."""
+
+_MOST_COLUMNS = 4096  # a table has fewer
 
 ScalarKey = tuple[str, str, str]
 """(kind, name, statistic) of a tensor's scalar, or ("step", "", statistic)."""
@@ -214,6 +216,14 @@ class Collector:
             values = tf.cast(value, tf.float32)
             values = tf.reshape(values, [tf.shape(values)[0], -1]) if value.shape.rank != 2 else values
             self.scalar((kind, name, "example_std"), example_std(values))
+
+    def leading_unit(self, kind: str, name: str, value: Any) -> None:
+        """Note which unit of a tensor, along its last axis, varies most, and by how much more than the others."""
+        units = value.shape[-1] if value.shape.rank and value.shape.rank > 1 else None
+        if units is not None and 1 < units <= _MOST_COLUMNS:
+            ratio, number = leading_unit(tf.reshape(tf.cast(value, tf.float32), [-1, units]))
+            self.scalar((kind, name, "leading_unit_ratio"), ratio)
+            self.scalar((kind, name, "leading_unit"), number)
 
     def noted_scalar(self, key: ScalarKey) -> Any:
         """That number of this step, or None."""

@@ -160,6 +160,7 @@ class GraphObservation:
             if tensor.dtype.is_floating:
                 with self._trouble.instead_of_raising(f"input {name} is not recorded"):
                     self._note_signal("input", name, "input", tensor)
+                    self._during.leading_unit("input", name, tensor)
         batches = [*inputs.values(), *(layer.activation for layer in self.layers)]
         batch = next((tensor for tensor in batches if tensor.shape.rank), None)
         if batch is not None:

@@ -128,6 +128,7 @@ class Observer:
                 if is_numeric(tensor):
                     self.collector.tensor(TensorKey("input", name, "input"), tensor)
                     self.collector.example_std("input", name, tensor)
+                    self.collector.leading_unit("input", name, tensor)
 
     def model_returned(self, outputs: Any) -> None:
         """The model's outputs: mark the layers they come from."""

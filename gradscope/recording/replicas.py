@@ -87,9 +87,9 @@ def merge(replicas: Sequence[Measured]) -> Measured | None:
     the silent units. A ``saturation_fraction`` is weighted by entries: exact but for tensors so large that each replica
     looks at a sample; a ``called_loss`` by examples. An ``example_std`` is pooled, with Bessel's correction: it
     does not see how the replicas' means differ, and estimates what the whole batch would show without bias. What is
-    the same in all, and scalars of the step such as the learning rate, are the first replica's;
-    ``clipped_fraction`` and ``underflow_fraction`` are averaged, since Keras clips in each replica, and it is there
-    that gradients underflow.
+    the same in all, and scalars of the step such as the learning rate, are the first replica's, and so is the number of
+    a ``leading_unit``; its ratio is averaged, as are ``clipped_fraction`` and ``underflow_fraction``, since Keras clips
+    in each replica, and it is there that gradients underflow.
     """
     if len(replicas) < 2:
         return replicas[0] if replicas else None
@@ -151,7 +151,7 @@ def _merge_scalars(replicas: Sequence[Measured], parts: _Floats) -> npt.NDArray[
             merged[number] = np.where(examples > 0, values[:, number] * examples, 0.0).sum() / examples.sum()
         elif statistic == "clipped_fraction":
             merged[number] = values[:, number].mean()
-        elif statistic in ("underflow_fraction", "time_gradient_ratio"):
+        elif statistic in ("underflow_fraction", "time_gradient_ratio", "leading_unit_ratio"):
             known = values[:, number][~np.isnan(values[:, number])]
             merged[number] = known.mean() if known.size else np.nan
     result: npt.NDArray[np.float32] = merged.astype(np.float32)

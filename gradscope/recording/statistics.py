@@ -20,6 +20,7 @@ __all__ = [
     "example_std",
     "flattened",
     "histogram_of",
+    "leading_unit",
     "measure",
     "moments_of",
     "saturated_fraction",
@@ -171,6 +172,25 @@ def example_std(values: Any) -> Any:
     centred = values - tf.reduce_mean(values, axis=0, keepdims=True)
     spread = tf.sqrt(tf.reduce_mean(tf.square(centred)))
     return tf.where(batch > 1, spread, float("nan"))
+
+
+@traced_once([None, None])
+def leading_unit(values: Any) -> tuple[Any, Any]:
+    """How far the unit that varies most stands out of the others, and which it is.
+
+    Args:
+        values: float32 ``[examples, units]``, with one unit or more.
+
+    Returns:
+        Its standard deviation across the examples over the median (the lower one of two) of those of the units that
+        vary at all, float32 scalar, NaN where fewer than two vary or an entry is not finite; its number, float32.
+    """
+    spread = tf.math.reduce_std(values, axis=0)
+    varying = tf.reduce_sum(tf.cast(spread > 0.0, tf.int32))
+    # Those that do not vary come last.
+    ratio = tf.reduce_max(spread) / tf.gather(tf.sort(spread, direction="DESCENDING"), varying // 2)
+    known = (varying > 1) & tf.math.is_finite(tf.reduce_sum(spread))
+    return tf.where(known, ratio, float("nan")), tf.cast(tf.argmax(spread), tf.float32)
 
 
 def saturated_fraction(derivative: Any, bound: float, z: Any) -> Any:

@@ -254,7 +254,7 @@ class TestLossPlateau:
         noise = np.random.default_rng(0).normal(1, 0.1, SAMPLES)
         assert not findings("loss-plateau", toy_run(loss=0.4 * noise))
 
-    @pytest.mark.parametrize(("steps", "severities"), [(20, [Severity.WARNING]), (5, [])])
+    @pytest.mark.parametrize(("steps", "severities"), [(20, [Severity.ERROR]), (5, [])])
     def test_who_is_above_it_after_hundreds_of_steps_is_late_though_it_falls(self, steps, severities):
         run = toy_run(loss=np.linspace(9.0, 2.0, SAMPLES), steps=range(0, SAMPLES * steps, steps))
         assert [finding.severity for finding in findings("loss-plateau", run)] == severities

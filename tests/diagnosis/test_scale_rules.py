@@ -84,6 +84,27 @@ class TestBadlyScaledInput:
         assert (finding.variant, finding.severity) == ("offset", Severity.ERROR)
         assert not findings("badly-scaled-input", toy_run(put=put | {("input", "input", "example_std"): 0.3}, loss=1.0))
 
+    UNEVEN = {("input", "input", "leading_unit_ratio"): 300.0, ("input", "input", "leading_unit"): 3}  # noqa: RUF012
+
+    @pytest.mark.parametrize(
+        ("loss", "severity"), [(1.0, Severity.ERROR), (MIDDLING, Severity.ERROR), (None, Severity.NOTE)]
+    )
+    def test_a_column_that_drowns_the_others_is_found(self, loss, severity):
+        (finding,) = findings("badly-scaled-input", toy_run(put=self.UNEVEN, loss=loss))
+        assert (finding.variant, finding.severity) == ("uneven", severity)
+        assert "column 3 varies 300 times as much as the median one" in finding.sentence
+        assert "column 3" in finding.remedies[0].reason
+
+    def test_columns_barely_uneven_are_no_error_while_something_is_learnt(self):
+        put = self.UNEVEN | {("input", "input", "leading_unit_ratio"): 50.0}
+        (finding,) = findings("badly-scaled-input", toy_run(put=put, loss=self.MIDDLING))
+        assert finding.severity == Severity.WARNING
+        assert not findings("badly-scaled-input", toy_run(put=put | {("input", "input", "leading_unit_ratio"): 20.0}))
+
+    def test_columns_of_rare_marks_are_no_finding(self):
+        put = self.UNEVEN | {("input", "input", "zero_fraction"): 0.9}
+        assert not findings("badly-scaled-input", toy_run(put=put, loss=1.0))
+
     @pytest.mark.parametrize(("scale", "found", "severity"), [(11.0, 0, Severity.WARNING), (120.0, 1, Severity.ERROR)])
     def test_an_input_barely_beyond_its_limit_makes_no_run_explode(self, scale, found, severity):
         put = {("gradient", "hidden_1/kernel", "nan_count"): [0] * 8 + [1] * 22}

@@ -15,6 +15,7 @@ from gradscope.recording.statistics import (
     MOMENTS,
     dead_units,
     example_std,
+    leading_unit,
     measure,
     saturated_fraction,
 )
@@ -157,6 +158,23 @@ def test_example_std_is_across_examples_only():
     assert example_std(tf.constant(values)).numpy() == pytest.approx(np.sqrt(values.var(axis=0).mean()), rel=1e-4)
     wide = np.random.default_rng(0).normal(3, 2, size=(64, 5000)).astype(np.float32)
     assert example_std(tf.constant(wide)).numpy() == pytest.approx(2, rel=0.02)
+
+
+@settings(max_examples=100, deadline=None)
+@given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(-3, 3)))
+def test_the_leading_unit_agrees_with_numpy(values):
+    ratio, number = (value.numpy() for value in leading_unit(tf.constant(values)))
+    spread = values.astype(np.float64).std(axis=0)
+    varying = np.sort(spread[spread > 0])
+    if len(varying) < 2:
+        assert np.isnan(ratio)
+    else:
+        assert ratio == pytest.approx(varying[-1] / varying[(len(varying) - 1) // 2], rel=1e-4)
+        assert spread[int(number)] == pytest.approx(varying[-1], rel=1e-4)
+
+
+def test_of_columns_that_are_not_finite_none_leads():
+    assert np.isnan(leading_unit(tf.constant([[1.0, 2.0], [np.inf, 5.0]]))[0])
 
 
 def test_saturated_fraction():

@@ -229,6 +229,17 @@ def test_an_input_of_whole_numbers_is_measured_and_known_to_be_taken(begins, reg
     assert run.model.layer("first").inbound == ("input",)
 
 
+def test_the_column_of_an_input_that_varies_most_is_known(regression, record):
+    x, y = regression
+    wide = x * np.array([1, 1, 1, 500, 1], np.float32)
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    run = record(model, wide, y)
+    spread = wide[:16].std(axis=0)
+    assert value(run, "input", "input", "leading_unit") == 3
+    assert value(run, "input", "input", "leading_unit_ratio") == pytest.approx(spread[3] / np.median(spread), rel=1e-3)
+
+
 def test_dropout_stands_in_the_model_card_with_its_rate(regression, record):
     x, y = regression
     stack = [layers.Dense(8, "relu"), layers.Dropout(0.9, name="drop"), layers.LSTM(2, dropout=0.7, name="lstm")]

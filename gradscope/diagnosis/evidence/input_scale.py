@@ -47,6 +47,7 @@ _NUMBERS_OF_WORDS = ("Embedding", "StringLookup", "IntegerLookup", "Hashing", "C
 _FEW = 3  # samples
 _JUMP = 3.0  # the levels of 1,043 inputs in recorded runs stay within twice of each other
 _STRAY = 0.1
+_SPARSE = 0.5
 
 MOST_OFFSET = 1e6  # examples that differ by less differ by the rounding of float32
 
@@ -68,6 +69,11 @@ class InputScale:
     """The sampled steps of which this is said: all, or those before or after a jump of the scale."""
     rms_elsewhere: float = nan
     """The rms on the other side of that jump; NaN where there is none."""
+    leading_ratio: float = nan
+    """The standard deviation of the column that varies most over the median column's; NaN where most entries are zero,
+    since columns of rare marks vary as they come."""
+    leading_column: int = 0
+    """The 0-based number of that column, the most frequent one."""
 
 
 def input_scale(run: Run, layers: tuple[Layer, ...]) -> tuple[InputScale, ...]:
@@ -117,11 +123,26 @@ def _scales(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> Iterat
     jump = _jump(level)
     parts = [slice(0, jump), slice(jump, None)] if jump else [slice(None)]
     levels = [median(level[part]) for part in parts]
+    ratio = median(run.series(kind, name, "leading_unit_ratio")) if filled > _SPARSE else nan
+    column = _most_frequent(run.series(kind, name, "leading_unit"))
     for part, here, elsewhere in zip(parts, levels, [*levels[1:], levels[0]], strict=True):
         steps = run.steps[part]
         yield InputScale(
-            name, here, median(offset[part]), takers, int(steps[0]), int(steps[-1]), elsewhere if jump else nan
+            name,
+            here,
+            median(offset[part]),
+            takers,
+            int(steps[0]),
+            int(steps[-1]),
+            elsewhere if jump else nan,
+            ratio,
+            column,
         )
+
+
+def _most_frequent(numbers: npt.NDArray[np.floating]) -> int:
+    known = numbers[np.isfinite(numbers)].astype(np.int64)
+    return int(np.bincount(known).argmax()) if known.size else 0
 
 
 def _jump(level: npt.NDArray[np.floating]) -> int:

@@ -27,7 +27,6 @@ _FALLING = 0.5
 _SOLVED = 0.2
 _IN_A_ROW = 5
 _FLAT = 0.9
-_FAR_ABOVE = 3.0
 _NEAR = 1.3
 _IMPOSSIBLE = 0.01
 _FLOAT32_STEP = 2.0**-24
@@ -113,8 +112,8 @@ class LossTrend:
 
     @property
     def reference(self) -> float:
-        """What a fall is measured from: the start, or a constant answer's loss where the start lies far above it."""
-        return self.constant if self.start_quartile > _FAR_ABOVE * self.constant else self.start_quartile
+        """What a fall is measured from: the start, or a constant answer's loss where the start lies above it."""
+        return min(self.start_quartile, self.constant)  # the former where the latter is NaN
 
     @property
     def answers_constantly(self) -> bool:

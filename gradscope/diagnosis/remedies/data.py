@@ -16,6 +16,7 @@ __all__ = [
     "check_targets",
     "input_is_off",
     "scale_alike",
+    "scale_columns",
     "scale_input",
     "scale_input_if_off",
     "shuffle_examples",
@@ -51,6 +52,22 @@ def scale_input() -> Remedy:
         "Standardise the input",
         "Inputs far from unit scale push the first layer into saturation, or make its signal vanish or explode.",
         "normalise = keras.layers.Normalization()\nnormalise.adapt(x_train)  # then: first layer of the model",
+        topic="input-scale",
+    )
+
+
+def scale_columns(column: int) -> Remedy:
+    """Every column of the input to zero mean and unit variance by itself.
+
+    Args:
+        column: 0-based number of the one that drowns the others.
+    """
+    return Remedy(
+        "Standardise every column of the input by itself",
+        f"One scale for all leaves column {column} to drown the others. Of amounts that span orders of magnitude take "
+        "the logarithm first.",
+        "normalise = keras.layers.Normalization(axis=-1)\n"
+        "normalise.adapt(x_train)  # each column's own mean and variance; then: first layer of the model",
         topic="input-scale",
     )
 

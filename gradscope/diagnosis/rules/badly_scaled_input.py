@@ -12,11 +12,15 @@ from gradscope.diagnosis.evidence import InputScale, Layer, LossTrend, Nonfinite
 from gradscope.diagnosis.evidence.input_scale import MOST_OFFSET
 from gradscope.diagnosis.evidence.window import finite_window, median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
-from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number
 from gradscope.run import Run
 
 _TINY = 1e-30
+_MEASURED = {
+    "offset": "√(rms² - example_std²) / example_std of the input",
+    "uneven": "std of the column that varies most, over the median column's",
+}
 _LARGE = frozenset(
     {
         "collapsed-representation",
@@ -54,13 +58,14 @@ class BadlyScaledInput(Rule):
 
     ## What it detects
     Inputs that are large (pixels from 0 to 255, prices, years), tiny, or nearly the same for all examples (far from
-    zero compared with how they vary, scaled by rows in place of columns), and that reach a layer with weights as they
-    are.
+    zero compared with how they vary, scaled by rows in place of columns), or one column of which drowns the others, and
+    that reach a layer with weights as they are.
 
     ## Why it matters
     Initialisers and usual learning rates assume inputs of about unit scale. The gradient of the first kernel grows with
     the input: the first steps overshoot, saturate the first layer, kill its ReLUs or end in NaN. A tiny input gives a
-    tiny gradient, and an offset that dwarfs the differences lets all units see the offset alone.
+    tiny gradient, and an offset that dwarfs the differences lets all units see the offset alone. Of columns on
+    different scales the network sees the largest only.
 
     ## Evidence
     The rms of the input, zeros left out, and what all examples share, √(rms² - σ²), over σ, the standard deviation
@@ -69,8 +74,8 @@ class BadlyScaledInput(Rule):
     layer, an error where it is extreme. It is an error too with harm to show: values that are not finite, a loss that
     stands where it began or where a constant answer stands, or a saturated first layer under a loss that falls little.
     One barely too large (pixels from 0 to 16) is a warning at most, since networks learn from it, and no input with an
-    rms below 20 makes a run explode by itself. Features whose scales differ among themselves cannot be told from these
-    figures.
+    rms below 20 makes a run explode by itself. Where the scale as a whole is sound: the standard deviation of the
+    column that varies most over the median column's, unless most entries are zero.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -94,6 +99,10 @@ class BadlyScaledInput(Rule):
     error_rms: float = limit(100.0, "as the input", "a hundred times that scale: an error where the loss falls little")
     min_rms: float = limit(1e-2, "as the input", "a hundredth of that scale")
     max_offset: float = limit(7.0, "1", "shared over differing: the offset makes up 98 % of the signal's power")
+    max_leading_ratio: float = limit(
+        30.0, "1", "of the column that varies most over the median one: standardised columns show 1, rare marks 10"
+    )
+    error_leading_ratio: float = limit(100.0, "1", "the same: an error where the loss falls little")
     min_breaking_rms: float = limit(20.0, "as the input", "twice max_rms: less makes no run explode by itself")
     max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: an offset leaves next to nothing learnt")
     max_saturation_fraction: float = limit(0.9, "1", "of the first layer: nearly all entries")
@@ -114,9 +123,7 @@ class BadlyScaledInput(Rule):
                     run,
                     scale,
                     Measurement(
-                        "√(rms² - example_std²) / example_std of the input"
-                        if variant == "offset"
-                        else "rms of the input",
+                        _MEASURED.get(variant, "rms of the input"),
                         value,
                         bound,
                         "1",
@@ -140,6 +147,8 @@ class BadlyScaledInput(Rule):
             return "too-small", scale.rms, self.min_rms
         if scale.offset > self.max_offset:
             return "offset", scale.offset, self.max_offset
+        if scale.leading_ratio > self.max_leading_ratio:
+            return "uneven", scale.leading_ratio, self.max_leading_ratio
         return "", float("nan"), float("nan")
 
     def _breaks(self, scale: InputScale) -> bool:
@@ -148,7 +157,8 @@ class BadlyScaledInput(Rule):
     def _severity(
         self, scale: InputScale, variant: str, loss_trend: LossTrend, *, broken: bool, saturated: bool
     ) -> Severity:
-        grave = saturated or (scale.rms > self.error_rms and loss_trend.slow)
+        far = scale.rms > self.error_rms or (variant == "uneven" and scale.leading_ratio > self.error_leading_ratio)
+        grave = saturated or (far and loss_trend.slow)
         grave |= variant == "offset" and loss_trend.knows_constant and loss_trend.remaining > self.max_remaining_loss
         if broken or loss_trend.at_rest:
             severity = Severity.ERROR
@@ -174,6 +184,8 @@ class BadlyScaledInput(Rule):
             else "is nothing but zeros",
             "offset": "is nearly the same for all examples "
             f"(they share {number(scale.offset)} times what they differ by)",
+            "uneven": f"has columns on different scales (column {scale.leading_column} varies "
+            f"{number(scale.leading_ratio)} times as much as the median one)",
         }[variant]
         what = "is the same for all examples" if variant == "offset" and scale.offset >= MOST_OFFSET else what
         explained = _SMALL if variant == "too-small" else _LARGE
@@ -187,12 +199,16 @@ class BadlyScaledInput(Rule):
             first_step=scale.first_step,
             last_step=scale.last_step,
             measurements=(measurement,),
-            remedies=(
-                remedies.scale_input() if isnan(scale.rms_elsewhere) else remedies.scale_alike(scale.rms_elsewhere),
-            ),
+            remedies=(_remedy(scale, variant),),
             variant=variant,
             explains=explained if severity > Severity.NOTE else frozenset(),
         )
+
+
+def _remedy(scale: InputScale, variant: str) -> Remedy:
+    if variant == "uneven":
+        return remedies.scale_columns(scale.leading_column)
+    return remedies.scale_input() if isnan(scale.rms_elsewhere) else remedies.scale_alike(scale.rms_elsewhere)
 
 
 def _since(run: Run, scale: InputScale) -> str:

@@ -75,6 +75,9 @@ class DeadUnits(Rule):
         0.8, "1", "an error where the loss has not fallen by half: little passes the layer"
     )
     error_dead_unit_fraction: float = limit(0.95, "1", "practically nothing passes the layer")
+    max_remaining_loss: float = limit(
+        0.6, "1", "of a constant answer's loss or of the start; below it a layer that is half dead is a note"
+    )
 
     def check(self, run: Run, layers: tuple[Layer, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge each hidden ReLU layer; one finding for those that are alike in severity and beginning."""
@@ -118,7 +121,8 @@ class DeadUnits(Rule):
         severity = window.cap(Severity.ERROR) if grave else Severity.WARNING
         if not loss_trend.falling and min(levels) >= self.stuck_dead_unit_fraction:
             severity = window.cap(Severity.ERROR)
-        if loss_trend.fallen or (loss_trend.falling and not grave):
+        some = max(levels) < self.stuck_dead_unit_fraction and loss_trend.remaining < self.max_remaining_loss
+        if loss_trend.fallen or ((loss_trend.falling or some) and not grave):
             many = grave or (not loss_trend.fallen and max(levels) >= self.stuck_dead_unit_fraction)
             severity = Severity.WARNING if many else Severity.NOTE
         # The sum of what rivals lose does not fall, however well they learn.

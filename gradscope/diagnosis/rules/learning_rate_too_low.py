@@ -68,7 +68,7 @@ class LearningRateTooLow(Rule):
         0.5, "1", "of a constant answer's loss or of the start: half of the way is still to go"
     )
     error_remaining_loss: float = limit(
-        0.8, "1", "of a constant answer's loss or of the start: next to nothing was learnt"
+        0.6, "1", "of a constant answer's loss or of the start: as many steps again would not get far either"
     )
     min_elasticity: float = limit(5e-3, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
     max_ended_rate: float = limit(0.01, "1", "of the largest, by half of the run: the rest of it trains nothing")

@@ -71,7 +71,7 @@ class LossPlateau(Rule):
     max_late_loss: float = limit(
         1.3, "1", "of a constant answer's loss, all of the last third, and as many steps again would not bring it down"
     )
-    late_steps: float = limit(500, "steps", "still above it then, a warning though as many again would bring it down")
+    late_steps: float = limit(500, "steps", "still above it then, though as many again would bring it down")
     min_late_change: float = limit(0.01, "1", "of the start: below it most of the way down is done")
     crawling_loss: float = limit(0.9, "1", "of a constant answer's loss, though it falls")
     max_crawling_loss: float = limit(0.85, "1", "of it, as many steps later at the pace of the last half")
@@ -172,7 +172,7 @@ class LossPlateau(Rule):
             loss_trend,
             "loss above a constant answer's",
             f"still {number(loss_trend.late)}, {times}",
-            Severity.ERROR if loss_trend.ahead > loss_trend.constant else Severity.WARNING,
+            Severity.ERROR,
             self.max_late_loss,
             "above",
         )
