@@ -186,14 +186,17 @@ def outcome(process, seconds=300):
 
 
 def assert_same(run, alone, steps, unknown=frozenset()):
-    """Every statistic of every tensor is that of the single device, but for rounding; a pooled spread, nearly so."""
+    """Every statistic of every tensor is that of the single device, but for rounding; what is pooled, nearly so.
+
+    Which of the columns leads is chance where all vary alike.
+    """
     assert run.trouble == ()
     assert set(run.tensors) == set(alone.tensors)
     for key in alone.tensors:
         extent = max(np.nanmax(np.abs(alone.series(key.kind, key.name, name)[:steps])) for name in ("min", "max"))
-        for name in STATISTIC_NAMES:
+        for name in set(STATISTIC_NAMES) - {"leading_unit"}:
             seen, wanted = (one.series(key.kind, key.name, name)[:steps] for one in (run, alone))
-            tolerance = 0.2 if name == "example_std" else 1e-5
+            tolerance = 0.2 if name in ("example_std", "leading_unit_ratio") else 1e-5
             np.testing.assert_allclose(seen, wanted, tolerance, tolerance * extent, err_msg=f"{key} {name}")
     # Among several workers nobody reads Keras' running mean: it would be an exchange of its own.
     for name in set(alone.step_statistics) - {"recording_seconds"} - unknown:
