@@ -104,6 +104,17 @@ class TestLearningRateTooLow:
         (trained,) = findings("learning-rate-too-low", with_bias(slow, 0.1))
         assert (new.severity, trained.severity) == (Severity.ERROR, Severity.WARNING)
 
+    @pytest.mark.parametrize(("late", "step", "found"), [(0.8, 15, True), (0.8, 5, False), (0.6, 15, False)])
+    def test_a_straight_line_of_which_the_run_shows_the_beginning(self, late, step, found):
+        run = toy_run(updates(0.9), loss=np.linspace(1.0, late, SAMPLES), steps=range(0, SAMPLES * step, step))
+        severities = [finding.severity for finding in findings("learning-rate-too-low", run)]
+        assert severities == [Severity.ERROR] * found
+
+    def test_a_line_that_levels_off_is_none(self):
+        loss = np.r_[np.linspace(1.0, 0.85, 10), np.linspace(0.85, 0.82, 20)]
+        run = toy_run(updates(0.5), loss=loss, steps=range(0, SAMPLES * 15, 15))
+        assert not findings("learning-rate-too-low", run)
+
     def test_a_fine_tuned_network_near_its_goal_is_left_in_peace(self):
         assert not findings("learning-rate-too-low", toy_run(updates(1e-2), loss=0.05))
 
@@ -258,6 +269,11 @@ class TestLossPlateau:
     def test_who_is_above_it_after_hundreds_of_steps_is_late_though_it_falls(self, steps, severities):
         run = toy_run(loss=np.linspace(9.0, 2.0, SAMPLES), steps=range(0, SAMPLES * steps, steps))
         assert [finding.severity for finding in findings("loss-plateau", run)] == severities
+
+    @pytest.mark.parametrize(("late", "step", "found"), [(0.8, 15, ["crawling"]), (0.8, 10, []), (0.6, 15, [])])
+    def test_a_loss_that_falls_too_slowly_for_hundreds_of_steps(self, late, step, found):
+        run = toy_run(loss=np.linspace(1.0, late, SAMPLES), steps=range(0, SAMPLES * step, step))
+        assert [finding.variant for finding in findings("loss-plateau", run)] == found
 
     def test_part_of_the_way_down_it_is_a_note(self):
         (finding,) = findings("loss-plateau", toy_run(loss=[1.0] * 3 + [0.8] * 27))
@@ -508,6 +524,7 @@ def test_a_network_without_any_activation_function_is_one_linear_map(loss, found
         (10.0, 10, Severity.ERROR),
         (np.linspace(40.0, 5.0, SAMPLES), 10, Severity.ERROR),
         (np.geomspace(1e5, 10.0, SAMPLES), 5, Severity.NOTE),
+        (np.r_[np.geomspace(1e3, 1.0, 15), np.full(15, 1.0)], 10, Severity.ERROR),
     ],
 )
 def test_an_offset_of_the_targets_that_the_bias_has_not_reached(loss, steps, severity):
@@ -517,6 +534,15 @@ def test_an_offset_of_the_targets_that_the_bias_has_not_reached(loss, steps, sev
     (finding,) = findings("badly-scaled-target", run)
     assert (finding.severity, "large mean (500)" in finding.sentence) == (severity, True)
     assert not findings("badly-scaled-target", toy_run(put=put))
+
+
+@pytest.mark.parametrize(("steps", "severity"), [(10, Severity.ERROR), (5, Severity.NOTE)])
+def test_tiny_targets_that_the_output_has_not_come_down_to(steps, severity):
+    tiny = {("target", "target"): 1e-3}
+    loss = np.geomspace(0.1, 1e-4, SAMPLES)
+    (finding,) = findings("badly-scaled-target", toy_run(tiny, loss=loss, steps=range(0, SAMPLES * steps, steps)))
+    assert (finding.severity, "tiny" in finding.sentence) == (severity, True)
+    assert not findings("badly-scaled-target", toy_run(tiny, loss=np.geomspace(0.1, 1e-8, SAMPLES)))
 
 
 class TestWithoutALevelOfTheLoss:

@@ -316,6 +316,23 @@ class TestGainMismatch:
         (finding,) = findings("gain-mismatch", toy_run(scale, hidden=12, loss=1.0))
         assert len(finding.layers) == 12
 
+    @pytest.mark.parametrize(("scale", "found"), [(40.0, ["too-large"]), (1e-3, [])])
+    def test_of_an_embedding_the_size_of_its_vectors_counts(self, scale, found):
+        run = toy_run({("weight", "hidden_1/kernel"): scale}, loss=1.0)
+        words = replace(run.model.layers[0], kind="Embedding", activation=None)
+        vectors = [
+            replace(card, role="embeddings") if card.layer == "hidden_1" else card for card in run.model.variables
+        ]
+        model = replace(run.model, layers=(words, *run.model.layers[1:]), variables=tuple(vectors))
+        mine = findings("gain-mismatch", replace(run, model=model))
+        assert [finding.variant for finding in mine] == found
+        assert all("far too large (hidden_1: gain" in finding.sentence for finding in mine)
+
+    @pytest.mark.parametrize(("loss", "found"), [(1.0, 1), (None, 0)])
+    def test_small_gains_that_add_up_to_little_count_where_the_loss_stands_still(self, loss, found):
+        scale = {("weight", f"hidden_{i + 1}/kernel"): 0.25 for i in range(3)}
+        assert len(findings("gain-mismatch", toy_run(scale, hidden=3, loss=loss))) == found
+
     def test_too_large_is_found(self):
         (finding,) = findings("gain-mismatch", toy_run({("weight", "hidden_1/kernel"): 100}, loss=1.0))
         assert (finding.variant, finding.layers) == ("too-large", ("hidden_1",))

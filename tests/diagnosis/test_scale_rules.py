@@ -30,7 +30,7 @@ def with_first(run, kind, **card):
 
 class TestBadlyScaledInput:
     PIXELS = {("input", "input"): 120.0}  # noqa: RUF012
-    MIDDLING = np.linspace(1.0, 0.8, 30)
+    MIDDLING = np.linspace(1.0, 0.7, 30)
 
     @pytest.mark.parametrize(
         ("loss", "scale", "severity"),
@@ -113,6 +113,16 @@ class TestBadlyScaledInput:
         (mine,) = (cause for cause in causes if cause.root.rule == "badly-scaled-input")
         assert mine.severity == severity
         assert [finding.rule for finding in mine.consequences] == ["nonfinite-values"] * found
+
+    def test_single_huge_entries_make_a_run_explode(self):
+        put = {("gradient", "hidden_1/kernel", "nan_count"): [0] * 8 + [1] * 22, ("input", "input", "max"): 150.0}
+        (finding,) = findings("badly-scaled-input", toy_run({("input", "input"): 11.0}, put))
+        assert finding.severity == Severity.ERROR
+        assert "nonfinite-values" in finding.explains
+
+    def test_next_to_nothing_learnt_from_a_large_input_is_an_error(self):
+        run = toy_run({("input", "input"): 50.0}, loss=np.r_[np.linspace(1.0, 0.85, 10), np.full(20, 0.85)])
+        assert [finding.severity for finding in findings("badly-scaled-input", run)] == [Severity.ERROR]
 
     def test_a_sparse_input_counts_by_what_is_not_zero(self):
         put = {("input", "input", "rms"): 3e-3, ("input", "input", "zero_fraction"): 1 - 1e-5}

@@ -209,8 +209,8 @@ def test_sorted_data_under_which_it_learns_is_a_note():
     assert finding.severity == Severity.NOTE
 
 
-@pytest.mark.parametrize(("low", "severity"), [(0.3, Severity.WARNING), (0.01, Severity.NOTE)])
-def test_batches_of_one_class_are_more_than_a_note_until_the_loss_is_next_to_nothing(low, severity):
+@pytest.mark.parametrize(("low", "severity"), [(0.3, Severity.ERROR), (0.01, Severity.WARNING)])
+def test_batches_of_one_class_are_an_error_until_the_loss_is_next_to_nothing(low, severity):
     put = {("target", "target", "mean"): np.arange(30) // 10, ("target", "target", "example_std"): 0.1}
     settings = {"losses": [{"name": "sparse_categorical_crossentropy", "from_logits": True, "output": None}]}
     (finding,) = findings("unshuffled-batches", toy_run(put=put, loss=np.geomspace(1, low, 30), settings=settings))

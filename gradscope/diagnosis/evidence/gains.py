@@ -38,14 +38,15 @@ class LayerGain:
     """The gain that the larger of both gives."""
     recurrent: bool = False
     """True for the kernel that takes a recurrent layer's own state: its gain acts once per step of the sequence."""
-
+    looked_up: bool = False
+    """True for the vectors of an embedding, of which one is taken at a time: their gain is their rms."""
     one_sign: bool = False
     """True where nearly all initial weights have the same sign, so that they add up over the inputs."""
 
     def shortfall(self, gain: float) -> float:
         """``gain`` over the smallest usual one: below 1 the weights are smaller than any common initialiser's.
 
-        Infinite for the state of an LSTM or GRU: gates keep what small weights would lose.
+        Infinite for the state of an LSTM or GRU: gates keep what small weights would lose; and for an embedding.
         """
         return gain / self.smallest_usual if self.smallest_usual else inf
 
@@ -57,9 +58,10 @@ class LayerGain:
 def gains(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple[LayerGain, ...]:
     """Gains of the layers with one ordinary kernel of known fan-in, in forward order.
 
-    Left out: layers that a normalisation follows, embeddings and depthwise kernels; of a recurrent layer only the
-    kernel of its state counts, which an orthogonal matrix gives the gain 1. Recommended gains are √2 before ReLU and
-    its kin and 1 otherwise (He et al. 2015, Glorot & Bengio 2010), 1 for SELU.
+    Left out: layers that a normalisation follows and depthwise kernels; of a recurrent layer only the kernel of its
+    state counts, which an orthogonal matrix gives the gain 1; an embedding's vectors are held against normal ones of
+    unit variance. Recommended gains are √2 before ReLU and its kin and 1 otherwise (He et al. 2015, Glorot & Bengio
+    2010), 1 for SELU.
     """
     window = finite_window(run, nonfinite)
     owned = Counter(kernel.layer.name for kernel in kernels)
@@ -71,6 +73,11 @@ def gains(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple[
         rms = kernel.weight_rms
         # Weights are measured before the step, so those of a broken step may still be sound.
         first = rms[np.isfinite(rms)][:1]
+        if kernel.role == "embeddings" and not kernel.layer.normalised and len(first):
+            late = median(rms[window.late])
+            late = late if np.isfinite(late) else float(first[0])
+            found.append(LayerGain(kernel.layer, float(first[0]), late, 0.0, 1.0, looked_up=True))
+            continue
         if not ordinary or kernel.layer.normalised or kind in _OTHER_KINDS or not kernel.fan_in or not len(first):
             continue
         if kernel.role == "recurrent_kernel":

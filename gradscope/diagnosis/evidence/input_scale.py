@@ -62,6 +62,8 @@ class InputScale:
     offset: float
     """What all examples share over what they differ by: √(rms² - σ²) / σ, σ the standard deviation across examples (its
     rms across units, so that columns of different means do not pass for differences); 1e6 where all are alike."""
+    largest: float
+    """The largest magnitude in a batch."""
     takers: tuple[Layer, ...]
     """The layers with weights that take it as it is, in forward order."""
     first_step: int
@@ -120,6 +122,7 @@ def _scales(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> Iterat
         spread = np.maximum(spread, shared / MOST_OFFSET)
     offset = np.divide(shared, spread, out=np.full(len(rms), nan), where=spread > 0)
     level = rms / sqrt(filled) if filled > 0 else np.zeros(len(rms))
+    largest = np.maximum(np.abs(run.series(kind, name, "min")), np.abs(run.series(kind, name, "max")))
     jump = _jump(level)
     parts = [slice(0, jump), slice(jump, None)] if jump else [slice(None)]
     levels = [median(level[part]) for part in parts]
@@ -131,6 +134,7 @@ def _scales(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> Iterat
             name,
             here,
             median(offset[part]),
+            median(largest[part]),
             takers,
             int(steps[0]),
             int(steps[-1]),

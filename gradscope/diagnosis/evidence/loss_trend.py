@@ -106,6 +106,15 @@ class LossTrend:
         return self.late + 2 * min(0.0, self.slope)
 
     @property
+    def late_share(self) -> float:
+        """Share of all it fell that the last half of the steps brought; NaN where it did not fall.
+
+        About a half of a straight line, less where it slows down.
+        """
+        fallen = self.reference - self.late
+        return -self.slope / fallen if fallen > 0 else nan
+
+    @property
     def change(self) -> float:
         """The late loss over the start; NaN if unknown or negative at times."""
         return self.late / self.start if self.nonnegative and self.start > 0 else nan

@@ -74,8 +74,8 @@ class BadlyScaledInput(Rule):
     layer, an error where it is extreme. It is an error too with harm to show: values that are not finite, a loss that
     stands where it began or where a constant answer stands, or a saturated first layer under a loss that falls little.
     One barely too large (pixels from 0 to 16) is a warning at most, since networks learn from it, and no input with an
-    rms below 20 makes a run explode by itself. Where the scale as a whole is sound: the standard deviation of the
-    column that varies most over the median column's, unless most entries are zero.
+    rms below 20 and no entries beyond 100 makes a run explode by itself. Where the scale as a whole is sound: the
+    standard deviation of the column that varies most over the median column's, unless most entries are zero.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -104,8 +104,9 @@ class BadlyScaledInput(Rule):
     )
     error_leading_ratio: float = limit(100.0, "1", "the same: an error where the loss falls little")
     min_breaking_rms: float = limit(20.0, "as the input", "twice max_rms: less makes no run explode by itself")
-    max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: an offset leaves next to nothing learnt")
-    max_saturation_fraction: float = limit(0.9, "1", "of the first layer: nearly all entries")
+    min_breaking_entry: float = limit(100.0, "as the input", "in most batches: single examples overshoot by themselves")
+    max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: next to nothing is learnt")
+    max_saturation_fraction: float = limit(0.8, "1", "of the first layer: most entries")
 
     def check(
         self, run: Run, input_scale: tuple[InputScale, ...], loss_trend: LossTrend, nonfinite: Nonfinite
@@ -152,14 +153,14 @@ class BadlyScaledInput(Rule):
         return "", float("nan"), float("nan")
 
     def _breaks(self, scale: InputScale) -> bool:
-        return scale.rms > self.min_breaking_rms
+        return scale.rms > self.min_breaking_rms or scale.largest > self.min_breaking_entry
 
     def _severity(
         self, scale: InputScale, variant: str, loss_trend: LossTrend, *, broken: bool, saturated: bool
     ) -> Severity:
         far = scale.rms > self.error_rms or (variant == "uneven" and scale.leading_ratio > self.error_leading_ratio)
         grave = saturated or (far and loss_trend.slow)
-        grave |= variant == "offset" and loss_trend.knows_constant and loss_trend.remaining > self.max_remaining_loss
+        grave |= loss_trend.knows_constant and loss_trend.remaining > self.max_remaining_loss
         if broken or loss_trend.at_rest:
             severity = Severity.ERROR
         elif loss_trend.falling:

@@ -40,7 +40,8 @@ class BadlyScaledTarget(Rule):
     """Regression targets far from unit scale.
 
     ## What it detects
-    Targets in the hundreds or thousands (prices, years, counts) that a linear output layer is to reach.
+    Targets in the hundreds or thousands (prices, years, counts) that a linear output layer is to reach, or in
+    hundredths and less (returns, rates), beside which it starts far too large.
 
     ## Why it matters
     The output starts at about unit scale. The gradient of a squared error grows with the targets: the first steps
@@ -49,8 +50,9 @@ class BadlyScaledTarget(Rule):
 
     ## Evidence
     The standard deviation of the recorded targets, for squared, absolute and Huber errors on a linear output; an
-    offset alone is learnt by the output's bias: where after 50 steps it is not, it is an error, but a note if most of
-    the way is done and as many steps again would do. A large deviation is a note where the loss falls by half all the
+    offset alone is learnt by the output's bias: where after 50 steps it is not, or is and nothing else, it is an error,
+    but a note if most of the way is done and as many steps again would do. Tiny targets are an error where after 200
+    steps the loss is still above a constant answer's. A large deviation is a note where the loss falls by half all the
     same, a warning where it falls less, an error where next to nothing is learnt or the run ends in NaN. It is an
     error too where the loss falls and yet stays a thousand times above all that another output's term can add to it:
     the layers that both share follow the large one alone. Of values that break in the very first step, before any
@@ -74,12 +76,15 @@ class BadlyScaledTarget(Rule):
 
     name: ClassVar[str] = "badly-scaled-target"
     max_std: float = limit(30.0, "as the target", "thirty times the scale at which an output layer starts")
-    max_offset: float = limit(10.0, "1", "mean over standard deviation, and over the scale at which the output starts")
+    min_std: float = limit(0.03, "as the target", "a thirtieth of that scale")
+    max_offset: float = limit(5.0, "1", "mean over standard deviation, and over the scale at which the output starts")
     max_lagging_loss: float = limit(1.3, "1", "of a constant answer's loss: the bias is still on its way to the mean")
+    min_stuck_loss: float = limit(0.9, "1", "likewise, as many steps later: it is there, and nothing else is learnt")
     max_lagging_change: float = limit(0.01, "1", "of the start: then most of the way to the mean is done")
     max_outweighing: float = limit(1000.0, "1", "of two losses; the gradients of squared errors differ by 30 then")
     max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: next to nothing is learnt")
     error_steps: float = limit(50, "steps", "earlier no learning is to be expected")
+    late_steps: float = limit(200, "steps", "by then an output has come down to targets of a usual size")
 
     def check(
         self,
@@ -109,7 +114,15 @@ class BadlyScaledTarget(Rule):
                 )
                 severity = Severity.ERROR if drowned else self._severity(run, loss_trend, nonfinite)
                 yield self._finding(run, f"are large (standard deviation {number(std)})", measured, severity, drowned)
-            elif mean > self.max_offset * max(1.0, std) and self._lags(loss_trend):
+            elif 0 < std < self.min_std and mean < self.min_std and self._is_above(loss_trend):
+                measured = Measurement(
+                    "standard deviation of the targets", std, self.min_std, "1", term.output.name, "about 1"
+                )
+                severity = Severity.ERROR if loss_trend.reach >= self.late_steps else Severity.NOTE
+                yield self._finding(run, f"are tiny (standard deviation {number(std)})", measured, severity)
+            elif mean > self.max_offset * max(1.0, std) and (
+                self._is_above(loss_trend) or loss_trend.answers_constantly
+            ):
                 share = mean / max(1.0, std)
                 measured = Measurement(
                     "mean of the targets over their standard deviation, or over 1",
@@ -119,8 +132,8 @@ class BadlyScaledTarget(Rule):
                     term.output.name,
                     "about 0",
                 )
-                arrives = loss_trend.ahead < self.max_lagging_loss * loss_trend.constant
-                soon = arrives and loss_trend.change < self.max_lagging_change
+                least = self.min_stuck_loss if loss_trend.answers_constantly else self.max_lagging_loss
+                soon = loss_trend.ahead < least * loss_trend.constant and loss_trend.change < self.max_lagging_change
                 severity = Severity.NOTE if soon else Severity.ERROR
                 yield self._finding(run, f"lie about a large mean ({number(mean)})", measured, severity)
 
@@ -133,7 +146,7 @@ class BadlyScaledTarget(Rule):
         levels = zip(loss_terms, constant_answer.terms, strict=True)
         return [term.output.name for term, level in levels if term.output and 0 < level < size / self.max_outweighing]
 
-    def _lags(self, loss_trend: LossTrend) -> bool:
+    def _is_above(self, loss_trend: LossTrend) -> bool:
         return loss_trend.reach >= self.error_steps and loss_trend.remaining > self.max_lagging_loss
 
     def _finding(

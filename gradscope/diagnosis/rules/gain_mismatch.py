@@ -69,9 +69,9 @@ class GainMismatch(Rule):
     the loss falls, the gradient arrives all the same (skip connections), or only the last layer is concerned (often on
     purpose), and a warning otherwise: it is serious through its consequences. Weights too large are an error where the
     loss has not fallen by half, or where half of a bounded layer stays saturated and the loss is not down to a tenth.
-    Layers that a normalisation follows, embeddings and depthwise kernels are not judged; of a recurrent layer it is the
-    kernel of its state, whose gain acts once per step of the sequence; without gates it is judged for being too small
-    as well where the loss stands still.
+    Layers that a normalisation follows and depthwise kernels are not judged; of an embedding the rms of its vectors
+    counts; of a recurrent layer it is the kernel of its state, whose gain acts once per step of the sequence; without
+    gates it is judged for being too small as well where the loss stands still.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -98,6 +98,7 @@ class GainMismatch(Rule):
         10.0, "1", "over the larger of He and Glorot; RandomNormal(0.05) passes up to fan-in 4e4"
     )
     min_gain_product: float = limit(1e-3, "1", "over all layers: three decades are lost before anything is learnt")
+    min_idle_gain_product: float = limit(0.05, "1", "the same where the loss stands still: what is lost was needed")
     max_recurrent_gain: float = limit(
         2.5, "1 per step", "over an orthogonal matrix; acts once per step of the sequence: 1e4 in ten steps"
     )
@@ -108,6 +109,9 @@ class GainMismatch(Rule):
         0.5, "1 per step", "over an orthogonal matrix, without gates: a thousandth is left after ten steps"
     )
     max_gain_product: float = limit(1e3, "1", "over all layers")
+    max_vector_rms: float = limit(
+        3.0, "1", "of an embedding's entries; usual initialisers give 0.03 to 1, and no layer behind expects more"
+    )
     min_gradient_ratio: float = limit(1e-3, "1", "a gradient that arrives within 1e-3 to 1e3 is unhurt by the mismatch")
     max_saturation_fraction: float = limit(
         0.5, "1", "of a sigmoid's or tanh's entries: what is learnt is by the others"
@@ -126,7 +130,8 @@ class GainMismatch(Rule):
         small = [gain for gain in gains if not gain.recurrent and gain.shortfall(gain.initial) < self.min_gain_ratio]
         large = [gain for gain in gains if gain.excess(gain.initial) > self._max_gain(gain)]
         stack = [gain for gain in gains if not gain.recurrent]
-        if prod(min(1.0, gain.shortfall(gain.initial)) for gain in stack) < self.min_gain_product:
+        least = self.min_idle_gain_product if loss_trend.at_rest else self.min_gain_product
+        if prod(min(1.0, gain.shortfall(gain.initial)) for gain in stack) < least:
             small = [gain for gain in stack if gain.shortfall(gain.initial) < 1 / _NOTABLE] or small
         if prod(max(1.0, gain.excess(gain.initial)) for gain in stack) > self.max_gain_product:
             large = [gain for gain in gains if gain.excess(gain.initial) > _NOTABLE] or large
@@ -152,10 +157,11 @@ class GainMismatch(Rule):
         sign = "all of one sign and " if all(gain.one_sign for gain in found) else ""
         gain_range = span([gain.initial for gain in found])
         each = "step of the sequence" if all(gain.recurrent for gain in found) else "layer"
+        fan = "" if all(gain.looked_up for gain in found) else " for their fan-in"
         return Finding(
             rule=self.name,
             title=f"initial weights too {size}",
-            sentence=f"the initial weights are {sign}far too {size} for their fan-in ({among(names)}: gain "
+            sentence=f"the initial weights are {sign}far too {size}{fan} ({among(names)}: gain "
             f"{gain_range} per {each}, healthy is about 1)",
             severity=severity if lasting else Severity.NOTE,
             layers=tuple(names),
@@ -185,7 +191,7 @@ class GainMismatch(Rule):
         if gain.recurrent:
             activation = gain.layer.card.arguments.get("activation") if gain.layer.card else None
             return self.max_unbounded_gain if activation in _UNBOUNDED else self.max_recurrent_gain
-        return self.max_gain_ratio
+        return self.max_vector_rms if gain.looked_up else self.max_gain_ratio
 
     def _is_saturated(self, layer: Layer, run: Run, nonfinite: Nonfinite) -> bool:
         share = finite_window(run, nonfinite).lower(run.series("activation", layer.name, "saturation_fraction"))
@@ -199,7 +205,7 @@ class GainMismatch(Rule):
     def _mismatched(self, gain: LayerGain, value: float, variant: str) -> bool:
         if variant == "too-small":
             return gain.shortfall(value) < max(self._min_gain(gain), gain.shortfall(gain.initial) * _NOTABLE)
-        return gain.excess(value) > min(self.max_gain_ratio, gain.excess(gain.initial) / _NOTABLE)
+        return gain.excess(value) > min(self._max_gain(gain), gain.excess(gain.initial) / _NOTABLE)
 
 
 def _remedies(found: list[LayerGain], variant: str) -> tuple[Remedy, ...]:

@@ -24,7 +24,8 @@ class LearningRateTooLow(Rule):
 
     ## What it detects
     Sound gradients, a loss far from solved, and updates so small everywhere that all steps of the run together could
-    not have moved any kernel by a tenth of its size; or a schedule that is over before anything is learnt.
+    not have moved any kernel by a tenth of its size; a loss that comes down in a straight line of which the run shows
+    but the beginning; or a schedule that is over before anything is learnt.
 
     ## Why it matters
     The loss falls, if only just, so nothing looks broken; the run ends long before the network has learnt.
@@ -35,9 +36,11 @@ class LearningRateTooLow(Rule):
     from solved: the late loss against the loss of a constant answer, where the loss function and the targets tell
     it (ln C for C classes, the variance for squared errors), else against the start. A fine-tuned network starts
     near its goal and is left in peace; without that level, only a network whose biases begin at zero is taken for a
-    new one. A warning where as many steps again, at the pace of the last half, would bring the loss well below. Of
-    several optimizers each is judged by the kernels it trains. One that leaves new layers as they were while another
-    trains its own is found whatever the loss does, for that of rivals says little.
+    new one. A warning where as many steps again, at the pace of the last half, would bring the loss well below. Where
+    the last half of the steps brought about half of all the fall, and as many again would still leave most of it, a
+    thousandth of a kernel's size per step is too little. Of several optimizers each is judged by the kernels it
+    trains. One that leaves new layers as they were while another trains its own is found whatever the loss does, for
+    that of rivals says little.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -70,6 +73,13 @@ class LearningRateTooLow(Rule):
     error_remaining_loss: float = limit(
         0.6, "1", "of a constant answer's loss or of the start: as many steps again would not get far either"
     )
+    max_line_step: float = limit(
+        1e-3, "1", "the same per step where the loss falls in a straight line to the end, and is far from it"
+    )
+    min_line_loss: float = limit(0.75, "1", "of a constant answer's loss: a straight line is far from its end")
+    min_late_share: float = limit(0.4, "1", "of all that the loss fell, by the last half: half of a straight line")
+    min_fall: float = limit(3.0, "standard errors", "of the loss over the last half: it plainly falls")
+    line_steps: float = limit(400, "steps", "earlier a plain deep network may yet begin to learn")
     min_elasticity: float = limit(5e-3, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
     max_ended_rate: float = limit(0.01, "1", "of the largest, by half of the run: the rest of it trains nothing")
     max_ended_step: float = limit(2e-4, "1", "of a kernel's norm in the last step: a fifth of what is usual")
@@ -104,8 +114,7 @@ class LearningRateTooLow(Rule):
             return
         # Without a level to reach, a network that was trained before may be near its goal from the start.
         sure = bool(loss_trend.knows_constant or fresh_start)
-        crawls = loss_trend.answers_constantly and loss_trend.has_fallen
-        least = self.max_crawling_distance if crawls else self.max_distance
+        least = self._least_distance(loss_trend)
         for group in optimizer_groups:
             farthest = group.farthest
             # Behind a branch that begins at zero the first gradients are zero as they should be.
@@ -172,6 +181,15 @@ class LearningRateTooLow(Rule):
             path.kernel.layer.name,
             "above 0.3",
         )
+
+    def _least_distance(self, trend: LossTrend) -> float:
+        if trend.answers_constantly and trend.has_fallen:
+            return self.max_crawling_distance
+        far = trend.knows_constant and trend.bounded and trend.is_far(self.min_line_loss)
+        on = far and trend.ahead > self.error_remaining_loss * trend.constant and trend.reach >= self.line_steps
+        if on and -trend.significance > self.min_fall and trend.late_share > self.min_late_share:
+            return max(self.max_distance, self.max_line_step * trend.reach)
+        return self.max_distance
 
     def _severity(self, trend: LossTrend, farthest: Travel, *, sure: bool) -> Severity:
         # On its way down from a constant answer's loss, as many steps again may be all it needs.

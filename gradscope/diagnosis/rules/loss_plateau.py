@@ -75,6 +75,11 @@ class LossPlateau(Rule):
     min_late_change: float = limit(0.01, "1", "of the start: below it most of the way down is done")
     crawling_loss: float = limit(0.9, "1", "of a constant answer's loss, though it falls")
     max_crawling_loss: float = limit(0.85, "1", "of it, as many steps later at the pace of the last half")
+    slow_loss: float = limit(
+        0.75, "1", "the same after slow_steps; recorded healthy runs that still fall are below 0.7"
+    )
+    max_slow_loss: float = limit(0.6, "1", "as many steps later at the pace of the last half")
+    slow_steps: float = limit(400, "steps", "most networks have got there long before")
     max_fall: float = limit(0.02, "1", "of the late loss over the last half of the steps")
     max_trend: float = limit(3.0, "standard errors", "beyond it the fall is no accident: 1 in 700 for Gaussian noise")
     min_steps: float = limit(100, "steps", "earlier it may yet begin to learn")
@@ -145,18 +150,21 @@ class LossPlateau(Rule):
         )
 
     def _crawls(self, loss_trend: LossTrend) -> bool:
-        steady = loss_trend.knows_constant and loss_trend.reach >= _TWICE * self.min_steps
-        slow = loss_trend.ahead > self.max_crawling_loss * loss_trend.constant
-        return steady and slow and loss_trend.bounded and loss_trend.remaining > self.crawling_loss
+        if not (loss_trend.knows_constant and loss_trend.bounded):
+            return False
+        where, ahead, reach = loss_trend.remaining, loss_trend.ahead / loss_trend.constant, loss_trend.reach
+        hardly = where > self.crawling_loss and ahead > self.max_crawling_loss and reach >= _TWICE * self.min_steps
+        return hardly or (where > self.slow_loss and ahead > self.max_slow_loss and reach >= self.slow_steps)
 
     def _crawling(self, loss_trend: LossTrend) -> Finding:
         place = f"{100 * loss_trend.remaining:.0f} % of what a constant answer has"
+        ahead = loss_trend.ahead / loss_trend.constant
         return self._unlearnt(
             loss_trend,
             "loss that hardly falls",
-            f"at {place}, and as many again would hardly change that",
+            f"at {place}, and at its pace as many again would leave it at {100 * ahead:.0f} %",
             Severity.WARNING,
-            self.crawling_loss,
+            min(self.crawling_loss, self.slow_loss),
             "crawling",
         )
 

@@ -36,7 +36,8 @@ class UnshuffledBatches(Rule):
     The standard deviation, over the sampled steps, of the mean target of a batch, over the rms of the standard
     deviations of the targets within them. Of n examples drawn at random it is 1/√n; of sorted ones it exceeds 1. It is
     an error where the loss has not fallen by half. Of batches of next to nothing but one class the loss says little: it
-    is a warning unless it is down to a tenth. Else it is a note, as time series are often shown in order. One-hot
+    is an error too unless it is down to a tenth, and then a warning. Else it is a note, as time series are often shown
+    in order. One-hot
     targets have the same mean whatever the class, and are not judged.
 
     ## Example
@@ -103,8 +104,8 @@ class UnshuffledBatches(Rule):
     def _severity(self, ratio: float, trend: LossTrend, *, classes: bool) -> Severity:
         if trend.slow:
             return Severity.ERROR
-        apart = classes and ratio > self.max_classes_apart and not trend.fallen
-        return Severity.WARNING if apart else Severity.NOTE
+        apart = classes and ratio > self.max_classes_apart
+        return (Severity.WARNING if trend.fallen else Severity.ERROR) if apart else Severity.NOTE
 
     def _ratio(self, run: Run, name: str) -> float:
         mean = run.series("target", name, "mean").astype(np.float64)
