@@ -168,7 +168,7 @@ class TestLearningRateTooLow:
         assert "negative" in reason("learning-rate-too-low", toy_run(updates(1e-2), loss=-1.0))
 
     def test_the_first_steps_are_not_judged(self):
-        assert "only 29 steps" in reason("learning-rate-too-low", toy_run(updates(1e-2), loss=1.0, steps=range(30)))
+        assert "only 30 steps" in reason("learning-rate-too-low", toy_run(updates(1e-2), loss=1.0, steps=range(30)))
 
 
 class TestLearningRateTooHigh:

@@ -84,8 +84,8 @@ class LossTrend:
 
     @property
     def reach(self) -> int:
-        """Steps from the first sample to the last."""
-        return int(self.steps[-1] - self.steps[0]) if len(self.steps) else 0
+        """Steps from the first sample to the last, both counted: 100 where a run of 100 steps was sampled to its end."""
+        return int(self.steps[-1] - self.steps[0]) + 1 if len(self.steps) else 0
 
     @property
     def level(self) -> float:

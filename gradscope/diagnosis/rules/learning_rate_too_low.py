@@ -48,7 +48,7 @@ class LearningRateTooLow(Rule):
     >>> slow = {("update", f"{name}/kernel"): 1e-2 for name in ("hidden_1", "hidden_2", "output")}
     >>> ill = toy_run(slow, loss=1.0)
     >>> [f.sentence for f in diagnose(ill, [LearningRateTooLow()]).findings()]
-    ["290 steps together moved no kernel by more than 0.29 % of its size; the loss is at 100 % of a constant answer's"]
+    ["291 steps together moved no kernel by more than 0.29 % of its size; the loss is at 100 % of a constant answer's"]
     >>> list(diagnose(toy_run(), [LearningRateTooLow()]).findings())
     []
 
@@ -194,7 +194,7 @@ class LearningRateTooLow(Rule):
     def _severity(self, trend: LossTrend, farthest: Travel, *, sure: bool) -> Severity:
         # On its way down from a constant answer's loss, as many steps again may be all it needs.
         where = trend.ahead / trend.level if trend.remaining < 1 else trend.remaining
-        long = trend.reach + 1 >= self.error_steps or farthest.distance < self.max_distance / _UTTERLY
+        long = trend.reach >= self.error_steps or farthest.distance < self.max_distance / _UTTERLY
         return Severity.ERROR if sure and long and where > self.error_remaining_loss else Severity.WARNING
 
     def _ended(self, loss_trend: LossTrend, travel: tuple[Travel, ...], learning_rate: LearningRate) -> bool:
