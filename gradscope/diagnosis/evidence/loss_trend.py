@@ -84,7 +84,7 @@ class LossTrend:
 
     @property
     def reach(self) -> int:
-        """Steps from the first sample to the last, both counted: 100 where a run of 100 steps was sampled to its end."""
+        """Steps from the first sample to the last, both counted: 100 where 100 steps were sampled to the end."""
         return int(self.steps[-1] - self.steps[0]) + 1 if len(self.steps) else 0
 
     @property
