@@ -166,6 +166,8 @@ class Observer:
         position = next((i for i, t in enumerate(flat) if is_floating(t)), None)
         if position is None:
             self._calls.setdefault(path, 0)  # it was called here, wherever else it was
+            if any(isinstance(tensor, tf.RaggedTensor) for tensor in flat):
+                self.trouble.report(f"layer {path} is not recorded: its output is a ragged tensor")
             return outputs
         output = flat[position]
         name = self._call_name(path)

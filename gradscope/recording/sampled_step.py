@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from gradscope.model_card import ModelCard
@@ -19,6 +20,7 @@ from gradscope.recording.trouble import Trouble, describe_error
 __all__ = ["SampledStep", "train_function"]
 
 _Step = Callable[..., Any]
+_NO_GRADIENTS = "gradients and updates are not recorded"
 
 
 class SampledStep:
@@ -54,6 +56,7 @@ class SampledStep:
         self._taps = Taps(model, self._observers, optimizers, strategy)
         self._function: _Step | None = None
         self._card: ModelCard | None = None
+        self._gradients_seen = False
         self.failed = False
 
     @property
@@ -76,6 +79,7 @@ class SampledStep:
         A failure of the sampled function is reported, and the step itself runs in its place.
         """
         first = self.is_new
+        applied = self._times_applied()
         try:
             with self._taps.installed():
                 if self._function is None:
@@ -87,7 +91,7 @@ class SampledStep:
             if failure is not None:
                 self._fail(failure)
                 return outputs, None
-            return outputs, self._observers.read()
+            return outputs, self._checked(self._observers.read(), applied)
         except StopIteration:
             raise
         except Exception as error:
@@ -97,6 +101,27 @@ class SampledStep:
             outputs = self._own(*args, **kwargs)
             self._fail(error)
             return outputs, None
+
+    def _times_applied(self) -> list[int]:
+        """How often each optimizer was applied so far; not asked any more once gradients have been seen."""
+        if self._gradients_seen:
+            return []
+        with suppress(Exception):  # one of a user's own may count in a way of its own
+            return [int(optimizer.iterations) for optimizer in self._taps.optimizers]
+        return []
+
+    def _checked(self, measured: Measured | None, applied: list[int]) -> Measured | None:
+        """What was measured; if an optimizer was applied in the step that just ran and nobody heard of it, say so."""
+        if measured is None or self._gradients_seen:
+            return measured
+        self._gradients_seen = any(key.kind == "gradient" for key in measured.layout.tensors)
+        said = any(text.startswith(_NO_GRADIENTS) for text in self._trouble.texts)
+        if not said and not self._gradients_seen and self._times_applied() != applied:
+            self._trouble.report(
+                f"{_NO_GRADIENTS}: the step calls an optimizer's apply that was looked up before"
+                " it (apply = optimizer.apply): write optimizer.apply(...) inside the step"
+            )
+        return measured
 
     def _fail(self, error: Exception) -> None:
         self.failed = True

@@ -96,11 +96,14 @@ class Taps:
         for metric in _metrics(model):
             self._taps.append((metric, "update_state", partial(self._tap_metric_update, metric)))
             self._taps.append((metric, "result", partial(self._tap_metric_result, metric)))
-        known = _optimizers(model, optimizers)
-        for optimizer in known:
+        self.optimizers = _optimizers(model, optimizers)
+        """Those whose calls are tapped."""
+        for optimizer in self.optimizers:
             self._taps.append((optimizer, "apply", partial(self._tap_apply, optimizer)))
         # One that scales the loss has another do its work.
-        self._known = {id(part): part for each in known for part in (each, getattr(each, "inner_optimizer", each))}
+        self._known = {
+            id(part): part for each in self.optimizers for part in (each, getattr(each, "inner_optimizer", each))
+        }
 
     @property
     def _observer(self) -> Observer:

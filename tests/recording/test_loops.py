@@ -231,3 +231,48 @@ def test_an_optimizer_that_scales_the_loss_is_seen_wherever_it_was_made(compiled
     for kind in ("gradient", "update"):
         for variable in ("out/kernel", "out/bias"):
             np.testing.assert_array_equal(unknown.series(kind, variable, "norm"), known.series(kind, variable, "norm"))
+
+
+@pytest.mark.parametrize("way", ["eager", "function"])
+def test_an_apply_that_was_looked_up_before_the_step_is_said(way, batches, tmp_path):
+    model, optimizer = build(), keras.optimizers.SGD(0.1)
+    apply = optimizer.apply
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x, training=True) - y) ** 2)
+        apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    with gradscope.Recorder(tmp_path / "run", every=1, summary=False) as recorder:
+        run_step = recorder.wrap(WAYS[way](step), model=model, optimizer=optimizer)
+        for batch in batches:
+            run_step(*batch)
+    run = gradscope.read_run(tmp_path / "run")
+    assert len(run.steps) == 4
+    assert run.names("gradient") == ()
+    (said,) = run.trouble
+    assert said.startswith("gradients and updates are not recorded")
+    assert "write optimizer.apply(...) inside the step" in said
+
+
+def test_a_step_that_applies_nothing_is_no_trouble(batches, tmp_path):
+    model, optimizer = build(), keras.optimizers.SGD(0.1)
+    kept = []
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x, training=True) - y) ** 2)
+        kept.append(tape.gradient(loss, model.trainable_variables))
+        if len(kept) % 2 == 0:
+            sums = [tf.add_n(gradients) for gradients in zip(*kept[-2:], strict=True)]
+            optimizer.apply(sums, model.trainable_variables)
+        return loss
+
+    with gradscope.Recorder(tmp_path / "run", every=1, summary=False) as recorder:
+        run_step = recorder.wrap(step, model=model, optimizer=optimizer)
+        for batch in batches:
+            run_step(*batch)
+    run = gradscope.read_run(tmp_path / "run")
+    assert run.trouble == ()
+    assert len(run.names("gradient")) == 4
