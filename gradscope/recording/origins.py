@@ -8,7 +8,7 @@ from gradscope.recording.frameworks import tf
 
 __all__ = ["Origins"]
 
-_SAME_NUMBERS = ("Cast", "ExpandDims")
+_SAME_NUMBERS = ("Cast", "ExpandDims", "Reshape", "Squeeze", "Transpose")
 
 
 class Origins:
@@ -34,7 +34,7 @@ class Origins:
             self._alive.append(tensor)  # an id is only good while its object lives
 
     def of(self, tensor: Any) -> str | None:
-        """The layer that a tensor came out of, maybe in another format (Keras casts whole numbers); None if unknown."""
+        """The layer that a tensor came out of, maybe in another format or shape; None if unknown."""
         path = self._paths.get(id(tensor))
         operation = getattr(tensor, "op", None) if path is None and not tf.executing_eagerly() else None
         if operation is None or operation.type not in _SAME_NUMBERS:

@@ -217,6 +217,17 @@ def test_a_layer_of_layers_with_variables_of_its_own_is_recorded(record):
     assert next(card for card in run.model.layers if card.name == "adapter").inbound == ("input",)
 
 
+def test_what_only_changes_the_shape_hides_no_origin(record):
+    grid = keras.Input((4, 3), name="grid")
+    flat = keras.ops.reshape(keras.ops.transpose(grid, (0, 2, 1)), (-1, 12))
+    hidden = layers.Dense(6, name="hidden")(flat)
+    end = layers.Dense(1, name="end")(keras.ops.squeeze(keras.ops.expand_dims(hidden, 1), 1))
+    model = keras.Model(grid, keras.ops.add(end, 0.0))
+    model.compile("sgd", "mse")
+    run = record(model, np.ones((16, 4, 3), "f4"), np.ones((16, 1), "f4"))
+    assert {card.name: card.inbound for card in run.model.layers} == {"hidden": ("input",), "end": ("hidden",)}
+
+
 def test_layers_name_the_input_that_they_take(record):
     one, other = keras.Input((2,)), keras.Input((3,))
     left, right = layers.Dense(2, name="left")(one), layers.Dense(2, name="right")(other)
