@@ -11,6 +11,8 @@ from gradscope.run import Run
 
 __all__ = ["summarise"]
 
+_FEW = 50  # steps: what the rules on learning rates ask for
+
 
 def summarise(
     run: Run,
@@ -35,7 +37,7 @@ def summarise(
         return f"No rule could judge this run: {reason}."
     errors = [cause for cause in causes if cause.severity == Severity.ERROR]
     accepted = f"; {suppressed} finding{'s' if suppressed > 1 else ''} suppressed" if suppressed else ""
-    return f"{_sick(errors, trend) if errors else _healthy(run, causes, len(judged))}{accepted}."
+    return f"{_sick(errors, trend) if errors else _healthy(run, causes, len(judged), trend)}{accepted}."
 
 
 def _sick(errors: Sequence[Cause], trend: LossTrend | None) -> str:
@@ -66,7 +68,7 @@ def _chain(root: str, follow: Sequence[str]) -> str:
     return f"{root}, so {joint.join(follow)}" if follow else root
 
 
-def _healthy(run: Run, causes: Sequence[Cause], judged: int) -> str:
+def _healthy(run: Run, causes: Sequence[Cause], judged: int, trend: LossTrend | None) -> str:
     first, last = int(run.steps[0]), int(run.steps[-1])
     steps = f"{len(run.steps):,} sampled step{'s' if len(run.steps) > 1 else ''} ({first:,} to {last:,})"
     grave = max((cause.severity for cause in causes), default=Severity.NOTE)
@@ -77,4 +79,6 @@ def _healthy(run: Run, causes: Sequence[Cause], judged: int) -> str:
         titles = [cause.root.title for cause in causes if cause.severity == severity]
         if titles:
             asides.append(f"{severity.label}{'s' if len(titles) > 1 else ''}: {among(list(dict.fromkeys(titles)))}")
+    if trend is not None and 0 < trend.reach < _FEW and not trend.falling:
+        asides.append(f"{trend.reach} steps are too few to tell whether it learns")
     return "; ".join([opening, *asides])

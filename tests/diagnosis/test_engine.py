@@ -347,6 +347,12 @@ def test_a_healthy_run_names_steps_and_notes():
     assert diagnose(run).sentence == f"No error by {rules} in 30 sampled steps (0 to 290); warning: dead units."
 
 
+def test_the_sentence_says_that_a_run_is_too_short_to_tell():
+    short = diagnose(toy_run(loss=np.linspace(1.0, 0.95, 12), steps=range(12)))
+    assert short.sentence.endswith("(0 to 11); 12 steps are too few to tell whether it learns.")
+    assert "too few" not in diagnose(toy_run(loss=np.geomspace(1.0, 0.1, 12), steps=range(12))).sentence
+
+
 @pytest.mark.parametrize(
     ("last", "opening"),
     [(1.0, "The network does not learn: "), (0.6, "The network learns little: "), (0.2, "The loss falls, and yet ")],
