@@ -256,6 +256,14 @@ class TestLossPlateau:
         (finding,) = findings("loss-plateau", toy_run(loss=1.0, settings=UNKNOWN_LOSS))
         assert (finding.severity, finding.confidence) == (Severity.WARNING, "medium")
 
+    @pytest.mark.parametrize(
+        ("level", "steps", "severity"),
+        [(0.96, 150, Severity.WARNING), (0.96, 300, Severity.ERROR), (1.0, 150, Severity.ERROR)],
+    )
+    def test_a_hair_below_a_constant_answer_noise_may_need_time(self, level, steps, severity):
+        run = toy_run(loss=np.r_[1.0, np.full(SAMPLES - 1, level)], steps=np.linspace(0, steps, SAMPLES).astype(int))
+        assert [finding.severity for finding in findings("loss-plateau", run)] == [severity]
+
     def test_a_large_offset_may_hide_a_fall(self):
         loss = 100 + np.geomspace(1.0, 0.01, SAMPLES)
         (finding,) = findings("loss-plateau", toy_run(loss=loss, settings=UNKNOWN_LOSS))

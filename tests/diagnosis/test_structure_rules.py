@@ -299,3 +299,17 @@ def test_a_second_softmax_is_to_become_linear():
     ends = replace(last, kind="Softmax", fan_in=None, inbound=("hidden_2",))
     (finding,) = findings("misplaced-softmax", replace(run, model=replace(run.model, layers=(first, second, ends))))
     assert "linear" in finding.remedies[0].title
+
+
+@pytest.mark.parametrize(("late", "severity"), [(0.9, Severity.ERROR), (0.45, Severity.WARNING)])
+def test_several_strong_dropouts_that_only_slow_it_down_are_a_warning(late, severity):
+    run = toy_run(dropout=0.7, loss=np.r_[np.full(15, 1.0), np.linspace(1.0, late, 15)])
+    two = replace(
+        run.model,
+        layers=tuple(
+            replace(card, kind="Dropout", arguments={"rate": 0.7}) if card.name == "hidden_2" else card
+            for card in run.model.layers
+        ),
+    )
+    (finding,) = findings("excessive-dropout", replace(run, model=two))
+    assert finding.severity == severity

@@ -31,7 +31,8 @@ class ExcessiveDropout(Rule):
 
     ## Evidence
     The rate in the model card, or the product of what several strong ones keep. It is an error where the loss is
-    known and has not fallen by half, a note where the network learns all the same.
+    known and has not fallen by half, but for several that only slow it down a warning; a note where the network learns
+    all the same.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -55,6 +56,10 @@ class ExcessiveDropout(Rule):
     max_shared_rate: float = limit(0.5, "1", "the usual rate: what a network bears in every hidden layer")
     min_kept: float = limit(0.1, "1", "the product of what layers above that keep: three of 0.6 keep 0.064")
 
+    max_coming_loss: float = limit(
+        0.3, "1", "of a constant answer's loss or of the start, as many steps later at its pace: it only takes longer"
+    )
+
     def check(self, run: Run, loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge all dropout layers together."""
         if not run.model.layers:
@@ -71,7 +76,7 @@ class ExcessiveDropout(Rule):
             rule=self.name,
             title="dropout too strong",
             sentence=f"{among(list(strong))} {drop} {number(100 * max(strong.values()))} % of what passes",
-            severity=Severity.ERROR if loss_trend.slow else Severity.NOTE,
+            severity=self._severity(loss_trend, max(strong.values())),
             layers=tuple(strong),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
@@ -94,6 +99,13 @@ class ExcessiveDropout(Rule):
                 }
             ),
         )
+
+    def _severity(self, trend: LossTrend, rate: float) -> Severity:
+        if not trend.slow:
+            return Severity.NOTE
+        # Several moderate rates may only ask for patience.
+        coming = trend.ahead < self.max_coming_loss * trend.level and rate <= self.max_rate
+        return Severity.WARNING if coming else Severity.ERROR
 
     def _together(self, rates: dict[str, float]) -> dict[str, float]:
         """The layers that leave next to nothing between them, where each leaves something."""

@@ -125,7 +125,9 @@ class LossPlateau(Rule):
             named = run.settings.get("losses") or run.settings.get("loss")
             # Where it fell without doubt, if only a little, the rest may be an offset that nothing can change.
             severity = Severity.WARNING if named and not loss_trend.has_fallen else Severity.NOTE
-            severity = Severity.ERROR if loss_trend.knows_constant else severity
+            # Of noisy classes next to nothing can be learnt, and that takes time.
+            sure = loss_trend.remaining > self.min_settled_loss or loss_trend.reach >= _TWICE * self.min_steps
+            severity = (Severity.ERROR if sure else Severity.WARNING) if loss_trend.knows_constant else severity
         elif loss_trend.knows_constant and loss_trend.remaining > self.note_remaining_loss:
             severity = Severity.NOTE
         else:
@@ -137,7 +139,8 @@ class LossPlateau(Rule):
         yield Finding(
             rule=self.name,
             title="loss plateau",
-            sentence=f"the loss stands still at {number(loss_trend.late)}, {place}",
+            sentence=f"the loss stands still at {number(loss_trend.late)}, {place}"
+            + ("" if nothing else "; the noise of the data may allow no less"),
             severity=severity,
             layers=(),
             first_step=_begin(loss_trend),
