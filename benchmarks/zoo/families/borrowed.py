@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("borrowed", half="test")
+family = Family("borrowed", half="think")
 
 
 def _trunk(rate: float) -> Any:

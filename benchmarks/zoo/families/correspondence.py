@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("correspondence", half="test")
+family = Family("correspondence", half="think")
 
 
 def _spam(seed: int, *, rate: float = 3e-3) -> Fit:

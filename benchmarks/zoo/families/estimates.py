@@ -11,7 +11,7 @@ from zoo.lazy import keras
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("estimates", half="test")
+family = Family("estimates", half="think")
 
 
 def _sequential(entries: int, widths: tuple[int, ...], activation: str, **options: Any) -> Any:

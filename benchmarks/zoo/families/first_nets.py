@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("first-nets", half="test")
+family = Family("first-nets", half="think")
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("memories", half="test")
+family = Family("memories", half="think")
 
 
 def _series(seed: int, length: int = 16, noise: float = 0.3) -> tuple[np.ndarray, np.ndarray]:

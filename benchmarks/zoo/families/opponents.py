@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("opponents", half="test")
+family = Family("opponents", half="think")
 
 
 def _net(name: str, entries: int, width: int, outputs: int, activation: str = "relu") -> Any:

@@ -11,7 +11,7 @@ from zoo.lazy import keras
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("redrawn", half="test")
+family = Family("redrawn", half="think")
 
 
 def _digits() -> np.ndarray:

@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("signals", half="test")
+family = Family("signals", half="think")
 
 
 def _beats(seed: int, *, counts: bool = False) -> Fit:

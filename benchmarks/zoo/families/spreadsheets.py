@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("spreadsheets", half="test")
+family = Family("spreadsheets", half="think")
 
 _CLASSES = "sparse_categorical_crossentropy"
 

@@ -13,7 +13,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("steps", half="test")
+family = Family("steps", half="think")
 
 
 def _rows(*tables: np.ndarray, size: int = 32) -> Callable[[np.random.Generator], tuple[Any, ...]]:
