@@ -162,6 +162,12 @@ STATISTICS: tuple[Statistic, ...] = (
         "1",
         "[1, inf)",
     ),
+    Statistic(
+        "weighted_mean",
+        "of targets of one number per example: mean of target times weight of the example; known where these are given",
+        "as the tensor",
+        "(-inf, inf)",
+    ),
     Statistic("leading_unit", "of an input: the 0-based number of that unit", "1", "[0, inf)"),
 )  # fmt: skip
 STATISTIC_NAMES: tuple[str, ...] = tuple(s.name for s in STATISTICS)
@@ -198,6 +204,7 @@ STEP_STATISTICS: tuple[Statistic, ...] = (
     Statistic("clipped_fraction", "share of gradient entries changed by clipping", "1", "[0, 1]"),
     Statistic("loss_scale", "factor the loss was multiplied by under mixed precision", "1", "(0, inf)"),
     Statistic("example_count", "examples in the batch", "examples", "[0, inf)"),
+    Statistic("example_weight", "mean weight of the examples in the loss; known where they are given", "1", "[0, inf)"),
     Statistic("recording_seconds", "what sampling this step cost beyond a plain step", "s", "[0, inf)"),
 )
 STEP_STATISTIC_NAMES: tuple[str, ...] = tuple(s.name for s in STEP_STATISTICS)

@@ -24,7 +24,7 @@ class _Call:
     value: Any
     target: Any
     output: str
-    weighted: bool
+    weights: Any
 
 
 class LossCalls:
@@ -39,13 +39,13 @@ class LossCalls:
         self._calls.clear()
         self._unclear = False
 
-    def called(self, loss: Any, value: Any, y_true: Any, output: str | None, *, weighted: bool) -> None:
+    def called(self, loss: Any, value: Any, y_true: Any, output: str | None, weights: Any) -> None:
         """A loss judged what the layer ``output`` gave; None if that is no output of the model as it is."""
         one = tf.is_tensor(value) and value.dtype.is_floating
         if output is None or not one or any(call.output == output for call in self._calls):
             self._unclear = True
         else:
-            self._calls.append(_Call(describe_loss(loss), value, y_true, output, weighted))
+            self._calls.append(_Call(describe_loss(loss), value, y_true, output, weights))
 
     def read_off(self, loss: Any, origins: Origins) -> None:
         """Where no Keras loss was called: what the operations of the loss compare, as `comparisons` finds it."""
@@ -54,7 +54,7 @@ class LossCalls:
         for found in comparisons(loss, origins.outputs, origins.logits):
             self._unclear |= any(call.output == found.output for call in self._calls)
             entry = {"name": found.name, "from_logits": found.from_logits, "broadcast": found.broadcast}
-            self._calls.append(_Call(entry, found.value, found.target, found.output, weighted=False))
+            self._calls.append(_Call(entry, found.value, found.target, found.output, weights=None))
 
     @property
     def clear(self) -> bool:
@@ -67,9 +67,9 @@ class LossCalls:
         return [call.target for call in self._calls]
 
     @property
-    def weighted(self) -> bool:
-        """Whether examples were given weights."""
-        return any(call.weighted for call in self._calls)
+    def weights(self) -> list[Any]:
+        """The weights that the examples were given, in the order of the calls; without those calls that had none."""
+        return [call.weights for call in self._calls if call.weights is not None]
 
     def total(self) -> Any:
         """The sum of what the losses gave, each a mean over its examples."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from gradscope.recording import statistics
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import tf
 from gradscope.recording.gradient_calls import GradientCalls
@@ -126,7 +127,9 @@ class LossObserver:
             self._collector.drop("target", key.name)
         self.target_shapes.clear()
         self.targets_given(self._calls.targets)
-        self.called, self.weighted = self._calls.describe(), self._calls.weighted
+        self.called = self._calls.describe()
+        for weights in self._calls.weights:
+            self.weights_given(self._calls.targets, weights)
 
     # -- what is seen of a step --------------------------------------------------------------------------------------
 
@@ -144,6 +147,21 @@ class LossObserver:
                 self._collector.tensor(TensorKey("target", name, "target"), tensor)
                 self.target_shapes[name] = sizes(tensor)
                 self._collector.example_std("target", name, tensor)
+
+    def weights_given(self, targets: Any, weights: Any) -> None:
+        """What each example counts for in the loss; None if all count alike."""
+        self.weighted |= weights is not None
+        if not self._collector.listening or weights is None:
+            return
+        with scope(), self._trouble.instead_of_raising("the weights of the examples are not recorded"):
+            if not tf.is_tensor(weights) or not is_numeric(weights) or not _is_flat(weights):
+                return
+            flat = statistics.flattened(weights)
+            self._collector.scalar(("step", "", "example_weight"), tf.reduce_mean(flat))
+            compared = [tensor for tensor in tensors_in(targets) if is_numeric(tensor)]
+            if len(compared) == 1 and _is_flat(compared[0]):
+                mean = tf.reduce_mean(flat * statistics.flattened(compared[0]))
+                self._collector.scalar(("target", "target", "weighted_mean"), mean)
 
     def computed(self, loss: Any) -> None:
         """The loss that will be differentiated."""
@@ -176,12 +194,12 @@ class LossObserver:
                 if parts:
                     self._collector.scalar(_CALLED_LOSS, tf.cast(loss, tf.float32) - tf.add_n(parts))
 
-    def loss_called(self, loss: Any, value: Any, y_true: Any, y_pred: Any, *, weighted: bool) -> None:
+    def loss_called(self, loss: Any, value: Any, y_true: Any, y_pred: Any, weights: Any) -> None:
         """A Keras loss was computed, of an output of the model or of anything else."""
         if self._collector.listening and not self.compiled:
             with self._trouble.instead_of_raising("which losses the step computes is not recorded"):
                 output = self._origins.of(y_pred)
-                self._calls.called(loss, value, y_true, output if self._is_output(output) else None, weighted=weighted)
+                self._calls.called(loss, value, y_true, output if self._is_output(output) else None, weights)
 
     def gradient_taken(self, target: Any, sources: Any, gradients: Any) -> None:
         """A tape gave the gradient of something."""
@@ -204,6 +222,11 @@ class LossObserver:
         """A metric of the model gave its result."""
         if self._collector.active:
             self.reported.metric_read(metric, result)
+
+
+def _is_flat(tensor: Any) -> bool:
+    """Whether there is one number for each example."""
+    return bool(tensor.shape.rank == 1 or (tensor.shape.rank == 2 and tensor.shape[1] == 1))
 
 
 def _mean(targets: list[Any]) -> Any:

@@ -85,7 +85,8 @@ def merge(replicas: Sequence[Measured]) -> Measured | None:
 
     Counts, moments (float64 here), extremes and histograms merge exactly, as do the loss, the number of examples and
     the silent units. A ``saturation_fraction`` is weighted by entries: exact but for tensors so large that each replica
-    looks at a sample; a ``called_loss`` by examples. An ``example_std`` is pooled, with Bessel's correction: it
+    looks at a sample; a ``called_loss`` and means by the weights of
+    examples, by examples. An ``example_std`` is pooled, with Bessel's correction: it
     does not see how the replicas' means differ, and estimates what the whole batch would show without bias. What is
     the same in all, and scalars of the step such as the learning rate, are the first replica's, and so is the number of
     a ``leading_unit``; its ratio is averaged, as are ``clipped_fraction`` and ``underflow_fraction``, since Keras clips
@@ -147,7 +148,7 @@ def _merge_scalars(replicas: Sequence[Measured], parts: _Floats) -> npt.NDArray[
             merged[number] = np.where(entries > 0, values[:, number] * entries, 0.0).sum() / entries.sum()
         elif statistic == "example_std":
             merged[number] = _pooled(values[:, number], examples)
-        elif statistic == "called_loss" and examples is not None:
+        elif statistic in ("called_loss", "example_weight", "weighted_mean") and examples is not None:
             merged[number] = np.where(examples > 0, values[:, number] * examples, 0.0).sum() / examples.sum()
         elif statistic == "clipped_fraction":
             merged[number] = values[:, number].mean()

@@ -199,8 +199,9 @@ class Taps:
             losses = self._observer.losses
             losses.compiled_computed(loss, named=self._loss_is_named, summed=not _has_own_step(self._model))
             losses.losses_added(loss, self._added_losses)
-            losses.targets_given(kwargs.get("y", args[1] if len(args) > 1 else None))
-            losses.weighted |= kwargs.get("sample_weight", args[3] if len(args) > 3 else None) is not None
+            targets = kwargs.get("y", args[1] if len(args) > 1 else None)
+            losses.targets_given(targets)
+            losses.weights_given(targets, kwargs.get("sample_weight", args[3] if len(args) > 3 else None))
             return loss
 
         return tapped
@@ -213,10 +214,10 @@ class Taps:
 
     def _loss_called(self, loss: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[[Any], None]:
         given = {**dict(zip(("y_true", "y_pred", "sample_weight"), args, strict=False)), **kwargs}
-        weighted = given.get("sample_weight") is not None
 
         def computed(value: Any) -> None:
-            self._observer.losses.loss_called(loss, value, given.get("y_true"), given.get("y_pred"), weighted=weighted)
+            told = [given.get(name) for name in ("y_true", "y_pred", "sample_weight")]
+            self._observer.losses.loss_called(loss, value, *told)
 
         return computed
 

@@ -215,16 +215,51 @@ def test_a_relu_output_that_falls_silent_learns_no_more(zeros, loss, expected):
     ("loss", "activation", "target", "expected"),
     [
         ("mean_absolute_error", "softmax", (0, 1), ["absolute-error-of-shares"]),
-        ("mean_squared_error", "softmax", (0, 1), []),
+        ("mean_squared_error", "softmax", (0, 1), ["squared-error-of-shares"]),
         ("mean_absolute_error", "sigmoid", (0, 1), []),
         ("mean_absolute_error", "softmax", (0, 0.5), []),
     ],
 )
-def test_the_absolute_error_of_a_softmax_pulls_all_answers_alike(loss, activation, target, expected):
+def test_errors_of_a_softmax_hardly_tell_right_from_wrong(loss, activation, target, expected):
     run = run_with(loss, activation, output=(0, 1), target=target)
     values = run.values.copy()
     values[:, run.index["target", "target"], STATISTIC_NAMES.index("mean")] = 1 / 16
     assert [variant for variant, _ in found(replace(run, values=values))] == expected
+
+
+def test_a_squared_error_of_a_softmax_that_learns_is_left_in_peace():
+    run = run_with("mean_squared_error", "softmax", output=(0, 1), target=(0, 1), loss=None)
+    values = run.values.copy()
+    values[:, run.index["target", "target"], STATISTIC_NAMES.index("mean")] = 1 / 16
+    assert not found(replace(run, values=values))
+
+
+def test_what_a_loss_below_zero_compares_with_is_no_target():
+    losses = (np.linspace(1.0, 0.9, 30), np.linspace(1.0, -0.5, 30))
+    runs = [run_with("mean_squared_error", "tanh", output=(-1, 1), target=(-3, 3), loss=loss) for loss in losses]
+    assert [[variant for variant, _ in found(run)] for run in runs] == [["unreachable-targets"], []]
+
+
+@pytest.mark.parametrize(
+    ("share", "counted", "expected"),
+    [
+        (0.08, 0.007, [("weights-reversed", Severity.ERROR)]),
+        (0.92, 0.993, [("weights-reversed", Severity.ERROR)]),
+        (0.25, 0.05, [("weights-reversed", Severity.WARNING)]),
+        (0.08, 0.5, []),
+        (0.45, 0.05, []),
+        (0.08, np.nan, []),
+    ],
+)
+def test_weights_that_leave_the_rare_class_out(share, counted, expected):
+    run = run_with("binary_crossentropy", "sigmoid", output=(0, 1), target=(0, 1), units=1, logits=False, loss=None)
+    values = run.values.copy()
+    row = run.index["target", "target"]
+    values[:, row, STATISTIC_NAMES.index("mean")] = share
+    values[:, row, STATISTIC_NAMES.index("weighted_mean")] = 5 * counted
+    weights = {"example_weight": np.full(len(run.steps), 5.0, np.float32)}
+    run = replace(run, values=values, step_statistics={**run.step_statistics, **weights})
+    assert found(run) == expected
 
 
 @pytest.mark.parametrize(

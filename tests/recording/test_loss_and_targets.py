@@ -171,6 +171,38 @@ def test_what_else_the_loss_is_made_of_is_told(record, regularizer, sample_weigh
     assert run.settings["loss_additions"] == told
 
 
+@pytest.mark.parametrize("in_loop", [False, True], ids=["fit", "loop"])
+def test_what_examples_count_for_is_known_and_with_it_a_constant_answer(record, tmp_path, in_loop):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 2)).astype("f4"), (np.arange(64) % 8 == 0).astype("f4")
+    weights = np.where(y == 1, 7.0, 0.5).astype("f4")
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1, "sigmoid")])
+    model.compile("sgd", "binary_crossentropy")
+    if in_loop:
+        recorder = gradscope.Recorder(tmp_path / "run", every=1, summary=False)
+        loss = keras.losses.BinaryCrossentropy()
+
+        def step(x, y, weights):
+            with tf.GradientTape() as tape:
+                value = loss(y[:, None], model(x), sample_weight=weights)
+            model.optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
+            return value
+
+        wrapped = recorder.wrap(step, model=model, optimizer=model.optimizer)
+        for _ in range(4):
+            wrapped(*map(tf.constant, (x, y, weights)))
+        recorder.close()
+        run = gradscope.read_run(recorder.log_dir)
+    else:
+        run = record(model, x, y, sample_weight=weights, batch_size=64)
+    assert run.step_statistics["example_weight"][0] == pytest.approx(weights.mean())
+    assert run.series("target", "target", "weighted_mean")[0] == pytest.approx((weights * y).mean())
+    share = (weights * y).sum() / weights.sum()
+    entropy = -share * np.log(share) - (1 - share) * np.log(1 - share)
+    answer = Evidence(run)["constant_answer"]
+    assert (answer.loss, answer.exceeded) == (pytest.approx(weights.mean() * entropy, rel=1e-5), False)
+
+
 class OwnLoss(keras.Model):
     def train_step(self, data):
         x, y = data

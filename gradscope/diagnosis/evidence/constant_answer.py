@@ -35,7 +35,8 @@ class ConstantAnswer:
     loss: float
     """An upper bound of it: Var y for squared errors, the mean deviation from the median for absolute ones, the entropy
     of the mean label for binary cross-entropy, log K for K classes that targets name; the weighted sum of these for
-    several outputs. NaN where one loss function, its weight or its targets are unknown."""
+    several outputs; times the mean weight of the examples. NaN where one loss function, its weight or its targets are
+    unknown."""
     terms: tuple[float, ...] = ()
     """What each term has in that sum, its weight included, in the order of ``loss_terms``; NaN where unknown."""
     exceeded: bool = False
@@ -48,18 +49,26 @@ def constant_answer(run: Run, loss_terms: tuple[LossTerm, ...], called_loss: Cal
     It is a bound because the targets are taken together: columns of different means, or classes of unequal frequency,
     have a better constant answer.
     """
-    terms = tuple(term.weight * _of_term(run, term) for term in loss_terms)
     additions = set(run.settings.get("loss_additions") or ())
     if called_loss.whole:
         additions.discard("terms of one's own")
-    # Some examples count for more than others, by how much is not recorded.
-    whole = sum(terms) if terms and "example weights" not in additions else nan
-    return ConstantAnswer(whole, terms, exceeded=bool(additions))
+    if "example weights" not in additions:
+        terms = tuple(term.weight * _of_term(run, term) for term in loss_terms)
+        return ConstantAnswer(sum(terms) if terms else nan, terms, exceeded=bool(additions))
+    weight = _mean(run.step_statistics.get("example_weight", np.array([])))
+    terms = tuple(term.weight * weight * _weighted(run, term) for term in loss_terms)
+    exceeded = bool(additions - {"example weights"}) or not isfinite(weight)
+    return ConstantAnswer(sum(terms) if terms else nan, terms, exceeded=exceeded)
+
+
+def _mean(series: npt.NDArray[np.floating]) -> float:
+    known = series[np.isfinite(series)].astype(np.float64)
+    return float(known.mean()) if len(known) else nan
 
 
 def _of_term(run: Run, term: LossTerm) -> float:
     if term.name in _CATEGORICAL:
-        return log(term.units) if term.units and term.units > 1 and not _are_soft(run, term.target) else nan
+        return _classes(run, term)
     if term.name == _SQUARED:
         return _moments(run, term.target)[1]
     if term.name == _BINARY:
@@ -67,6 +76,16 @@ def _of_term(run: Run, term: LossTerm) -> float:
     if term.name in _ABSOLUTE and len(spread := term.targets.spread):
         return _ABSOLUTE[term.name](np.abs(spread - median(spread)))
     return nan
+
+
+def _weighted(run: Run, term: LossTerm) -> float:
+    """The same where examples count for more than others, over their mean weight; of errors it is not known."""
+    return _entropy(term.weighted_share) if term.name == _BINARY else _classes(run, term)
+
+
+def _classes(run: Run, term: LossTerm) -> float:
+    named = term.name in _CATEGORICAL and term.units and term.units > 1
+    return log(term.units) if named and term.units and not _are_soft(run, term.target) else nan
 
 
 def _are_soft(run: Run, target: str) -> bool:

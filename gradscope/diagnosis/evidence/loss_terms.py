@@ -59,6 +59,8 @@ class LossTerm:
     silent: float
     """Share of the answers that are exactly zero, less that of the targets, over the second half of the samples; NaN if
     unknown."""
+    weighted_share: float
+    """Mean target by the weights of the examples; NaN where they have none, or it is unknown."""
     from_preactivation: bool
     """True where Keras computed the loss from the argument of the output's activation and so passed the activation by:
     it does so with softmax and sigmoid, whatever ``from_logits`` says."""
@@ -132,6 +134,7 @@ def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str, ca
         targets=target_range(run, target),
         logits_activation=_logits_activation(run, output),
         silent=_silent(run, output, target),
+        weighted_share=_weighted_share(run, target),
         from_preactivation=bool(bypass),
     )
 
@@ -147,6 +150,14 @@ def _logits_activation(run: Run, output: Layer | None) -> str:
 def _silent(run: Run, output: Layer | None, target: str) -> float:
     answers = run.series("activation", output.name if output else "", "zero_fraction")
     return median((answers - run.series("target", target, "zero_fraction"))[len(run.steps) // 2 :])
+
+
+def _weighted_share(run: Run, target: str) -> float:
+    products = run.series("target", target, "weighted_mean").astype(np.float64)
+    weights = run.step_statistics.get("example_weight", np.full(len(products), nan)).astype(np.float64)
+    known = np.isfinite(products) & np.isfinite(weights)
+    total = float(weights[known].sum())
+    return float(products[known].sum()) / total if total > 0 else nan
 
 
 def _steepest(run: Run, output: Layer | None) -> float:

@@ -52,6 +52,7 @@ from gradscope.diagnosis.remedies.loss import (
     stable_loss,
     standardise_targets,
     tell_apart,
+    weigh_rare,
 )
 from gradscope.diagnosis.remedies.optimizer import (
     accumulate_less,
@@ -133,4 +134,5 @@ __all__ = [
     "warm_up",
     "weaken_dropout",
     "weaken_penalty",
+    "weigh_rare",
 ]

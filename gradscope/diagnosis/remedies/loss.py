@@ -5,6 +5,7 @@ from __future__ import annotations
 from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.layer_code import layer_code
 from gradscope.diagnosis.verdict import Remedy
+from gradscope.diagnosis.wording import number
 
 __all__ = [
     "align_shapes",
@@ -100,6 +101,22 @@ def absolute_error() -> Remedy:
         "loss; divide by the targets' usual size instead.",
         "loss = keras.losses.MeanAbsoluteError()  # targets divided by np.abs(y_train).mean()",
         topic="loss",
+    )
+
+
+def weigh_rare(share: float) -> Remedy:
+    """Weights that make up for the rarity of a class.
+
+    Args:
+        share: of the examples that are of class 1.
+    """
+    weight = max(share, 1 - share) / min(share, 1 - share)
+    rare = 1 if share < 0.5 else 0
+    return Remedy(
+        "Give the larger weight to the rare class",
+        "Weights are there to make up for rarity: each class by the inverse of its share.",
+        f"model.fit(x, y, class_weight={{{rare}: {number(weight)}, {1 - rare}: 1.0}})",
+        topic="example-weights",
     )
 
 

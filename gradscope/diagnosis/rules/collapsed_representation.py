@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import nan
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import ExampleSpread, Layer, LossTrend, Window
+from gradscope.diagnosis.evidence import ExampleSpread, Layer, LossTerm, LossTrend, Window
 from gradscope.diagnosis.evidence.window import quantile
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
@@ -69,6 +70,7 @@ class CollapsedRepresentation(Rule):
         0.1, "1", "example_std of any layer over its first; 0.5 or more in 150 recorded healthy runs, below 0.1 in sick"
     )
     error_kept_spread: float = limit(0.05, "1", "twentyfold, where the loss does not show that it learns all the same")
+    min_asked_spread: float = limit(0.5, "1", "of the first: an output is not asked to tell apart what is alike by now")
     max_rewarded_loss: float = limit(
         0.01, "1", "of the start: where no constant answer's loss is known, a loss that is solved by being alike"
     )
@@ -84,6 +86,7 @@ class CollapsedRepresentation(Rule):
         example_spread: ExampleSpread,
         window: Window,
         loss_trend: LossTrend,
+        loss_terms: tuple[LossTerm, ...],
         penalty: float,
     ) -> Iterable[Finding]:
         """Judge the hidden layers from the output backwards."""
@@ -114,6 +117,9 @@ class CollapsedRepresentation(Rule):
             spreads = {name: _over_most(series, window) for name, series in spreads.items()}
         kept = {name: window.upper(series) for name, series in spreads.items()}
         shrunken = [layer for layer in layers if kept.get(layer.name, 1.0) < self.min_kept_spread]
+        # What a critic is to tell apart shrinks as the policy becomes good.
+        asked = {term.output.name: _over_first(run, term.target, window) for term in loss_terms if term.output}
+        shrunken = [layer for layer in shrunken if not asked.get(layer.name, 1.0) < self.min_asked_spread]
         if shrunken and not (loss_trend.falling and loss_trend.knows_constant):
             names = [layer.name for layer in shrunken]
             least = min(kept[name] for name in names)
@@ -207,6 +213,13 @@ class CollapsedRepresentation(Rule):
             remedies=_remedies(found, run),
             explains=frozenset({"constant-output", "loss-plateau"}),
         )
+
+
+def _over_first(run: Run, target: str, window: Window) -> float:
+    """How much the targets differ between examples late in the run, over what they did at first; NaN if unknown."""
+    spread = run.series("target", target, "example_std").astype(np.float64)
+    known = spread[np.isfinite(spread)]
+    return window.upper(spread) / float(known[0]) if len(known) and known[0] > 0 else nan
 
 
 def _over_most(series: npt.NDArray[np.floating], window: Window) -> npt.NDArray[np.floating]:

@@ -38,7 +38,7 @@ class DeadUnits(Rule):
     """Units of a ReLU layer that are zero for every example.
 
     ## What it detects
-    Hidden layers in which half of the units or more never switch on.
+    Hidden layers in which half of the units or more never switch on, and outputs that give nothing but zeros.
 
     ## Why it matters
     A unit that is always off gets no gradient and stays off: the layer is narrower than it looks, and with all units
@@ -47,8 +47,9 @@ class DeadUnits(Rule):
     ## Evidence
     The share of units that are zero on every example of a window of recent sampled steps, or a layer that gives nothing
     but zeros for a whole batch of 16 or more; unlike the share of zero entries it does not confuse a sparse layer with
-    a dead one. Layers with ReLU or ReLU6 are judged, and where there is no model card those that give many zeros. Where
-    several optimizers train, the sum of their losses tells little, so most units must be dead for more than a note.
+    a dead one. Of an output it counts only if nearly all are. Layers with ReLU or ReLU6 are judged, and where there is
+    no model card those that give many zeros. Where several optimizers train, the sum of their losses tells little, so
+    most units must be dead for more than a note.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -81,7 +82,7 @@ class DeadUnits(Rule):
 
     def check(self, run: Run, layers: tuple[Layer, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge each hidden ReLU layer; one finding for those that are alike in severity and beginning."""
-        judged = [layer for layer in layers if not layer.is_output and not layer.frozen and _is_rectifier(run, layer)]
+        judged = [layer for layer in layers if not layer.frozen and _is_rectifier(run, layer)]
         series = {layer.name: _dead_fraction(run, layer.name) for layer in judged}
         if judged and not any(np.isfinite(values[window.usable]).any() for values in series.values()):
             raise NotJudged("no window of examples was complete; record more steps for dead_unit_fraction")
@@ -91,7 +92,8 @@ class DeadUnits(Rule):
         for layer in judged:
             values = series[layer.name]
             level = window.lower(values)
-            if level >= self.max_dead_unit_fraction:
+            # Single answers may be zero throughout, as the pixels of an edge are.
+            if level >= (self.error_dead_unit_fraction if layer.is_output else self.max_dead_unit_fraction):
                 known = values[window.usable & np.isfinite(values)]
                 from_start = bool(known[0] >= self.max_dead_unit_fraction)
                 from_start &= _begins_with_zeros(run, layer.name, window, float(known[0]))

@@ -110,7 +110,7 @@ class GainMismatch(Rule):
     )
     max_gain_product: float = limit(1e3, "1", "over all layers")
     max_vector_rms: float = limit(
-        3.0, "1", "of an embedding's entries; usual initialisers give 0.03 to 1, and no layer behind expects more"
+        2.0, "1", "of an embedding's entries; usual initialisers give 0.03 to 1, and no layer behind expects more"
     )
     min_gradient_ratio: float = limit(1e-3, "1", "a gradient that arrives within 1e-3 to 1e3 is unhurt by the mismatch")
     max_saturation_fraction: float = limit(

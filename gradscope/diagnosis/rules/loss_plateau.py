@@ -73,6 +73,7 @@ class LossPlateau(Rule):
     )
     late_steps: float = limit(500, "steps", "still above it then, though as many again would bring it down")
     min_late_change: float = limit(0.01, "1", "of the start: below it most of the way down is done")
+    max_near_loss: float = limit(100.0, "1", "of a constant answer's loss: beyond it, it is not done for all that")
     crawling_loss: float = limit(0.9, "1", "of a constant answer's loss, though it falls")
     max_crawling_loss: float = limit(0.85, "1", "of it, as many steps later at the pace of the last half")
     slow_loss: float = limit(
@@ -173,7 +174,8 @@ class LossPlateau(Rule):
 
     def _is_above(self, loss_trend: LossTrend) -> bool:
         level = self.max_late_loss * loss_trend.constant
-        late = loss_trend.reach >= self.late_steps and loss_trend.change > self.min_late_change
+        near = loss_trend.change <= self.min_late_change and loss_trend.remaining < self.max_near_loss
+        late = loss_trend.reach >= self.late_steps and not near
         still = loss_trend.ahead > loss_trend.constant or late
         return loss_trend.bounded and loss_trend.late_range[0] > level and still
 

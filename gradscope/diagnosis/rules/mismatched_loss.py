@@ -54,8 +54,8 @@ class MismatchedLoss(Rule):
     ## What it detects
     Probabilities taken for logits, logits taken for probabilities or cut off at zero, a softmax over a single unit or
     for several labels at once, targets that the output's activation cannot reach, a ReLU output that falls silent,
-    the absolute error of a softmax, errors in per cent of targets near zero, and targets that the loss is not
-    defined for.
+    the absolute error of a softmax, or a squared one that learns nothing, errors in per cent of targets near zero,
+    weights of the examples that leave the rare class out, and targets that the loss is not defined for.
 
     ## Why it matters
     The loss then has no minimum where the answers are right: training runs and the figures move, but towards nothing.
@@ -97,6 +97,9 @@ class MismatchedLoss(Rule):
     max_percentage: float = limit(50.0, "%", "of the targets: half of what answering 0 costs")
     max_slope: float = limit(1.0, "1", "per answer: -log p has a slope of 1/p, the logarithm of a softmax below 1")
     max_labels: float = limit(1.2, "labels", "of an example: shares that sum to 1 can stand for one of them")
+    max_rare: float = limit(0.3, "1", "of the examples: a class that is so rare is weighed up, if at all")
+    max_rarer: float = limit(3.0, "1", "times rarer by its weights than it is")
+    min_counted: float = limit(0.02, "1", "of all weights: what counts for less is left out")
     min_samples: float = limit(5, "samples", "fewer outputs may lie in [0, 1] by chance")
 
     def check(
@@ -136,10 +139,13 @@ class MismatchedLoss(Rule):
             yield from self._single_unit(term, term.output)
             yield from self._several_labels(term, term.output)
             yield from self._logits(term, term.output, loss_trend, broken=broken)
-            yield from self._reach(term, term.output)
+            # A loss below zero weighs its errors, by an advantage say: what it compares with is no target.
+            if loss_trend.nonnegative or not loss_trend.steps.size:
+                yield from self._reach(term, term.output)
             yield from self._shares(term, term.output, loss_trend)
             yield from self._percentages(term, term.output, loss_trend)
             yield from self._silence(term, term.output, loss_trend)
+        yield from self._weights(term, loss_trend)
         yield from self._labels(term, broken=broken)
 
     def _single_unit(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
@@ -275,21 +281,25 @@ class MismatchedLoss(Rule):
     def _shares(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[_Mismatch]:
         units, targets = term.units or 0, term.targets
         classes = units > 1 and abs(targets.mean * units - 1) < self.max_excess
-        if (
-            classes
-            and (targets.least, targets.greatest) == (0.0, 1.0)
-            and term.name == "mean_absolute_error"
-            and term.activation == "softmax"
-            and loss_trend.slow
-        ):
-            yield _Mismatch(
-                "absolute-error-of-shares",
-                f"mean_absolute_error pulls the shares that {output.name} gives alike whether they are right or wrong: "
-                "answering with one class costs no more than not knowing",
-                None,
-                Measurement("absolute error of a softmax (1: yes)", 1.0, 0.0, "", output.name, "0"),
-                (remedies.compare_shares(),),
-            )
+        if classes and (targets.least, targets.greatest) == (0.0, 1.0) and term.activation == "softmax":
+            if term.name == "mean_absolute_error" and loss_trend.slow:
+                yield _Mismatch(
+                    "absolute-error-of-shares",
+                    f"mean_absolute_error pulls the shares that {output.name} gives alike whether they are right or "
+                    "wrong: answering with one class costs no more than not knowing",
+                    None,
+                    Measurement("absolute error of a softmax (1: yes)", 1.0, 0.0, "", output.name, "0"),
+                    (remedies.compare_shares(),),
+                )
+            elif term.name == "mean_squared_error" and loss_trend.at_rest:
+                yield _Mismatch(
+                    "squared-error-of-shares",
+                    f"mean_squared_error has next to no slope where the {units} shares that {output.name} gives are "
+                    "alike, or wrong and sure",
+                    None,
+                    Measurement("squared error of a softmax (1: yes)", 1.0, 0.0, "", output.name, "0"),
+                    (remedies.compare_shares(),),
+                )
 
     def _percentages(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[_Mismatch]:
         low, high = (float(term.targets.quantiles[place]) for place in (0, -1))
@@ -322,6 +332,21 @@ class MismatchedLoss(Rule):
                 ),
                 (remedies.output_activation(output, None),),
             )
+
+    def _weights(self, term: LossTerm, loss_trend: LossTrend) -> Iterator[_Mismatch]:
+        share, counts = term.targets.mean, term.weighted_share
+        rare, counted = (share, counts) if share < 1 - share else (1 - share, 1 - counts)
+        if term.name != "binary_crossentropy" or not 0 < rare < self.max_rare or not counted < rare / self.max_rarer:
+            return
+        grave = loss_trend.at_rest or counted < self.min_counted
+        yield _Mismatch(
+            "weights-reversed",
+            f"the weights of the examples favour the common class: the rare one, {number(100 * rare)} % of them, "
+            f"counts for {number(100 * counted)} %",
+            Severity.ERROR if grave else Severity.WARNING,
+            Measurement("share of the rare class over what it counts for", rare / counted, self.max_rarer, "1"),
+            (remedies.weigh_rare(share),),
+        )
 
     def _labels(self, term: LossTerm, *, broken: bool) -> Iterator[_Mismatch]:
         least, greatest = term.targets.least, term.targets.greatest
