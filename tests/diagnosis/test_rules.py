@@ -11,7 +11,7 @@ from gradscope.diagnosis.engine import diagnose
 from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.rules import all_rules
 from gradscope.diagnosis.verdict import Severity
-from gradscope.model_card import LayerCard, ModelCard
+from gradscope.model_card import ActivationCard, LayerCard, ModelCard
 
 BY_NAME = {rule.name: rule for rule in all_rules()}
 SAMPLES = 30
@@ -284,6 +284,11 @@ class TestUpdateRatio:
         assert findings("update-ratio-out-of-range", toy_run(scale, loss=1.0))
         assert not findings("update-ratio-out-of-range", toy_run(scale))
 
+    @pytest.mark.parametrize(("late", "severity"), [(0.9, Severity.WARNING), (0.55, Severity.NOTE)])
+    def test_large_updates_under_which_it_learns_are_a_note(self, late, severity):
+        run = toy_run({("update", "hidden_1/kernel"): 150}, loss=np.r_[1.0, 0.9, np.full(28, late)])
+        assert [finding.severity for finding in findings("update-ratio-out-of-range", run)] == [severity]
+
     def test_large_updates_at_the_start_only_are_a_note(self):
         scale = {("update", f"{name}/kernel"): from_sample(10, 500, 1) for name in ("hidden_1", "hidden_2", "output")}
         (finding,) = findings("update-ratio-out-of-range", toy_run(scale))
@@ -327,6 +332,15 @@ class TestGainMismatch:
         mine = findings("gain-mismatch", replace(run, model=model))
         assert [finding.variant for finding in mine] == found
         assert all("far too large (hidden_1: gain" in finding.sentence for finding in mine)
+
+    @pytest.mark.parametrize(("activation", "severity"), [("tanh", Severity.ERROR), ("sigmoid", Severity.NOTE)])
+    def test_a_tanh_at_the_output_that_starts_and_stays_saturated_is_an_error(self, activation, severity):
+        put = {("activation", "output", "saturation_fraction"): 0.9}
+        run = toy_run({("weight", "output/kernel"): 40.0}, put, loss=np.linspace(1.0, 0.3, 30))
+        *layers, last = run.model.layers
+        cards = (*layers, replace(last, activation=ActivationCard(activation, "bounded", 1.0)))
+        (finding,) = findings("gain-mismatch", replace(run, model=replace(run.model, layers=cards)))
+        assert finding.severity == severity
 
     @pytest.mark.parametrize(("loss", "found"), [(1.0, 1), (None, 0)])
     def test_small_gains_that_add_up_to_little_count_where_the_loss_stands_still(self, loss, found):

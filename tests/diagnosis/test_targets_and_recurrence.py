@@ -144,12 +144,13 @@ def test_new_layers_that_no_optimizer_is_handed_are_found(loss, severity):
     assert (finding.severity, finding.layers) == (severity, ("hidden_1", "hidden_2"))
 
 
-def test_trained_layers_that_are_left_out_are_noted():
-    run = toy_run(omitted=("hidden_1",), loss=1.0)
+@pytest.mark.parametrize(("loss", "severity"), [(1.0, Severity.WARNING), (None, Severity.NOTE)])
+def test_trained_layers_that_are_left_out_are_noted_and_more_where_little_is_learnt(loss, severity):
+    run = toy_run(omitted=("hidden_1",), loss=loss)
     row = run.index["weight", "hidden_1/bias"]
     run.values[:, row, STATISTIC_NAMES.index("rms")] = 0.1
     (finding,) = findings("omitted-variable", run)
-    assert finding.severity == Severity.NOTE
+    assert finding.severity == severity
 
 
 @pytest.mark.parametrize(("loss", "severity"), [(1.0, [3]), (np.linspace(1.0, 0.6, 30), [2]), (None, [])])

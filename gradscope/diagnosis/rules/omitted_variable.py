@@ -30,10 +30,11 @@ class OmittedVariable(Rule):
 
     ## Evidence
     The model's list of trainable variables against those that any optimizer was handed in a sampled step. Leaving
-    layers out is also a way to freeze them: one whose biases are not zero was trained before, and is noted at most. An
-    untrained one that is left out is an error, and a warning where the loss is down to a tenth. One that is set not
-    trainable although its biases are still zero is an error where the loss stands still, and a warning where it has not
-    fallen by half; else random features are enough.
+    layers out is also a way to freeze them: one whose biases are not zero was trained before, and is a note, or a
+    warning where the loss is known to have fallen by less than half of a constant answer's. An untrained one that is
+    left out is an error, and a warning where the loss is down to a tenth. One that is set not trainable although its
+    biases are still zero is an error where the loss stands still, and a warning where it has not fallen by half; else
+    random features are enough.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -68,7 +69,9 @@ class OmittedVariable(Rule):
         if len(fresh) > self.max_omitted_count:
             yield self._finding(fresh, run, Severity.WARNING if loss_trend.fallen else Severity.ERROR)
         if len(known) > self.max_omitted_count:
-            yield self._finding(known, run, Severity.NOTE)
+            # To train a new head alone is usual, and enough where it learns.
+            grave = loss_trend.knows_constant and loss_trend.slow
+            yield self._finding(known, run, Severity.WARNING if grave else Severity.NOTE)
         trained = {variable.layer for variable in trainable}
         frozen = [layer for layer in layers if layer.frozen and layer.name not in trained and is_still(run, layer.name)]
         if len(frozen) > self.max_omitted_count and loss_trend.slow:

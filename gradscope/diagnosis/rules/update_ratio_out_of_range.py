@@ -55,6 +55,9 @@ class UpdateRatioOutOfRange(Rule):
         0.1, "1", "a hundred times the healthy 1e-3; TheDeepChecker, DeepDiagnosis"
     )
     error_update_to_weight_ratio: float = limit(1.0, "1", "each step replaces the weights")
+    max_remaining_loss: float = limit(
+        0.6, "1", "of a constant answer's loss or of the start: what is learnt all the same leaves a note"
+    )
     min_update_to_weight_ratio: float = limit(1e-6, "1", "a thousandth of the healthy 1e-3: 1e6 steps to move by 100 %")
     min_still_fraction: float = limit(0.8, "1", "share of the kernels that must stand still")
     min_idle_fraction: float = limit(0.5, "1", "the same where the loss is known to be that of a constant answer")
@@ -86,6 +89,7 @@ class UpdateRatioOutOfRange(Rule):
         levels = [level_of(kernel.update_to_weight_ratio) for kernel in found]
         grave = max(levels) > self.error_update_to_weight_ratio
         severity = window.cap(Severity.ERROR) if grave and not loss_trend.falling else Severity.WARNING
+        mild = loss_trend.fallen or (not grave and loss_trend.remaining < self.max_remaining_loss)
         ratios = np.nan_to_num(np.stack([kernel.update_to_weight_ratio for kernel in found]))
         first, last = window.span(ratios.max(axis=0) > self.max_update_to_weight_ratio, lasting=lasting)
         rate = _learning_rate(run, window)
@@ -94,7 +98,7 @@ class UpdateRatioOutOfRange(Rule):
             title="updates too large",
             sentence=f"the updates {'are' if lasting else 'were at first'} too large for the weights "
             f"({among([k.name for k in found])}: {span(levels)} of the weight per step, healthy is about 1e-3)",
-            severity=severity if lasting and not loss_trend.fallen else Severity.NOTE,
+            severity=severity if lasting and not mild else Severity.NOTE,
             layers=tuple(dict.fromkeys(kernel.layer.name for kernel in found)),
             first_step=first,
             last_step=last,
