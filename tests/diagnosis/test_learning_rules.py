@@ -125,6 +125,15 @@ class TestLearningRateTooLow:
         run = toy_run(moves, loss=np.linspace(1.0, 0.6, SAMPLES), step={"learning_rate": rate})
         assert [f.variant for f in findings("learning-rate-too-low", run)] == found
 
+    @pytest.mark.parametrize(
+        ("late", "rate", "found"), [(0.3, 1e-9, [Severity.WARNING]), (0.3, 1e-4, []), (0.05, 1e-9, [])]
+    )
+    def test_a_schedule_that_is_over_for_good_while_more_was_to_be_learnt_is_a_warning(self, late, rate, found):
+        moves = {key: [1.0] * 5 + [1e-6] * 25 for key in updates(1.0)}
+        run = toy_run(moves, loss=np.r_[np.linspace(1.0, late, 8), np.full(22, late)])
+        run = with_learning_rate(run, np.array([0.1] * 5 + [rate] * 25))
+        assert [finding.severity for finding in findings("learning-rate-too-low", run)] == found
+
     def test_a_schedule_that_decayed_after_learning_is_healthy(self):
         rate = np.geomspace(1e-2, 1e-9, SAMPLES)
         run = with_learning_rate(toy_run(updates(rate / 1e-2)), rate)
@@ -471,6 +480,11 @@ class TestStaleOptimizer:
         run = toy_run(updates(0.1), loss=1.0, settings={"optimizer": {"name": optimizer}})
         assert len(findings("stale-optimizer", run)) == found
 
+    @pytest.mark.parametrize(("epsilon", "found"), [(1.0, 1), (1e-7, 0)])
+    def test_an_epsilon_that_was_set_large_is_held_to_more(self, epsilon, found):
+        settings = {"optimizer": {"name": "Adam", "epsilon": epsilon}}
+        assert len(findings("stale-optimizer", toy_run(updates(1.0), loss=1.0, settings=settings))) == found
+
     @pytest.mark.parametrize(("epsilon", "first"), [(10.0, "optimizer.epsilon = 1e-7"), (1e-7, "optimizer = keras")])
     def test_a_large_epsilon_is_named_and_lowered_first(self, epsilon, first):
         settings = {"optimizer": {"name": "Adam", "epsilon": epsilon}}
@@ -542,6 +556,16 @@ def test_an_offset_of_the_targets_that_the_bias_has_not_reached(loss, steps, sev
     (finding,) = findings("badly-scaled-target", run)
     assert (finding.severity, "large mean (500)" in finding.sentence) == (severity, True)
     assert not findings("badly-scaled-target", toy_run(put=put))
+
+
+@pytest.mark.parametrize(("offset", "loss", "found"), [(4.0, 1.0, 1), (2.0, 1.0, 0), (4.0, None, 0), (4.0, 2.0, 0)])
+def test_an_offset_that_is_all_that_was_learnt(offset, loss, found):
+    moments = {"mean": 10 * offset, "rms": 10 * np.hypot(offset, 1.0), "std": 10.0, "example_std": 10.0}
+    put = {("target", "target", name): number for name, number in moments.items()}
+    run = toy_run(
+        put=put, loss=np.geomspace(100, 5, SAMPLES) if loss is None else np.r_[2000.0, 1000.0, np.full(28, 100 * loss)]
+    )
+    assert len(findings("badly-scaled-target", run)) == found
 
 
 @pytest.mark.parametrize(("steps", "severity"), [(10, Severity.ERROR), (5, Severity.NOTE)])

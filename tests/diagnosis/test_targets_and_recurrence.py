@@ -185,6 +185,22 @@ def test_one_kernel_that_is_all_but_gone_is_enough(share, found):
     assert [f.layers for f in findings("shrunken-weights", run)] == [("hidden_1",)] * found
 
 
+def test_under_a_penalty_one_kernel_that_shrinks_is_enough_where_the_loss_stands_still():
+    run = toy_run({("weight", "hidden_1/kernel"): np.geomspace(1, 1e-2, 30)}, loss=1.0)
+    run = replace(run, model=run.model.with_settings({"loss_additions": ["penalties"]}))
+    assert [f.layers for f in findings("shrunken-weights", run)] == [("hidden_1",)]
+
+
+@pytest.mark.parametrize(
+    ("decay", "rate", "loss", "found"),
+    [(10.0, 5e-3, 1.0, ["decay"]), (10.0, 5e-3, None, []), (0.1, 0.5, 1.0, []), (10.0, 1e-4, 1.0, [])],
+)
+def test_a_decay_that_takes_more_than_steps_give_back(decay, rate, loss, found):
+    settings = {"optimizer": {"name": "AdamW", "weight_decay": decay}}
+    run = toy_run(loss=loss, settings=settings, step={"learning_rate": rate})
+    assert [f.variant for f in findings("shrunken-weights", run)] == found
+
+
 @pytest.mark.parametrize(("kind", "loss", "found"), [("SimpleRNN", 1.0, 1), ("LSTM", 1.0, 0), ("SimpleRNN", None, 0)])
 def test_a_state_without_gates_fades_under_small_weights(kind, loss, found):
     run = with_recurrent_kernel(0.3 / 4, kind, loss)

@@ -28,6 +28,8 @@ class OptimizerSettings:
     """As it was configured."""
     epsilon: float
     """What is added to the root of the mean square gradient, so that it can be divided by."""
+    weight_decay: float
+    """Times the learning rate, the share of each weight that a step takes away."""
     float16: bool
     """Whether the variables are float16 themselves, not only what is computed with them."""
 
@@ -54,6 +56,7 @@ def optimizer_settings(run: Run, kernel: str = "") -> OptimizerSettings:
         argument,
         _number(settings.get("learning_rate")),
         _number(settings.get("epsilon")),
+        _number(settings.get("weight_decay")),
         any(card.dtype == "float16" and card.optimized for card in run.model.variables if kernel in ("", card.name)),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 import numpy as np
@@ -78,6 +79,7 @@ class BadlyScaledTarget(Rule):
     max_std: float = limit(30.0, "as the target", "thirty times the scale at which an output layer starts")
     min_std: float = limit(0.03, "as the target", "a thirtieth of that scale")
     max_offset: float = limit(5.0, "1", "mean over standard deviation, and over the scale at which the output starts")
+    max_idle_offset: float = limit(3.0, "1", "the same where the answers are at the mean, and nothing else is learnt")
     max_lagging_loss: float = limit(1.3, "1", "of a constant answer's loss: the bias is still on its way to the mean")
     min_stuck_loss: float = limit(0.9, "1", "likewise, as many steps later: it is there, and nothing else is learnt")
     max_lagging_change: float = limit(0.01, "1", "of the start: then most of the way to the mean is done")
@@ -120,14 +122,12 @@ class BadlyScaledTarget(Rule):
                 )
                 severity = Severity.ERROR if loss_trend.reach >= self.late_steps else Severity.NOTE
                 yield self._finding(run, f"are tiny (standard deviation {number(std)})", measured, severity)
-            elif mean > self.max_offset * max(1.0, std) and (
-                self._is_above(loss_trend) or loss_trend.answers_constantly
-            ):
+            elif mean > (most := self._most_offset(loss_trend)) * max(1.0, std):
                 share = mean / max(1.0, std)
                 measured = Measurement(
                     "mean of the targets over their standard deviation, or over 1",
                     share,
-                    self.max_offset,
+                    most,
                     "1",
                     term.output.name,
                     "about 0",
@@ -145,6 +145,12 @@ class BadlyScaledTarget(Rule):
             return []
         levels = zip(loss_terms, constant_answer.terms, strict=True)
         return [term.output.name for term, level in levels if term.output and 0 < level < size / self.max_outweighing]
+
+    def _most_offset(self, loss_trend: LossTrend) -> float:
+        if self._is_above(loss_trend):
+            return self.max_offset
+        idle = loss_trend.reach >= self.error_steps and loss_trend.answers_constantly
+        return self.max_idle_offset if idle else inf
 
     def _is_above(self, loss_trend: LossTrend) -> bool:
         return loss_trend.reach >= self.error_steps and loss_trend.remaining > self.max_lagging_loss

@@ -82,6 +82,8 @@ class LearningRateTooLow(Rule):
     line_steps: float = limit(400, "steps", "earlier a plain deep network may yet begin to learn")
     min_elasticity: float = limit(5e-3, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
     max_ended_rate: float = limit(0.01, "1", "of the largest, by half of the run: the rest of it trains nothing")
+    max_wasted_rate: float = limit(1e-6, "1", "the same: what is left of it changes nothing at all")
+    min_wasted_loss: float = limit(0.2, "1", "of a constant answer's loss: there was more to be learnt")
     max_ended_step: float = limit(2e-4, "1", "of a kernel's norm in the last step: a fifth of what is usual")
     min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
     error_steps: float = limit(100, "steps", "healthy networks have learnt something by then")
@@ -202,16 +204,20 @@ class LearningRateTooLow(Rule):
         long = loss_trend.is_known and loss_trend.reach >= self.error_steps
         # A rate that was huge at first may still be large enough.
         still = bool(travel) and max(path.sizes[-1] for path in travel) < self.max_ended_step
-        return over and long and still and loss_trend.is_far(self.min_remaining_loss)
+        # What stands still from early on for good wastes the rest of the run, whatever was learnt.
+        wasted = learning_rate.midway <= self.max_wasted_rate * learning_rate.peak and not loss_trend.fallen
+        wasted &= loss_trend.knows_constant and loss_trend.remaining > self.min_wasted_loss
+        return over and long and still and (loss_trend.is_far(self.min_remaining_loss) or wasted)
 
     def _over(self, loss_trend: LossTrend, learning_rate: LearningRate) -> Finding:
         half = int(loss_trend.steps[0]) + loss_trend.reach // 2
+        far = loss_trend.is_far(self.min_remaining_loss)
         return Finding(
             rule=self.name,
             title="learning rate too low",
             sentence=f"the learning rate is down to {number(learning_rate.midway)} by half of the run; the loss stays "
             f"at {self._place(loss_trend)}",
-            severity=Severity.ERROR if loss_trend.knows_constant or loss_trend.at_rest else Severity.WARNING,
+            severity=Severity.ERROR if (far and loss_trend.knows_constant) or loss_trend.at_rest else Severity.WARNING,
             layers=(),
             # What nothing was learnt of is as it was from the start.
             first_step=int(loss_trend.steps[0]) if loss_trend.at_rest else half,

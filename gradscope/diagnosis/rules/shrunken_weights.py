@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Kernel, LossTrend, Window
+from gradscope.diagnosis.evidence import Kernel, LearningRate, LossTrend, Window
+from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -33,6 +34,8 @@ class ShrunkenWeights(Rule):
     The rms of each kernel over the late samples, over that at the first. It is an error where the loss stands where
     it began or where a constant answer stands, a note where it falls by half: some solutions are small. Where a penalty
     was at first several times what the outputs cost, and that has not fallen by half, half the size is small enough.
+    A single kernel counts where there is a penalty and the loss stands still. Weight decay by the optimizer is known
+    beforehand: it takes its learning rate times ``weight_decay`` of the weights in every step.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -57,12 +60,26 @@ class ShrunkenWeights(Rule):
     utter_remaining_ratio: float = limit(1e-4, "1", "a single kernel counts that is all but gone")
     max_penalised_ratio: float = limit(0.5, "1", "the same where a penalty outweighs what there is to be learnt")
     max_penalty: float = limit(2.0, "1", "times what the outputs cost, early: then the penalty is what is minimised")
+    max_decay: float = limit(0.01, "1", "of the weights per step: updates would have to be as large, ten times usual")
+    usual_weight_decay: float = limit(0.3, "1", "as large as anybody sets it; with less it is the learning rate")
     min_kernel_fraction: float = limit(0.5, "1", "of the kernels; a penalty acts on all that bear it")
 
     def check(
-        self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend, penalty: float
+        self,
+        *,
+        run: Run,
+        kernels: tuple[Kernel, ...],
+        window: Window,
+        loss_trend: LossTrend,
+        learning_rate: LearningRate,
+        penalty: float,
     ) -> Iterable[Finding]:
-        """Judge the kernels together."""
+        """Judge the decay that the optimizer was given, then what became of the kernels, together."""
+        weight_decay = optimizer_settings(run).weight_decay
+        decay = weight_decay * learning_rate.largest
+        if weight_decay > self.usual_weight_decay and decay > self.max_decay and loss_trend.slow:
+            yield self._decayed(run, kernels, decay)
+            return
         ratios = {kernel.name: _over_first(kernel.weight_rms, window) for kernel in kernels}
         known = {name: ratio for name, ratio in ratios.items() if np.isfinite(ratio)}
         if not known:
@@ -72,7 +89,9 @@ class ShrunkenWeights(Rule):
         small = [kernel for kernel in kernels if known.get(kernel.name, 1.0) < most]
         if len(small) <= self.min_kernel_fraction * len(known):
             # Some kernels may well shrink; none that the data has a use for does so to nothing.
-            small = [kernel for kernel in small if known[kernel.name] < self.utter_remaining_ratio]
+            penalised = "penalties" in (run.settings.get("loss_additions") or ()) and loss_trend.at_rest
+            least = self.max_remaining_ratio if penalised else self.utter_remaining_ratio
+            small = [kernel for kernel in small if known[kernel.name] < least]
         if not small:
             if heavy:
                 yield from self._gains(run, window, penalty)
@@ -102,6 +121,23 @@ class ShrunkenWeights(Rule):
             ),
             remedies=(remedies.weaken_penalty(),),
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
+        )
+
+    def _decayed(self, run: Run, kernels: tuple[Kernel, ...], decay: float) -> Finding:
+        return Finding(
+            rule=self.name,
+            title="weight decay too strong",
+            sentence=f"weight decay takes {number(100 * decay)} % of the weights in every step",
+            severity=Severity.ERROR,
+            layers=tuple(dict.fromkeys(kernel.layer.name for kernel in kernels)),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=(
+                Measurement("weight decay times learning rate", decay, self.max_decay, "1", "", "1e-7 to 1e-4"),
+            ),
+            remedies=(remedies.weaken_penalty(),),
+            variant="decay",
+            explains=_EXPLAINS,
         )
 
     def _gains(self, run: Run, window: Window, penalty: float) -> Iterable[Finding]:

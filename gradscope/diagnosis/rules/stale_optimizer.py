@@ -67,6 +67,7 @@ class StaleOptimizer(Rule):
         "1",
         "root mean square of the updates over the learning rate, adaptive optimizers; 0.03 to 1 in sound ones",
     )
+    max_drowned_step: float = limit(0.1, "1", "the same where epsilon was set far above the usual 1e-7")
     min_elasticity: float = limit(0.02, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
     min_gradient_kept: float = limit(0.2, "1", "of the early gradient: less is convergence")
     min_remaining_loss: float = limit(0.5, "1", "of a constant answer's loss or of the start")
@@ -111,7 +112,7 @@ class StaleOptimizer(Rule):
                 steps[late],
                 learning_rate,
             )
-        elif relative < self.max_relative_step and (
+        elif relative < self._most_relative(run, learning_rate) and (
             learning_rate.optimizer in _NEVER_FORGETS
             or (learning_rate.optimizer in _ADAPTIVE and kept > self.min_gradient_kept)
         ):
@@ -126,6 +127,10 @@ class StaleOptimizer(Rule):
                 learning_rate,
                 large,
             )
+
+    def _most_relative(self, run: Run, learning_rate: LearningRate) -> float:
+        drowned = learning_rate.optimizer in _ADAPTIVE and remedies.lower_epsilon(optimizer_settings(run))
+        return self.max_drowned_step if drowned else self.max_relative_step
 
 
 def _finding(
