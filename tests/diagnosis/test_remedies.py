@@ -195,3 +195,13 @@ def test_skip_connections_shorten_the_way():
     ]
     assert depths == [8, 2, 1, 8]
     assert plain_depth(toy_run(hidden=3, card=False)) == 4
+
+
+@pytest.mark.parametrize(("drawn", "titles"), [("HeNormal", 1), ("GlorotUniform", 2)])
+def test_who_begins_as_proposed_is_not_told_to(drawn, titles):
+    run = toy_run()
+    cards = tuple(replace(card, initializer=drawn) if card.role == "kernel" else card for card in run.model.variables)
+    run = replace(run, model=replace(run.model, variables=cards))
+    found = remedies.keep_signal(Evidence(run)["layers"][:1], run)
+    assert len(found) == titles
+    assert any(remedy.topic == "initial-weights" for remedy in found) == (drawn != "HeNormal")

@@ -193,12 +193,37 @@ def test_under_a_penalty_one_kernel_that_shrinks_is_enough_where_the_loss_stands
 
 @pytest.mark.parametrize(
     ("decay", "rate", "loss", "found"),
-    [(10.0, 5e-3, 1.0, ["decay"]), (10.0, 5e-3, None, []), (0.1, 0.5, 1.0, []), (10.0, 1e-4, 1.0, [])],
+    [
+        (10.0, 5e-3, 1.0, [Severity.ERROR]),
+        (10.0, 5e-3, np.linspace(1.0, 0.3, 30), [Severity.WARNING]),
+        (10.0, 5e-3, None, []),
+        (0.1, 0.5, 1.0, []),
+        (10.0, 1e-4, 1.0, []),
+    ],
 )
 def test_a_decay_that_takes_more_than_steps_give_back(decay, rate, loss, found):
     settings = {"optimizer": {"name": "AdamW", "weight_decay": decay}}
     run = toy_run(loss=loss, settings=settings, step={"learning_rate": rate})
-    assert [f.variant for f in findings("shrunken-weights", run)] == found
+    assert [f.severity for f in findings("shrunken-weights", run)] == found
+
+
+@pytest.mark.parametrize(("greatest", "found"), [(0.05, ["frozen"]), (0.4, [])])
+def test_a_frozen_embedding_is_new_where_its_numbers_are_as_keras_draws_them(greatest, found):
+    rms = 0.05 / np.sqrt(3)
+    sizes = {"rms": rms, "min": -greatest, "max": greatest}
+    run = toy_run(put={("weight", "hidden_1/kernel", name): number for name, number in sizes.items()}, loss=1.0)
+    cards = [card for card in run.model.variables if card.name != "hidden_1/bias"]
+    cards = [
+        replace(card, role="embeddings", initializer="RandomUniform", trainable=False)
+        if card.layer == "hidden_1"
+        else card
+        for card in cards
+    ]
+    layers = (replace(run.model.layers[0], kind="Embedding", trainable=False), *run.model.layers[1:])
+    run = replace(run, model=replace(run.model, layers=layers, variables=tuple(cards)))
+    mine = findings("omitted-variable", run)
+    assert [finding.variant for finding in mine] == found
+    assert all("numbers are still as they were drawn" in finding.sentence for finding in mine)
 
 
 @pytest.mark.parametrize(("kind", "loss", "found"), [("SimpleRNN", 1.0, 1), ("LSTM", 1.0, 0), ("SimpleRNN", None, 0)])

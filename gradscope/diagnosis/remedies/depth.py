@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gradscope.diagnosis.evidence.layers import RECURRENT, Layer
 from gradscope.diagnosis.layer_code import has_weights
 from gradscope.diagnosis.remedies.architecture import normalise
-from gradscope.diagnosis.remedies.initial_weights import initialise
+from gradscope.diagnosis.remedies.initial_weights import initialise, is_initialised
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.model_card import LayerCard
 from gradscope.run import Run
@@ -28,7 +28,8 @@ def keep_signal(layers: Sequence[Layer], run: Run) -> tuple[Remedy, ...]:
         run: what was judged.
     """
     own = [layer for layer in layers if has_weights(layer)]
-    weights = (initialise(own), normalise(own, run)) if own else ()
+    other = [layer for layer in own if not is_initialised(layer, run)]
+    weights = (*((initialise(other),) if other else ()), normalise(own, run)) if own else ()
     depth = plain_depth(run)
     skip = (skip_connections(),) if depth >= _LEAST_DEPTH else ()
     return (*skip, *weights) if depth >= _DEEP else (*weights, *skip)

@@ -8,8 +8,9 @@ from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.layer_code import code_of_layers, has_weights, layer_code
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
+from gradscope.run import Run
 
-__all__ = ["initialise", "initialise_recurrent"]
+__all__ = ["initialise", "initialise_recurrent", "is_initialised"]
 
 _HE = ("rectifier", "leaky", "half_saturating")
 
@@ -35,6 +36,13 @@ def initialise(layers: Sequence[Layer], *, positive_bias: bool = True) -> Remedy
         code_of_layers(layers, lambda layer: layer_code(layer, changes[layer.name])),
         topic="initial-weights",
     )
+
+
+def is_initialised(layer: Layer, run: Run) -> bool:
+    """Whether the layer's kernel begins as `initialise` would have it begin."""
+    drawn = [card.initializer for card in run.model.variables if card.layer == layer.name and card.role == "kernel"]
+    proposed = _initialiser(layer)[0].replace(" ", "").lower()
+    return bool(drawn) and all((name or "").lower() == proposed for name in drawn)
 
 
 def initialise_recurrent(layers: Sequence[Layer]) -> Remedy:

@@ -101,17 +101,20 @@ class OmittedVariable(Rule):
 
     def _frozen(self, found: list[Layer], run: Run, severity: Severity) -> Finding:
         names = [layer.name for layer in found]
-        is_are, its = ("is", "its biases are") if len(names) == 1 else ("are", "their biases are")
+        is_are, its = ("is", "its") if len(names) == 1 else ("are", "their")
+        # Of a layer without biases, an embedding, it is the vectors.
+        biased = {variable.layer for variable in run.model.variables if variable.role == "bias"}
+        new = "biases are still zero" if biased.issuperset(names) else "numbers are still as they were drawn"
         return Finding(
             rule=self.name,
             title="frozen before trained",
-            sentence=f"{among(names)} {is_are} frozen, but {its} still zero: nothing was ever learnt there",
+            sentence=f"{among(names)} {is_are} frozen, but {its} {new}: nothing was ever learnt there",
             severity=severity,
             layers=tuple(names),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
             measurements=tuple(
-                Measurement("frozen layers whose biases are zero", 1, self.max_omitted_count, "layers", name, "none")
+                Measurement("frozen layers as they were initialised", 1, self.max_omitted_count, "layers", name, "none")
                 for name in names
             ),
             remedies=(remedies.load_or_train(found),),

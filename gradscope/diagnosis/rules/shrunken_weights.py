@@ -34,8 +34,8 @@ class ShrunkenWeights(Rule):
     The rms of each kernel over the late samples, over that at the first. It is an error where the loss stands where
     it began or where a constant answer stands, a note where it falls by half: some solutions are small. Where a penalty
     was at first several times what the outputs cost, and that has not fallen by half, half the size is small enough.
-    A single kernel counts where there is a penalty and the loss stands still. Weight decay by the optimizer is known
-    beforehand: it takes its learning rate times ``weight_decay`` of the weights in every step.
+    A single kernel counts where there is a penalty and the loss has not fallen by half. Weight decay by the optimizer
+    is known beforehand: it takes its learning rate times ``weight_decay`` of the weights in every step.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -77,8 +77,8 @@ class ShrunkenWeights(Rule):
         """Judge the decay that the optimizer was given, then what became of the kernels, together."""
         weight_decay = optimizer_settings(run).weight_decay
         decay = weight_decay * learning_rate.largest
-        if weight_decay > self.usual_weight_decay and decay > self.max_decay and loss_trend.slow:
-            yield self._decayed(run, kernels, decay)
+        if weight_decay > self.usual_weight_decay and decay > self.max_decay and not loss_trend.fallen:
+            yield self._decayed(run, kernels, decay, Severity.ERROR if loss_trend.slow else Severity.WARNING)
             return
         ratios = {kernel.name: _over_first(kernel.weight_rms, window) for kernel in kernels}
         known = {name: ratio for name, ratio in ratios.items() if np.isfinite(ratio)}
@@ -89,7 +89,7 @@ class ShrunkenWeights(Rule):
         small = [kernel for kernel in kernels if known.get(kernel.name, 1.0) < most]
         if len(small) <= self.min_kernel_fraction * len(known):
             # Some kernels may well shrink; none that the data has a use for does so to nothing.
-            penalised = "penalties" in (run.settings.get("loss_additions") or ()) and loss_trend.at_rest
+            penalised = "penalties" in (run.settings.get("loss_additions") or ()) and loss_trend.slow
             least = self.max_remaining_ratio if penalised else self.utter_remaining_ratio
             small = [kernel for kernel in small if known[kernel.name] < least]
         if not small:
@@ -123,12 +123,12 @@ class ShrunkenWeights(Rule):
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )
 
-    def _decayed(self, run: Run, kernels: tuple[Kernel, ...], decay: float) -> Finding:
+    def _decayed(self, run: Run, kernels: tuple[Kernel, ...], decay: float, severity: Severity) -> Finding:
         return Finding(
             rule=self.name,
             title="weight decay too strong",
             sentence=f"weight decay takes {number(100 * decay)} % of the weights in every step",
-            severity=Severity.ERROR,
+            severity=severity,
             layers=tuple(dict.fromkeys(kernel.layer.name for kernel in kernels)),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
