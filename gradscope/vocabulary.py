@@ -164,7 +164,7 @@ STATISTICS: tuple[Statistic, ...] = (
     ),
     Statistic(
         "weighted_mean",
-        "of targets of one number per example: mean of target times weight of the example; known where these are given",
+        "of targets of one number per weight: mean of target times weight of the example; known where these are given",
         "as the tensor",
         "(-inf, inf)",
     ),

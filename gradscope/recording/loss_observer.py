@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gradscope.recording import statistics
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import tf
 from gradscope.recording.gradient_calls import GradientCalls
@@ -154,13 +153,14 @@ class LossObserver:
         if not self._collector.listening or weights is None:
             return
         with scope(), self._trouble.instead_of_raising("the weights of the examples are not recorded"):
-            if not tf.is_tensor(weights) or not is_numeric(weights) or not _is_flat(weights):
+            if not tf.is_tensor(weights) or not is_numeric(weights):
                 return
-            flat = statistics.flattened(weights)
-            self._collector.scalar(("step", "", "example_weight"), tf.reduce_mean(flat))
-            compared = [tensor for tensor in tensors_in(targets) if is_numeric(tensor)]
-            if len(compared) == 1 and _is_flat(compared[0]):
-                mean = tf.reduce_mean(flat * statistics.flattened(compared[0]))
+            counts = _without_ones(weights)
+            self._collector.scalar(("step", "", "example_weight"), tf.reduce_mean(counts))
+            compared = [_without_ones(tensor) for tensor in tensors_in(targets) if is_numeric(tensor)]
+            if len(compared) == 1 and compared[0].shape.rank == counts.shape.rank:
+                # Multiplied as Keras multiplies losses by weights, so what does not fit never comes here.
+                mean = tf.reduce_mean(counts * compared[0])
                 self._collector.scalar(("target", "target", "weighted_mean"), mean)
 
     def computed(self, loss: Any) -> None:
@@ -224,9 +224,10 @@ class LossObserver:
             self.reported.metric_read(metric, result)
 
 
-def _is_flat(tensor: Any) -> bool:
-    """Whether there is one number for each example."""
-    return bool(tensor.shape.rank == 1 or (tensor.shape.rank == 2 and tensor.shape[1] == 1))
+def _without_ones(tensor: Any) -> Any:
+    """The same numbers as float32, without a last axis of size 1: one for each example, or for each of its steps."""
+    numbers = tf.cast(tensor, tf.float32)
+    return tf.squeeze(numbers, -1) if (numbers.shape.rank or 0) > 1 and numbers.shape[-1] == 1 else numbers
 
 
 def _mean(targets: list[Any]) -> Any:

@@ -203,6 +203,22 @@ def test_what_examples_count_for_is_known_and_with_it_a_constant_answer(record, 
     assert (answer.loss, answer.exceeded) == (pytest.approx(weights.mean() * entropy, rel=1e-5), False)
 
 
+@pytest.mark.parametrize(("shape", "weights"), [((4, 1), (4,)), ((4, 3), (4,)), ((3,), ())], ids=str)
+def test_each_step_of_a_sequence_may_have_a_weight_and_several_labels_of_one_example_share_theirs(
+    shape, weights, record
+):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(16, *shape[:-1], 2)).astype("f4"), rng.integers(0, 2, size=(16, *shape)).astype("f4")
+    given = rng.uniform(size=(16, *weights)).astype("f4")
+    model = keras.Sequential([keras.Input((*shape[:-1], 2)), layers.Dense(shape[-1], "sigmoid")])
+    model.compile("sgd", "binary_crossentropy")
+    run = record(model, x, y, sample_weight=given)
+    assert run.trouble == ()
+    assert run.step_statistics["example_weight"][0] == pytest.approx(given.mean(), rel=1e-5)
+    mean = run.series("target", "target", "weighted_mean")[0]
+    assert mean == pytest.approx((given * y[..., 0]).mean() if shape[-1] == 1 else np.nan, rel=1e-5, nan_ok=True)
+
+
 class OwnLoss(keras.Model):
     def train_step(self, data):
         x, y = data
