@@ -227,6 +227,12 @@ def test_errors_of_a_softmax_hardly_tell_right_from_wrong(loss, activation, targ
     assert [variant for variant, _ in found(replace(run, values=values))] == expected
 
 
+@pytest.mark.parametrize(("least", "expected"), [(0.0, ["rates-of-zero"]), (0.01, [])])
+def test_a_rate_has_to_be_above_zero(least, expected):
+    run = run_with("poisson", "relu", output=(least, 3.0), target=(0, 5))
+    assert [variant for variant, _ in found(run)] == expected
+
+
 def test_a_squared_error_of_a_softmax_that_learns_is_left_in_peace():
     run = run_with("mean_squared_error", "softmax", output=(0, 1), target=(0, 1), loss=None)
     values = run.values.copy()

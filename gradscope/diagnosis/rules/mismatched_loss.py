@@ -55,7 +55,8 @@ class MismatchedLoss(Rule):
     Probabilities taken for logits, logits taken for probabilities or cut off at zero, a softmax over a single unit or
     for several labels at once, targets that the output's activation cannot reach, a ReLU output that falls silent,
     the absolute error of a softmax, or a squared one that learns nothing, errors in per cent of targets near zero,
-    weights of the examples that leave the rare class out, and targets that the loss is not defined for.
+    rates that are not above zero, weights of the examples that leave the rare class out, and targets that the loss is
+    not defined for.
 
     ## Why it matters
     The loss then has no minimum where the answers are right: training runs and the figures move, but towards nothing.
@@ -144,6 +145,7 @@ class MismatchedLoss(Rule):
                 yield from self._reach(term, term.output)
             yield from self._shares(term, term.output, loss_trend)
             yield from self._percentages(term, term.output, loss_trend)
+            yield from self._rates(term, term.output)
             yield from self._silence(term, term.output, loss_trend)
         yield from self._weights(term, loss_trend)
         yield from self._labels(term, broken=broken)
@@ -313,6 +315,17 @@ class MismatchedLoss(Rule):
                 None,
                 Measurement("late loss", loss_trend.late, self.max_percentage, "%", output.name, "below 20 %"),
                 (remedies.absolute_error(),),
+            )
+
+    def _rates(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
+        if term.name == "poisson" and term.least <= 0:
+            yield _Mismatch(
+                "rates-of-zero",
+                f"poisson takes the logarithm of what {output.name} gives for a rate, but that goes down to "
+                f"{number(term.least)}",
+                None,
+                Measurement("least output", term.least, 0.0, "1", output.name, "above 0"),
+                (remedies.output_activation(output, "softplus"),),
             )
 
     def _silence(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[_Mismatch]:
