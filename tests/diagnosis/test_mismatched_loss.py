@@ -251,6 +251,7 @@ def test_what_a_loss_below_zero_compares_with_is_no_target():
     [
         (0.08, 0.007, [("weights-reversed", Severity.ERROR)]),
         (0.92, 0.993, [("weights-reversed", Severity.ERROR)]),
+        (0.08, 0.0, [("weights-reversed", Severity.ERROR)]),
         (0.25, 0.05, [("weights-reversed", Severity.WARNING)]),
         (0.08, 0.5, []),
         (0.45, 0.05, []),
@@ -266,6 +267,16 @@ def test_weights_that_leave_the_rare_class_out(share, counted, expected):
     weights = {"example_weight": np.full(len(run.steps), 5.0, np.float32)}
     run = replace(run, values=values, step_statistics={**run.step_statistics, **weights})
     assert found(run) == expected
+
+
+def test_two_classes_by_number_are_weighed_alike():
+    run = run_with("sparse_categorical_crossentropy", "softmax", output=(0, 1), target=(0, 1), units=2, loss=None)
+    row, values = run.index["target", "target"], run.values.copy()
+    values[:, row, STATISTIC_NAMES.index("mean")] = 0.26
+    values[:, row, STATISTIC_NAMES.index("weighted_mean")] = 0.0
+    weights = {"example_weight": np.full(len(run.steps), 0.5, np.float32)}
+    run = replace(run, values=values, step_statistics={**run.step_statistics, **weights})
+    assert found(run) == [("weights-reversed", Severity.ERROR)]
 
 
 @pytest.mark.parametrize(

@@ -349,7 +349,8 @@ class MismatchedLoss(Rule):
     def _weights(self, term: LossTerm, loss_trend: LossTrend) -> Iterator[_Mismatch]:
         share, counts = term.targets.mean, term.weighted_share
         rare, counted = (share, counts) if share < 1 - share else (1 - share, 1 - counts)
-        if term.name != "binary_crossentropy" or not 0 < rare < self.max_rare or not counted < rare / self.max_rarer:
+        two = term.name == "binary_crossentropy" or (term.name.startswith("sparse") and term.units == 2)
+        if not two or not 0 < rare < self.max_rare or not counted < rare / self.max_rarer:
             return
         grave = loss_trend.at_rest or counted < self.min_counted
         yield _Mismatch(
@@ -357,7 +358,7 @@ class MismatchedLoss(Rule):
             f"the weights of the examples favour the common class: the rare one, {number(100 * rare)} % of them, "
             f"counts for {number(100 * counted)} %",
             Severity.ERROR if grave else Severity.WARNING,
-            Measurement("share of the rare class over what it counts for", rare / counted, self.max_rarer, "1"),
+            Measurement("share of all weights that the rare class has", counted, rare / self.max_rarer, "1"),
             (remedies.weigh_rare(share),),
         )
 
