@@ -60,6 +60,11 @@ class Window:
         """Median over the early samples; NaN if none was recorded."""
         return median(series[self.early])
 
+    def over_first(self, series: FloatArray) -> float:
+        """The late level over the first usable sample; NaN where either is unknown, or that one not above zero."""
+        first = series[self.usable & np.isfinite(series)][:1]
+        return median(series[self.late]) / float(first[0]) if len(first) and first[0] > 0 else float("nan")
+
     def upper(self, series: FloatArray) -> float:
         """What the series lately stays below: the late median, in a brief run the maximum; NaN if not recorded."""
         known = _finite(series[self.usable])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from math import nan
 from typing import ClassVar
 
 import numpy as np
@@ -118,7 +117,11 @@ class CollapsedRepresentation(Rule):
         kept = {name: window.upper(series) for name, series in spreads.items()}
         shrunken = [layer for layer in layers if kept.get(layer.name, 1.0) < self.min_kept_spread]
         # What a critic is to tell apart shrinks as the policy becomes good.
-        asked = {term.output.name: _over_first(run, term.target, window) for term in loss_terms if term.output}
+        asked = {
+            term.output.name: window.over_first(run.series("target", term.target, "example_std"))
+            for term in loss_terms
+            if term.output
+        }
         shrunken = [layer for layer in shrunken if not asked.get(layer.name, 1.0) < self.min_asked_spread]
         if shrunken and not (loss_trend.falling and loss_trend.knows_constant):
             names = [layer.name for layer in shrunken]
@@ -213,13 +216,6 @@ class CollapsedRepresentation(Rule):
             remedies=_remedies(found, run),
             explains=frozenset({"constant-output", "loss-plateau"}),
         )
-
-
-def _over_first(run: Run, target: str, window: Window) -> float:
-    """How much the targets differ between examples late in the run, over what they did at first; NaN if unknown."""
-    spread = run.series("target", target, "example_std").astype(np.float64)
-    known = spread[np.isfinite(spread)]
-    return window.upper(spread) / float(known[0]) if len(known) and known[0] > 0 else nan
 
 
 def _over_most(series: npt.NDArray[np.floating], window: Window) -> npt.NDArray[np.floating]:

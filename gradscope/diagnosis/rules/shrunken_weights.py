@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Kernel, LearningRate, LossTrend, Window
 from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
-from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among, number, span
@@ -80,7 +78,7 @@ class ShrunkenWeights(Rule):
         if weight_decay > self.usual_weight_decay and decay > self.max_decay and not loss_trend.fallen:
             yield self._decayed(run, kernels, decay, Severity.ERROR if loss_trend.slow else Severity.WARNING)
             return
-        ratios = {kernel.name: _over_first(kernel.weight_rms, window) for kernel in kernels}
+        ratios = {kernel.name: window.over_first(kernel.weight_rms) for kernel in kernels}
         known = {name: ratio for name, ratio in ratios.items() if np.isfinite(ratio)}
         if not known:
             raise NotJudged("no kernel's size was recorded at the start and later; record weights")
@@ -143,7 +141,7 @@ class ShrunkenWeights(Rule):
     def _gains(self, run: Run, window: Window, penalty: float) -> Iterable[Finding]:
         """Judge the gains of the normalisations, which a penalty on everything bears on too."""
         gains = [variable for variable in run.model.variables if variable.role == "gamma"]
-        ratios = {gain.name: _over_first(run.series("weight", gain.name, "rms"), window) for gain in gains}
+        ratios = {gain.name: window.over_first(run.series("weight", gain.name, "rms")) for gain in gains}
         small = [gain for gain in gains if ratios[gain.name] < self.max_penalised_ratio]
         if not small or len(small) <= self.min_kernel_fraction * len(gains):
             return
@@ -187,9 +185,3 @@ _EXPLAINS = frozenset(
         "vanishing-gradient",
     }
 )
-
-
-def _over_first(rms: npt.NDArray[np.floating], window: Window) -> float:
-    first = rms[window.usable & np.isfinite(rms)][:1]
-    late = median(rms[window.late])
-    return late / float(first[0]) if len(first) and first[0] > 0 else float("nan")
