@@ -127,8 +127,10 @@ class LossObserver:
         self.target_shapes.clear()
         self.targets_given(self._calls.targets)
         self.called = self._calls.describe()
-        for weights in self._calls.weights:
-            self.weights_given(self._calls.targets, weights)
+        weights, targets = self._calls.weights, self._calls.targets
+        self.weighted = bool(weights)
+        if weights and len(targets) == 1:  # of several losses each may have weights of its own, or none
+            self.weights_given(targets, weights[0])
 
     # -- what is seen of a step --------------------------------------------------------------------------------------
 

@@ -85,9 +85,9 @@ def merge(replicas: Sequence[Measured]) -> Measured | None:
 
     Counts, moments (float64 here), extremes and histograms merge exactly, as do the loss, the number of examples and
     the silent units. A ``saturation_fraction`` is weighted by entries: exact but for tensors so large that each replica
-    looks at a sample; a ``called_loss`` and means by the weights of
-    examples, by examples. An ``example_std`` is pooled, with Bessel's correction: it
-    does not see how the replicas' means differ, and estimates what the whole batch would show without bias. What is
+    looks at a sample; a ``called_loss`` and the means of the examples' weights by examples. An ``example_std`` is
+    pooled, with Bessel's correction: it does not see how the replicas' means differ, and estimates what the whole batch
+    would show without bias. What is
     the same in all, and scalars of the step such as the learning rate, are the first replica's, and so is the number of
     a ``leading_unit``; its ratio is averaged, as are ``clipped_fraction`` and ``underflow_fraction``, since Keras clips
     in each replica, and it is there that gradients underflow.

@@ -203,6 +203,30 @@ def test_what_examples_count_for_is_known_and_with_it_a_constant_answer(record, 
     assert (answer.loss, answer.exceeded) == (pytest.approx(weights.mean() * entropy, rel=1e-5), False)
 
 
+def test_weights_of_one_of_several_losses_are_not_taken_for_all(tmp_path):
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, [layers.Dense(3, name=name)(inputs) for name in ("a", "b")])
+    recorder = gradscope.Recorder(tmp_path / "run", every=1, summary=False)
+    loss, optimizer = keras.losses.SparseCategoricalCrossentropy(from_logits=True), keras.optimizers.SGD()
+
+    def step(x, y, weights):
+        with tf.GradientTape() as tape:
+            one, other = model(x)
+            value = loss(y, one, sample_weight=weights) + loss(y, other)
+        optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
+        return value
+
+    wrapped = recorder.wrap(step, model=model, optimizer=optimizer)
+    for _ in range(4):
+        wrapped(tf.ones((8, 2)), tf.zeros(8, tf.int32), tf.fill([8], 50.0))
+    recorder.close()
+    run = gradscope.read_run(recorder.log_dir)
+    assert len(run.settings["losses"]) == 2
+    assert "example weights" in run.settings["loss_additions"]
+    assert "example_weight" not in run.step_statistics
+    assert np.isnan(Evidence(run)["constant_answer"].loss)
+
+
 @pytest.mark.parametrize(("shape", "weights"), [((4, 1), (4,)), ((4, 3), (4,)), ((3,), ())], ids=str)
 def test_each_step_of_a_sequence_may_have_a_weight_and_several_labels_of_one_example_share_theirs(
     shape, weights, record
