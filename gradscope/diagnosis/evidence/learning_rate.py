@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite
 from gradscope.diagnosis.evidence.window import finite_window, median
 from gradscope.run import Run
 
 __all__ = ["LearningRate", "learning_rate"]
+
+_FEW = 8  # samples
+_HALF = 0.5
+_STILL = 1.02
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,10 @@ class LearningRate:
     """At the last sample."""
     optimizer: str
     """Class name of the optimizer; empty if unknown."""
+
+    rising: bool
+    """True where it never fell, and rose from less than half of its last value, the last quarter of the samples
+    included: a warm-up that has not ended."""
 
     @property
     def falls_to(self) -> float:
@@ -53,4 +62,12 @@ def learning_rate(run: Run, nonfinite: Nonfinite) -> LearningRate:
         float(half.max()) if len(half) else float("nan"),
         float(known[-1]) if len(known) else float("nan"),
         str(name),
+        _rises(known),
     )
+
+
+def _rises(rate: npt.NDArray[np.float64]) -> bool:
+    if len(rate) < _FEW or not (np.diff(rate) >= 0).all():
+        return False
+    late = rate[-1 - len(rate) // 4]
+    return bool(rate[0] < _HALF * rate[-1] and _STILL * late < rate[-1])

@@ -73,6 +73,7 @@ from gradscope.diagnosis.remedies.step_size import (
     raise_learning_rate,
     set_learning_rate,
     warm_up,
+    warm_up_sooner,
 )
 
 __all__ = [
@@ -132,6 +133,7 @@ __all__ = [
     "use_optimizer",
     "usual_epsilon",
     "warm_up",
+    "warm_up_sooner",
     "weaken_dropout",
     "weaken_penalty",
     "weigh_rare",

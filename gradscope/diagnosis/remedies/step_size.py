@@ -14,6 +14,7 @@ __all__ = [
     "raise_learning_rate",
     "set_learning_rate",
     "warm_up",
+    "warm_up_sooner",
 ]
 
 _HEALTHY_RATIO = 1e-3
@@ -58,6 +59,18 @@ def warm_up(learning_rate: float) -> Remedy:
         "too high, rise to the lowered one only.",
         f"learning_rate = keras.optimizers.schedules.CosineDecay(\n"
         f"    0.0, decay_steps=100_000, warmup_target={rate}, warmup_steps=1_000\n)",
+        topic="schedule",
+    )
+
+
+def warm_up_sooner(steps: int) -> Remedy:
+    """A warm-up that is over in the first tenth of a run of so many steps."""
+    return Remedy(
+        "Let the warm-up end early in the run",
+        "A warm-up protects the first steps; here all of the run lies within it. Count it in optimizer steps, not in "
+        "examples or epochs.",
+        f"learning_rate = keras.optimizers.schedules.CosineDecay(\n"
+        f"    0.0, decay_steps={steps}, warmup_target=1e-3, warmup_steps={max(1, steps // 10)}\n)",
         topic="schedule",
     )
 

@@ -24,6 +24,7 @@ _EXPLAINS = frozenset(
         "vanishing-gradient",
     }
 )
+_ROUNDING = 1 - 1e-6
 _LARGE_EPSILON = 0.1  # 1e-3 is the default, 1e-5 to 1e-12 are usual too
 
 
@@ -45,7 +46,7 @@ class CollapsedBatchStatistics(Rule):
     The variation of the layer's output over gamma, about 1 by construction; the moving mean and variance against their
     initial 0 and 1; the share 1 - momentum^steps of them that has been learnt, √(moving variance) against the standard
     deviation that the batches have, and how many of those lie between the moving mean and the batches'. Unsettled
-    statistics are an error only with a momentum so high that thousands of steps would not settle them. Frozen batch
+    statistics are an error only where the momentum was set above the default. Frozen batch
     normalisations use their statistics on purpose.
 
     ## Example
@@ -71,7 +72,8 @@ class CollapsedBatchStatistics(Rule):
     min_settled: float = limit(0.5, "1", "share of the moving statistics that batches of the run make up")
     max_variance_factor: float = limit(2.0, "1", "how far the remembered and the true standard deviation may differ")
     max_mean_distance: float = limit(1.0, "1", "standard deviations of the batches; 0.4 in sound runs of 60 steps")
-    max_settling_steps: float = limit(1000, "steps", "1 / (1 - momentum); 100 with the default of Keras")
+    max_settling_steps: float = limit(100, "steps", "1 / (1 - momentum), with the default of Keras")
+    error_steps: float = limit(100, "steps", "a trial of fewer is not meant to give a network to use")
     min_steps: float = limit(10, "steps", "statistics that are not updated at all show at once")
 
     def check(self, run: Run, batch_norms: tuple[BatchNorm, ...], loss_trend: LossTrend) -> Iterable[Finding]:
@@ -126,6 +128,7 @@ class CollapsedBatchStatistics(Rule):
         names = [norm.layer.name for norm in found]
         initial = 1 - min(norm.settled for norm in found)
         ratios = [norm.variance_ratio for norm in found if self._has_another_variance(norm)]
+        slow = any(self._settles_slowly(norm) for norm in found)
         off = (
             f"standard deviation {number(ratios[0])} of that of the batches"
             if ratios
@@ -135,7 +138,7 @@ class CollapsedBatchStatistics(Rule):
             run,
             found,
             f"the moving statistics of {among(names)} are still {100 * initial:.0f} % initial values ({off})",
-            Severity.ERROR if any(self._settles_slowly(norm) for norm in found) else Severity.NOTE,
+            Severity.ERROR if slow and run.steps[-1] >= self.error_steps else Severity.NOTE,
             tuple(self._distance(norm) for norm in found),
             (remedies.lower_momentum(names),),
             "not-settled",
@@ -171,7 +174,7 @@ class CollapsedBatchStatistics(Rule):
     def _settles_slowly(self, norm: BatchNorm) -> bool:
         card = norm.layer.card
         momentum = float(card.arguments.get("momentum", 0.0)) if card else 0.0
-        return momentum >= 1 - 1 / self.max_settling_steps
+        return (1 - momentum) * self.max_settling_steps < _ROUNDING
 
 
 def _finding(  # noqa: PLR0917  what the three kinds differ in

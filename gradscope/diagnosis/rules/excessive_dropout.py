@@ -56,6 +56,9 @@ class ExcessiveDropout(Rule):
     max_shared_rate: float = limit(0.5, "1", "the usual rate: what a network bears in every hidden layer")
     min_kept: float = limit(0.1, "1", "the product of what layers above that keep: three of 0.6 keep 0.064")
 
+    max_borne_loss: float = limit(
+        0.4, "1", "of a constant answer's loss or of the start: with less, the network learns in spite of it"
+    )
     max_coming_loss: float = limit(
         0.3, "1", "of a constant answer's loss or of the start, as many steps later at its pace: it only takes longer"
     )
@@ -102,7 +105,7 @@ class ExcessiveDropout(Rule):
 
     def _severity(self, trend: LossTrend, rate: float) -> Severity:
         if not trend.slow:
-            return Severity.NOTE
+            return Severity.WARNING if trend.knows_constant and trend.remaining > self.max_borne_loss else Severity.NOTE
         # Several moderate rates may only ask for patience.
         coming = trend.ahead < self.max_coming_loss * trend.level and rate <= self.max_rate
         return Severity.WARNING if coming else Severity.ERROR

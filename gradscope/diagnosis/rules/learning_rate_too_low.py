@@ -25,7 +25,7 @@ class LearningRateTooLow(Rule):
     ## What it detects
     Sound gradients, a loss far from solved, and updates so small everywhere that all steps of the run together could
     not have moved any kernel by a tenth of its size; a loss that comes down in a straight line of which the run shows
-    but the beginning; or a schedule that is over before anything is learnt.
+    but the beginning; a warm-up that outlasts the run; or a schedule that is over before anything is learnt.
 
     ## Why it matters
     The loss falls, if only just, so nothing looks broken; the run ends long before the network has learnt.
@@ -85,6 +85,7 @@ class LearningRateTooLow(Rule):
     max_wasted_rate: float = limit(1e-6, "1", "the same: what is left of it changes nothing at all")
     min_wasted_loss: float = limit(0.2, "1", "of a constant answer's loss: there was more to be learnt")
     max_ended_step: float = limit(2e-4, "1", "of a kernel's norm in the last step: a fifth of what is usual")
+    max_warming_distance: float = limit(0.5, "1", "of a kernel's norm over a run that ends before its warm-up does")
     min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
     error_steps: float = limit(100, "steps", "healthy networks have learnt something by then")
     late_steps: float = limit(200, "steps", "a loss that is above a constant answer's even then came down too slowly")
@@ -103,6 +104,9 @@ class LearningRateTooLow(Rule):
         """Judge the whole run at once, each optimizer for itself."""
         if self._ended(loss_trend, travel, learning_rate):
             yield self._over(loss_trend, learning_rate)
+            return
+        if self._warms_up(loss_trend, travel, learning_rate):
+            yield self._warming(run, loss_trend, travel, learning_rate)
             return
         behind = [group for group in optimizer_groups if self._is_behind(group, optimizer_groups, run, loss_trend)]
         for group in behind:
@@ -237,6 +241,34 @@ class LearningRateTooLow(Rule):
             variant="ended",
             phase="run",
             explains=frozenset({"loss-plateau", "unchanged-weights", "update-ratio-out-of-range:too-small"}),
+        )
+
+    def _warms_up(self, loss_trend: LossTrend, travel: tuple[Travel, ...], learning_rate: LearningRate) -> bool:
+        long = loss_trend.is_known and loss_trend.reach >= self.error_steps
+        near = bool(travel) and max(path.distance for path in travel) < self.max_warming_distance
+        return learning_rate.rising and long and near and loss_trend.is_far(self.min_remaining_loss)
+
+    def _warming(
+        self, run: Run, loss_trend: LossTrend, travel: tuple[Travel, ...], learning_rate: LearningRate
+    ) -> Finding:
+        known = loss_trend.knows_constant and loss_trend.remaining > self.error_remaining_loss
+        return Finding(
+            rule=self.name,
+            title="learning rate too low",
+            sentence=f"the learning rate still rises at the last of {loss_trend.reach:,} steps, where it is "
+            f"{number(learning_rate.last)}; the loss is at {self._place(loss_trend)}",
+            severity=Severity.ERROR if known or loss_trend.at_rest else Severity.WARNING,
+            layers=(),
+            first_step=int(loss_trend.steps[0]),
+            last_step=int(loss_trend.steps[-1]),
+            measurements=(
+                self._distance(max(travel, key=lambda path: path.distance), self.max_warming_distance),
+                Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
+            ),
+            remedies=(remedies.warm_up_sooner(loss_trend.reach),),
+            variant="warming-up",
+            phase="run",
+            explains=_explains(run),
         )
 
     def _require(self, trend: LossTrend, travel: tuple[Travel, ...]) -> None:

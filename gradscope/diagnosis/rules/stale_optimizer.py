@@ -68,6 +68,8 @@ class StaleOptimizer(Rule):
         "root mean square of the updates over the learning rate, adaptive optimizers; 0.03 to 1 in sound ones",
     )
     max_drowned_step: float = limit(0.1, "1", "the same where epsilon was set far above the usual 1e-7")
+    min_drowned_loss: float = limit(0.3, "1", "of a constant answer's loss or of the start, there")
+    min_late_share: float = limit(0.5, "1", "of all that the loss fell, by the last half: it does not slow down")
     min_elasticity: float = limit(0.02, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
     min_gradient_kept: float = limit(0.2, "1", "of the early gradient: less is convergence")
     min_remaining_loss: float = limit(0.5, "1", "of a constant answer's loss or of the start")
@@ -96,6 +98,8 @@ class StaleOptimizer(Rule):
             )
         far = loss_trend.is_far(self.min_remaining_loss)
         usable = median(np.array(list(elasticity.values())))
+        # With a huge epsilon set by hand it is known why the loss is still on its way.
+        far |= self._is_drowned(run, learning_rate) and self._is_on_its_way(loss_trend)
         if not far or learning_rate.falls_to < self.min_rate_kept or not usable >= self.min_elasticity:
             return
         late = steps >= steps[-1] - (steps[-1] - steps[0]) / 3
@@ -129,8 +133,13 @@ class StaleOptimizer(Rule):
             )
 
     def _most_relative(self, run: Run, learning_rate: LearningRate) -> float:
-        drowned = learning_rate.optimizer in _ADAPTIVE and remedies.lower_epsilon(optimizer_settings(run))
-        return self.max_drowned_step if drowned else self.max_relative_step
+        return self.max_drowned_step if self._is_drowned(run, learning_rate) else self.max_relative_step
+
+    def _is_drowned(self, run: Run, learning_rate: LearningRate) -> bool:
+        return learning_rate.optimizer in _ADAPTIVE and bool(remedies.lower_epsilon(optimizer_settings(run)))
+
+    def _is_on_its_way(self, trend: LossTrend) -> bool:
+        return trend.remaining > self.min_drowned_loss and trend.late_share > self.min_late_share
 
 
 def _finding(
