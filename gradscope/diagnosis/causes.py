@@ -30,6 +30,7 @@ _ELSEWHERE = (
     "linear-units:no-activation",
     "mismatched-loss",
     "omitted-variable",
+    "outweighed-loss",
     "permanent-clipping",
     "shrunken-weights",
     "unshuffled-batches",

@@ -47,13 +47,16 @@ def test_the_best_constant_answer(loss, mean, std, expected):
     assert evidence["constant_answer"].loss == pytest.approx(expected, rel=1e-5, nan_ok=True)
 
 
-@pytest.mark.parametrize(("name", "expected"), [("mean_absolute_error", 1.0), ("huber", 7 / 12)])
-def test_errors_that_are_not_squared_are_counted_from_the_median(name, expected):
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [({"name": "mean_absolute_error"}, 1.0), ({"name": "huber"}, 7 / 12), ({"name": "huber", "delta": 0.02}, 0.0198)],
+)
+def test_errors_that_are_not_squared_are_counted_from_the_median(loss, expected):
     run, row = toy_run(), toy_run().index["target", "target"]
     values = run.values.copy()  # targets spread evenly from -2 to 2
     for statistic, number in {"min": -2, "max": 2, **{f"quantile_{q:02d}": 4 * q / 100 - 2 for q in PERCENT}}.items():
         values[:, row, STATISTIC_NAMES.index(statistic)] = number
-    run = replace(run, values=values, model=run.model.with_settings({"losses": [{"name": name}]}))
+    run = replace(run, values=values, model=run.model.with_settings({"losses": [loss]}))
     assert Evidence(run)["constant_answer"].loss == pytest.approx(expected, rel=1e-2)
 
 

@@ -21,6 +21,7 @@ from gradscope.run import Run
 
 RULES = all_rules()
 LOGITS_AS_PROBABILITIES = [{"name": "categorical_crossentropy", "from_logits": False, "output": None}]
+CLASSES = {"name": "sparse_categorical_crossentropy", "from_logits": True, "output": "output"}
 ALWAYS_SMALL = {("preactivation", f"hidden_{i}", f"quantile_{q}"): 0.01 for i in (1, 2) for q in ("02", "98")}
 KERNEL_UPDATES = [("update", f"{name}/kernel") for name in ("hidden_1", "hidden_2", "output")]
 ILL = {
@@ -59,6 +60,7 @@ ILL = {
     "learning-rate-too-high": {"scale": dict.fromkeys(KERNEL_UPDATES, 2000), "loss": [1.0] * 5 + [9.0] * 25},
     "learning-rate-too-low": {"scale": dict.fromkeys(KERNEL_UPDATES, 1e-2), "loss": 1.0},
     "loss-plateau": {"loss": 1.0},
+    "outweighed-loss": {"settings": {"losses": [{**CLASSES, "weight": 1.0}, {**CLASSES, "weight": 1e-5}]}},
     "omitted-variable": {"omitted": ("hidden_1",), "loss": 1.0},
     "permanent-clipping": {
         "scale": dict.fromkeys(KERNEL_UPDATES, 1e-3),

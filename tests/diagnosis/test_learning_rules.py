@@ -160,6 +160,20 @@ class TestLearningRateTooLow:
         assert cause.root.pathology == "learning-rate-too-low:ended"
         assert "constant-output" in {finding.rule for finding in cause.consequences}
 
+    @pytest.mark.parametrize(
+        ("rate", "late", "found"),
+        [
+            (np.linspace(0, 1e-4, SAMPLES), 0.95, [Severity.ERROR]),
+            (np.linspace(0, 1e-4, SAMPLES), 0.45, [Severity.WARNING]),
+            (np.linspace(0, 1e-4, SAMPLES), 0.1, []),
+            (np.r_[np.linspace(0, 1e-4, 5), np.full(25, 1e-4)], 0.95, []),
+        ],
+    )
+    def test_a_warm_up_that_outlasts_the_run(self, rate, late, found):
+        run = with_learning_rate(toy_run(updates(0.5), loss=np.linspace(1.0, late, SAMPLES)), rate)
+        warming = [f for f in findings("learning-rate-too-low", run) if f.variant == "warming-up"]
+        assert [finding.severity for finding in warming] == found
+
     @pytest.mark.parametrize(("steps", "found"), [(10, 1), (4, 0)])
     def test_who_is_still_above_a_constant_answer_came_down_too_slowly(self, steps, found):
         run = toy_run(updates(0.1), loss=np.linspace(4.0, 1.5, SAMPLES), steps=range(0, SAMPLES * steps, steps))
@@ -485,6 +499,12 @@ class TestStaleOptimizer:
         settings = {"optimizer": {"name": "Adam", "epsilon": epsilon}}
         assert len(findings("stale-optimizer", toy_run(updates(1.0), loss=1.0, settings=settings))) == found
 
+    @pytest.mark.parametrize(("epsilon", "late", "found"), [(1.0, 0.4, 1), (1.0, 0.1, 0), (1e-7, 0.4, 0)])
+    def test_a_large_epsilon_holds_up_what_is_still_on_its_way(self, epsilon, late, found):
+        settings = {"optimizer": {"name": "Adam", "epsilon": epsilon}}
+        run = toy_run(updates(1.0), loss=np.linspace(1.0, late, SAMPLES), settings=settings)
+        assert len(findings("stale-optimizer", run)) == found
+
     @pytest.mark.parametrize(("epsilon", "first"), [(10.0, "optimizer.epsilon = 1e-7"), (1e-7, "optimizer = keras")])
     def test_a_large_epsilon_is_named_and_lowered_first(self, epsilon, first):
         settings = {"optimizer": {"name": "Adam", "epsilon": epsilon}}
@@ -558,7 +578,9 @@ def test_an_offset_of_the_targets_that_the_bias_has_not_reached(loss, steps, sev
     assert not findings("badly-scaled-target", toy_run(put=put))
 
 
-@pytest.mark.parametrize(("offset", "loss", "found"), [(4.0, 1.0, 1), (2.0, 1.0, 0), (4.0, None, 0), (4.0, 2.0, 0)])
+@pytest.mark.parametrize(
+    ("offset", "loss", "found"), [(4.0, 1.0, 1), (4.0, 0.9, 1), (2.0, 1.0, 0), (4.0, None, 0), (4.0, 2.0, 0)]
+)
 def test_an_offset_that_is_all_that_was_learnt(offset, loss, found):
     moments = {"mean": 10 * offset, "rms": 10 * np.hypot(offset, 1.0), "std": 10.0, "example_std": 10.0}
     put = {("target", "target", name): number for name, number in moments.items()}

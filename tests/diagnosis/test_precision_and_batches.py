@@ -141,9 +141,10 @@ class TestCollapsedBatchStatistics:
         self.put |= {("weight", "norm/moving_variance", s): 1.0 for s in ("mean", "rms")}
         assert not findings("collapsed-batch-statistics", self.with_norm(trainable=False))
 
-    def test_a_momentum_too_high_for_the_run_is_an_error(self):
+    @pytest.mark.parametrize("momentum", [0.9999, 0.998])
+    def test_a_momentum_too_high_for_the_run_is_an_error(self, momentum):
         self.put = {("weight", "norm/moving_variance", "mean"): 9.0}
-        (finding,) = findings("collapsed-batch-statistics", self.with_norm(arguments={"momentum": 0.9999}))
+        (finding,) = findings("collapsed-batch-statistics", self.with_norm(arguments={"momentum": momentum}))
         assert (finding.severity, finding.variant) == (Severity.ERROR, "not-settled")
         assert finding.measurements[0].value == pytest.approx(3 / 0.7, rel=1e-3)
 

@@ -293,6 +293,12 @@ def test_several_strong_dropouts_leave_next_to_nothing_between_them(rates, found
     assert len(findings("excessive-dropout", run)) == found
 
 
+@pytest.mark.parametrize(("late", "severity"), [(0.6, Severity.ERROR), (0.45, Severity.WARNING), (0.3, Severity.NOTE)])
+def test_a_strong_dropout_is_judged_by_what_is_learnt_all_the_same(late, severity):
+    (finding,) = findings("excessive-dropout", toy_run(dropout=0.9, loss=np.r_[np.ones(8), np.full(22, late)]))
+    assert finding.severity == severity
+
+
 def test_a_second_softmax_is_to_become_linear():
     run = toy_run(put={("activation", "hidden_2", "rms"): 0.07}, activation="softmax", loss=1.0)
     first, second, last = run.model.layers

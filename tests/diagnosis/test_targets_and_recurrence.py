@@ -67,6 +67,24 @@ def test_large_targets_leave_the_other_output_its_share_where_they_are_learnt_or
     assert "drowns" not in finding.sentence
 
 
+@pytest.mark.parametrize(
+    ("weight", "idle", "severities"),
+    [(1e4, 1e-4, [Severity.ERROR]), (1e4, 1.0, [Severity.WARNING]), (15.0, 1.0, []), (15.0, 1e-4, [])],
+)
+def test_a_loss_that_another_one_outweighs(weight, idle, severities):
+    run = with_second_output(1.0, weight * np.linspace(2.0, 0.5, 30), weight)
+    row = run.index["update", "output/kernel"]
+    values = run.values.copy()
+    values[:, row] *= idle
+    found = findings("outweighed-loss", replace(run, values=values))
+    assert [(finding.severity, finding.layers) for finding in found] == [(each, ("output",)) for each in severities]
+    assert all('"output": 10000, "hidden_2": 10000' in finding.remedies[0].code for finding in found)
+
+
+def test_a_large_loss_that_was_learnt_leaves_the_other_one_its_share():
+    assert not findings("outweighed-loss", with_second_output(1.0, 1e4 * np.geomspace(2.0, 1e-4, 30), 1e4))
+
+
 @pytest.mark.parametrize(("share", "severity"), [(0.9, Severity.ERROR), (0.6, Severity.WARNING)])
 def test_large_targets_of_which_next_to_nothing_is_learnt_are_an_error(share, severity):
     put = {("target", "target", "example_std"): 1e4}

@@ -134,6 +134,12 @@ def test_a_loss_is_told_however_it_was_given(loss, name, from_logits):
     assert told == {"name": name, "from_logits": from_logits, "output": "a", "weight": 1.0}
 
 
+@pytest.mark.parametrize(("loss", "delta"), [(keras.losses.Huber(delta=0.02), 0.02), ("huber", None)])
+def test_where_a_huber_loss_bends_is_told(loss, delta):
+    [told] = describe_losses(compiled(loss), {0: "a"})
+    assert (told["name"], told.get("delta")) == ("huber", delta)
+
+
 @pytest.mark.parametrize(
     ("loss", "named", "outputs"),
     [

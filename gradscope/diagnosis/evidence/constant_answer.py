@@ -20,10 +20,10 @@ FloatArray = npt.NDArray[np.floating]
 _DECIDED = 0.5  # Σp² of a target: 1 where it names one class
 _SQUARED = "mean_squared_error"
 _BINARY = "binary_crossentropy"
-_ABSOLUTE: dict[str, Callable[[FloatArray], float]] = {
-    "mean_absolute_error": lambda error: float(error.mean()),
-    "huber": lambda error: float(np.where(error < 1, error**2 / 2, error - 0.5).mean()),
-    "log_cosh": lambda error: float(np.logaddexp(error, -error).mean()) - log(2),
+_ABSOLUTE: dict[str, Callable[[FloatArray, float], float]] = {
+    "mean_absolute_error": lambda error, _: float(error.mean()),
+    "huber": lambda error, delta: float(np.where(error < delta, error**2 / 2, delta * (error - delta / 2)).mean()),
+    "log_cosh": lambda error, _: float(np.logaddexp(error, -error).mean()) - log(2),
 }
 _CATEGORICAL = ("categorical_crossentropy", "sparse_categorical_crossentropy")
 
@@ -74,7 +74,7 @@ def _of_term(run: Run, term: LossTerm) -> float:
     if term.name == _BINARY:
         return _entropy(_moments(run, term.target)[0])
     if term.name in _ABSOLUTE and len(spread := term.targets.spread):
-        return _ABSOLUTE[term.name](np.abs(spread - median(spread)))
+        return _ABSOLUTE[term.name](np.abs(spread - median(spread)), term.delta)
     return nan
 
 

@@ -61,6 +61,8 @@ class LossTerm:
     unknown."""
     weighted_share: float
     """Mean target by the weights of the examples; NaN where they have none, or it is unknown."""
+    delta: float
+    """Of a Huber loss: from which error on it is no longer squared; 1 where it was not recorded."""
     from_preactivation: bool
     """True where Keras computed the loss from the argument of the output's activation and so passed the activation by:
     it does so with softmax and sigmoid, whatever ``from_logits`` says."""
@@ -135,6 +137,7 @@ def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str, ca
         logits_activation=_logits_activation(run, output),
         silent=_silent(run, output, target),
         weighted_share=_weighted_share(run, target),
+        delta=float(entry.get("delta", 1.0)),
         from_preactivation=bool(bypass),
     )
 

@@ -52,6 +52,7 @@ from gradscope.diagnosis.remedies.loss import (
     stable_loss,
     standardise_targets,
     tell_apart,
+    weigh_losses,
     weigh_rare,
 )
 from gradscope.diagnosis.remedies.optimizer import (
@@ -136,5 +137,6 @@ __all__ = [
     "warm_up_sooner",
     "weaken_dropout",
     "weaken_penalty",
+    "weigh_losses",
     "weigh_rare",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.layer_code import layer_code
 from gradscope.diagnosis.verdict import Remedy
@@ -18,6 +20,7 @@ __all__ = [
     "set_from_logits",
     "stable_loss",
     "standardise_targets",
+    "weigh_losses",
 ]
 
 _CLASSES = {
@@ -217,4 +220,20 @@ def align_shapes() -> Remedy:
         "can be learnt from that is their mean.",
         "targets = tf.reshape(targets, tf.shape(answers))  # or: tf.squeeze(answers, axis=-1)",
         topic="loss",
+    )
+
+
+def weigh_losses(weights: Mapping[str, float]) -> Remedy:
+    """Weights of several losses that let all count alike.
+
+    Args:
+        weights: by the name of the output.
+    """
+    given = ", ".join(f'"{name}": {float(f"{weight:.1g}"):g}' for name, weight in weights.items())
+    return Remedy(
+        "Weigh the losses so that all count",
+        "Layers that several losses share follow the one with the largest gradient. With these weights a constant "
+        "answer costs the same at each output; begin there.",
+        f"model.compile(optimizer, loss, loss_weights={{{given}}})",
+        topic="loss-weights",
     )

@@ -29,6 +29,7 @@ _EXPLAINS = frozenset(
         "learning-rate-too-low",
         "loss-plateau",
         "nonfinite-values",
+        "outweighed-loss",
         "saturated-activation",
         "update-ratio-out-of-range:too-large",
         "vanishing-gradient",
@@ -50,14 +51,14 @@ class BadlyScaledTarget(Rule):
     towards the targets for thousands of steps.
 
     ## Evidence
-    The standard deviation of the recorded targets, for squared, absolute and Huber errors on a linear output; an
-    offset alone is learnt by the output's bias: where after 50 steps it is not, or is and nothing else, it is an error,
-    but a note if most of the way is done and as many steps again would do. Tiny targets are an error where after 200
-    steps the loss is still above a constant answer's. A large deviation is a note where the loss falls by half all the
-    same, a warning where it falls less, an error where next to nothing is learnt or the run ends in NaN. It is an
-    error too where the loss falls and yet stays a thousand times above all that another output's term can add to it:
-    the layers that both share follow the large one alone. Of values that break in the very first step, before any
-    update, no scale of the targets is the cause.
+    The standard deviation of the recorded targets, for squared, absolute and Huber errors on a linear output; an offset
+    alone is learnt by the output's bias: where after 50 steps it is not, or is and nothing else, it is an error (a
+    warning where next to nothing else is after 200), but a note if most of the way is done and as many steps again
+    would do. Tiny targets are an error where after 200 steps the loss is still above a constant answer's. A large
+    deviation is a note where the loss falls by half all the same, a warning where it falls less, an error where next to
+    nothing is learnt or the run ends in NaN. It is an error too where the loss falls and yet stays a thousand times
+    above all that another output's term can add to it: the layers that both share follow the large one alone. Of values
+    that break in the very first step, before any update, no scale of the targets is the cause.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -123,6 +124,7 @@ class BadlyScaledTarget(Rule):
                 severity = Severity.ERROR if loss_trend.reach >= self.late_steps else Severity.NOTE
                 yield self._finding(run, f"are tiny (standard deviation {number(std)})", measured, severity)
             elif mean > (most := self._most_offset(loss_trend)) * max(1.0, std):
+                lagging = self._is_above(loss_trend)
                 share = mean / max(1.0, std)
                 measured = Measurement(
                     "mean of the targets over their standard deviation, or over 1",
@@ -134,7 +136,8 @@ class BadlyScaledTarget(Rule):
                 )
                 least = self.min_stuck_loss if loss_trend.answers_constantly else self.max_lagging_loss
                 soon = loss_trend.ahead < least * loss_trend.constant and loss_trend.change < self.max_lagging_change
-                severity = Severity.NOTE if soon else Severity.ERROR
+                severity = Severity.ERROR if loss_trend.answers_constantly or lagging else Severity.WARNING
+                severity = Severity.NOTE if soon else severity
                 yield self._finding(run, f"lie about a large mean ({number(mean)})", measured, severity)
 
     def _drowned(
@@ -150,6 +153,8 @@ class BadlyScaledTarget(Rule):
         if self._is_above(loss_trend):
             return self.max_offset
         idle = loss_trend.reach >= self.error_steps and loss_trend.answers_constantly
+        # So late it is there, and what is left of the targets has hardly begun to be learnt.
+        idle |= loss_trend.reach >= self.late_steps and loss_trend.remaining > self.max_remaining_loss
         return self.max_idle_offset if idle else inf
 
     def _is_above(self, loss_trend: LossTrend) -> bool:

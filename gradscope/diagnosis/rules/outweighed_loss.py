@@ -1,0 +1,124 @@
+"""Rule outweighed-loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import ConstantAnswer, LossTerm, LossTrend, Travel
+from gradscope.diagnosis.rule import NothingToJudge, NotJudged, Rule, limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import number
+from gradscope.run import Run
+
+_EXPLAINS = frozenset(
+    {
+        "constant-output",
+        "learning-rate-too-low",
+        "loss-plateau",
+        "unchanged-weights",
+        "update-ratio-out-of-range:too-small",
+        "vanishing-gradient",
+    }
+)
+
+
+@dataclass(frozen=True)
+class OutweighedLoss(Rule):
+    """One of several losses counts for next to nothing beside another.
+
+    ## What it detects
+    A model with several losses, one of which adds a thousandth of what another does, or less: by its ``loss_weights``,
+    or because its targets are so much smaller.
+
+    ## Why it matters
+    The gradients are as unequal as the losses. The layers that both share follow the large one, and the layers of the
+    small one alone hardly move; the sum of the losses falls all the same.
+
+    ## Evidence
+    What each loss has for the best constant answer, times its weight: what there is for the network to gain from it.
+    It is an error where the output's own kernels stood still, or where no weight was set that would tell of a purpose;
+    else a warning.
+
+    ## Example
+    >>> from gradscope.diagnosis.engine import diagnose
+    >>> from gradscope.diagnosis.example import toy_run
+    >>> loss = {"name": "sparse_categorical_crossentropy", "from_logits": True, "output": "output"}
+    >>> ill = toy_run(settings={"losses": [{**loss, "weight": 1.0}, {**loss, "weight": 1e-5}]})
+    >>> [f.sentence for f in diagnose(ill, [OutweighedLoss()]).findings()]
+    ['the loss of output counts for 1e-05 of that of output: what both share follows output']
+    >>> list(diagnose(toy_run(), [OutweighedLoss()]).findings())
+    []
+
+    ## Remedies
+    Weights that make all losses about equally large at the start; targets of like scale.
+
+    ## References
+    Kendall, Gal & Cipolla 2018, Multi-task learning using uncertainty to weigh losses; Chen et al. 2018, GradNorm.
+    """
+
+    name: ClassVar[str] = "outweighed-loss"
+    min_share: float = limit(1e-3, "1", "of the largest loss; recorded healthy networks have a fifteenth or more")
+    min_weight: float = limit(0.1, "1", "of the other's: what was weighed down so far was meant to count for less")
+    max_idle_distance: float = limit(0.01, "1", "of a kernel's norm over the run: it stood still")
+    error_steps: float = limit(50, "steps", "earlier no learning is to be expected")
+
+    def check(
+        self,
+        run: Run,
+        loss_terms: tuple[LossTerm, ...],
+        constant_answer: ConstantAnswer,
+        loss_trend: LossTrend,
+        travel: tuple[Travel, ...],
+    ) -> Iterable[Finding]:
+        """Judge each loss beside the largest."""
+        if not loss_terms:
+            raise NotJudged("the losses are unknown; record fit() of a compiled model with gradscope.Recorder")
+        if len(loss_terms) == 1:
+            raise NothingToJudge("there is one loss")
+        known = [
+            (term, level)
+            for term, level in zip(loss_terms, constant_answer.terms, strict=True)
+            if term.output and level > 0
+        ]
+        if len(known) <= 1:
+            raise NotJudged("how large the losses can be is unknown; record fit() of a compiled model")
+        largest, most = max(known, key=lambda pair: pair[1])
+        for term, level in known:
+            share = level / most
+            # A large loss that was learnt leaves the small one its share.
+            if (
+                level >= self.min_share * min(most, loss_trend.late)
+                or loss_trend.reach < self.error_steps
+                or not (term.output and largest.output)
+            ):
+                continue
+            name, other = term.output.name, largest.output.name
+            own = [path.distance for path in travel if path.kernel.layer.name == name]
+            still = bool(own) and max(own) < self.max_idle_distance
+            meant = term.weight < self.min_weight * largest.weight
+            yield Finding(
+                rule=self.name,
+                title="loss outweighed by another",
+                sentence=f"the loss of {name} counts for {number(share)} of that of {other}: "
+                + (f"{name} stood still" if still else f"what both share follows {other}"),
+                severity=Severity.WARNING if meant and not still else Severity.ERROR,
+                layers=(name,),
+                first_step=int(run.steps[0]),
+                last_step=int(run.steps[-1]),
+                measurements=(
+                    Measurement(
+                        "loss of a constant answer, over the largest of all",
+                        share,
+                        self.min_share,
+                        "1",
+                        name,
+                        "above 0.05",
+                    ),
+                ),
+                remedies=(remedies.weigh_losses({name: term.weight / share, other: largest.weight}),),
+                phase="run",
+                explains=_EXPLAINS,
+            )
