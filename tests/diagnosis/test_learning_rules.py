@@ -655,6 +655,13 @@ class TestPenalties:
         learning = np.geomspace(1, 0.1, SAMPLES) if bare is None else bare
         assert len(findings("shrunken-weights", penalised(learning, penalty * shrinking, scale))) == found
 
+    @pytest.mark.parametrize(("late", "severities"), [(0.4, [Severity.ERROR]), (0.1, [])])
+    def test_one_kernel_of_half_its_size_is_enough_where_much_is_still_to_be_learnt(self, late, severities):
+        learning, shrinking = np.geomspace(1, late, SAMPLES), np.geomspace(1, 0.3, SAMPLES)
+        run = penalised(learning, 3 * shrinking, {("weight", "hidden_1/kernel"): shrinking})
+        found = findings("shrunken-weights", run)
+        assert [(finding.severity, finding.layers) for finding in found] == [(s, ("hidden_1",)) for s in severities]
+
     @pytest.mark.parametrize(("penalty", "left", "found"), [(20.0, 0.1, ["gains"]), (20.0, 0.9, []), (0.5, 0.1, [])])
     def test_gains_of_normalisations_bear_it_too(self, penalty, left, found):
         scale = {("weight", "norm/gamma"): np.geomspace(1, left, SAMPLES)}

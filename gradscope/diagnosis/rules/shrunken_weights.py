@@ -31,8 +31,8 @@ class ShrunkenWeights(Rule):
     ## Evidence
     The rms of each kernel over the late samples, over that at the first. It is an error where the loss stands where
     it began or where a constant answer stands, a note where it falls by half: some solutions are small. Where a penalty
-    was at first several times what the outputs cost, and that has not fallen by half, half the size is small enough.
-    A single kernel counts where there is a penalty and the loss has not fallen by half. Weight decay by the optimizer
+    was at first more than what the outputs cost, and that is still far from solved, half the size of one kernel is
+    small enough. A single kernel counts where there is a penalty and the loss has not fallen by half. Weight decay by the optimizer
     is known beforehand: it takes its learning rate times ``weight_decay`` of the weights in every step.
 
     ## Example
@@ -57,7 +57,10 @@ class ShrunkenWeights(Rule):
     max_remaining_ratio: float = limit(0.1, "1", "late rms over the first; ordinary decay leaves more than half")
     utter_remaining_ratio: float = limit(1e-4, "1", "a single kernel counts that is all but gone")
     max_penalised_ratio: float = limit(0.5, "1", "the same where a penalty outweighs what there is to be learnt")
-    max_penalty: float = limit(2.0, "1", "times what the outputs cost, early: then the penalty is what is minimised")
+    max_penalty: float = limit(1.0, "1", "times what the outputs cost, early: the penalty is what is minimised first")
+    max_penalised_loss: float = limit(
+        0.3, "1", "of a constant answer's loss or of the start: all of it is no noise then"
+    )
     max_decay: float = limit(0.01, "1", "of the weights per step: updates would have to be as large, ten times usual")
     usual_weight_decay: float = limit(0.3, "1", "as large as anybody sets it; with less it is the learning rate")
     min_kernel_fraction: float = limit(0.5, "1", "of the kernels; a penalty acts on all that bear it")
@@ -82,10 +85,10 @@ class ShrunkenWeights(Rule):
         known = {name: ratio for name, ratio in ratios.items() if np.isfinite(ratio)}
         if not known:
             raise NotJudged("no kernel's size was recorded at the start and later; record weights")
-        heavy = penalty > self.max_penalty and loss_trend.slow
+        heavy = penalty > self.max_penalty and (loss_trend.slow or loss_trend.remaining > self.max_penalised_loss)
         most = self.max_penalised_ratio if heavy else self.max_remaining_ratio
         small = [kernel for kernel in kernels if known.get(kernel.name, 1.0) < most]
-        if len(small) <= self.min_kernel_fraction * len(known):
+        if not heavy and len(small) <= self.min_kernel_fraction * len(known):
             # Some kernels may well shrink; none that the data has a use for does so to nothing.
             penalised = "penalties" in (run.settings.get("loss_additions") or ()) and loss_trend.slow
             least = self.max_remaining_ratio if penalised else self.utter_remaining_ratio
@@ -95,7 +98,7 @@ class ShrunkenWeights(Rule):
                 yield from self._gains(run, window, penalty)
             return
         severity = Severity.ERROR if loss_trend.slow else Severity.WARNING
-        severity = Severity.NOTE if loss_trend.falling else severity
+        severity = Severity.ERROR if heavy else Severity.NOTE if loss_trend.falling else severity
         names = list(dict.fromkeys(kernel.layer.name for kernel in small))
         yield Finding(
             rule=self.name,
