@@ -56,6 +56,8 @@ class LossObserver:
         what."""
         self.target_shapes: dict[str, list[int | None] | None] = {}
         """Of each recorded target, None for sizes that vary."""
+        self.target_names: dict[int | str, str] = {}
+        """Under which name each target was recorded, by its place or its key."""
         self.added = False
         """Whether penalties or losses of layers add to the compiled loss."""
         self.weighted = False
@@ -125,6 +127,7 @@ class LossObserver:
         for key in self._collector.noted("target"):
             self._collector.drop("target", key.name)
         self.target_shapes.clear()
+        self.target_names.clear()
         self.targets_given(self._calls.targets)
         self.called = self._calls.describe()
         weights, targets = self._calls.weights, self._calls.targets
@@ -144,7 +147,9 @@ class LossObserver:
         if not self._collector.listening:
             return
         with scope(), self._trouble.instead_of_raising("the targets are not recorded"):
-            for name, tensor in numbered("target", filter(is_numeric, tensors_in(targets))):
+            named = numbered("target", filter(is_numeric, tensors_in(targets)))
+            self.target_names.update(_by_place(targets, {id(tensor): name for name, tensor in named}))
+            for name, tensor in named:
                 self._collector.tensor(TensorKey("target", name, "target"), tensor)
                 self.target_shapes[name] = sizes(tensor)
                 self._collector.example_std("target", name, tensor)
@@ -236,3 +241,9 @@ def _mean(targets: list[Any]) -> Any:
     # A tape differentiates the sum of what it is given.
     losses = [target if target.shape.rank == 0 else tf.reduce_sum(target) for target in targets]
     return losses[0] if len(losses) == 1 else tf.add_n(losses) / len(losses)
+
+
+def _by_place(targets: Any, names: Mapping[int, str]) -> dict[int | str, str]:
+    """The names of the targets, known by their identity, by where they stand in a list or a dict."""
+    places = targets.items() if isinstance(targets, Mapping) else enumerate(tf.nest.flatten(targets))
+    return {place: names[id(target)] for place, target in places if id(target) in names}

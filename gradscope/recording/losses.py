@@ -12,30 +12,46 @@ from gradscope.recording.frameworks import keras
 __all__ = ["describe_loss", "describe_losses", "loss_additions", "loss_in_inference"]
 
 
-def describe_losses(model: Any, outputs: Mapping[int | str, str | None]) -> list[dict[str, Any]]:
+def describe_losses(
+    model: Any, outputs: Mapping[int | str, str | None], targets: Mapping[int | str, str] | None = None
+) -> list[dict[str, Any]]:
     """The losses that ``model.compile`` was given, as plain data.
 
     Args:
         model: compiled or not.
         outputs: the layer that each output of the model comes from, by its place or its key.
+        targets: under which name each target was recorded, likewise.
 
     Returns:
         ``[{"name": "categorical_crossentropy", "from_logits": False, "output": "dense_2", "weight": 1.0}]``: the
         name in Keras' long form; whether it takes logits, None if unknown or if the loss knows no such thing; the
-        layer it is computed of, None if unknown; what it counts for in the sum of all, None if unknown. Empty where
-        there is no loss, or the model computes it in a way of its own.
+        layer it is computed of, None if unknown; what it counts for in the sum of all, None if unknown; ``target``,
+        the name of the recorded one that it compares with, where that is known. Empty where there is no loss, or the
+        model computes it in a way of its own.
     """
     if getattr(type(model), "compute_loss", None) is not keras.Model.compute_loss:
         return []
-    places: dict[Any, str | None] = dict(outputs)
-    for place, name in enumerate(getattr(model, "output_names", None) or ()):
-        places.setdefault(name, outputs.get(place))
+    places, compared = _by_either(model, outputs), _by_either(model, targets or {})
     weights = _loss_weights(model)
     return [
-        {**describe_loss(loss), "output": places.get(place), "weight": _weight(weights, place)}
+        {
+            **describe_loss(loss),
+            "output": places.get(place),
+            "weight": _weight(weights, place),
+            **({"target": compared[place]} if compared.get(place) else {}),
+        }
         for place, loss in _by_output(getattr(model, "loss", None), len(outputs))
         if loss is not None
     ]
+
+
+def _by_either(model: Any, named: Mapping[int | str, str | None]) -> dict[Any, str | None]:
+    """What is known by the place of an output, or by its key, by both of them."""
+    found: dict[Any, str | None] = dict(named)
+    for place, key in enumerate(getattr(model, "output_names", None) or ()):
+        found.setdefault(key, named.get(place))
+        found.setdefault(place, named.get(key))
+    return found
 
 
 def loss_additions(model: Any, *, added: bool, weighted: bool) -> list[str]:

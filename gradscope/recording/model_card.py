@@ -65,7 +65,7 @@ def _optimizers(observer: Observer) -> list[Any]:
 def _describe_loss(model: Any, observer: Observer) -> dict[str, Any]:
     additions = loss_additions(model, added=observer.losses.added, weighted=observer.losses.weighted)
     found = {
-        "losses": describe_losses(model, observer.outputs),
+        "losses": describe_losses(model, observer.outputs, observer.losses.target_names),
         "target_shapes": dict(observer.losses.target_shapes),
         "loss_additions": [*additions, *(["terms of one's own"] if observer.losses.own else [])],
     }

@@ -157,6 +157,22 @@ def test_several_losses_are_told_with_their_outputs(loss, named, outputs):
     }
 
 
+@pytest.mark.parametrize("form", ["outputs by key", "targets by key", "targets in a list"])
+def test_each_loss_is_told_the_target_that_it_compares_with(form, record):
+    inputs = keras.Input((2,))
+    price, kind = layers.Dense(1, name="price")(inputs), layers.Dense(1, "sigmoid", name="kind")(inputs)
+    outputs = {"price": price, "kind": kind} if form == "outputs by key" else [price, kind]
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", {"kind": "binary_crossentropy", "price": "mse"})
+    far, share = np.full((16, 1), 7.0, "f4"), np.ones((16, 1), "f4")
+    targets = [far, share] if form == "targets in a list" else {"price": far, "kind": share}
+    terms = Evidence(record(model, np.ones((16, 2), "f4"), targets))["loss_terms"]
+    assert {(term.output.name, term.name, term.targets.greatest) for term in terms} == {
+        ("price", "mean_squared_error", 7.0),
+        ("kind", "binary_crossentropy", 1.0),
+    }
+
+
 @pytest.mark.parametrize(
     ("weights", "told"), [(None, [1.0, 1.0]), ([0.5, 2], [0.5, 2.0]), ({"a": 0.5, "b": 2.0}, [None, None])]
 )

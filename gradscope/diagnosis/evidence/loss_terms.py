@@ -98,11 +98,19 @@ def loss_terms(run: Run, layers: tuple[Layer, ...], called_loss: CalledLoss) -> 
             run,
             entry,
             _judged_output(outputs, entry, alone=len(known) == 1),
-            targets[i] if len(targets) == len(known) else "",
+            _compared_target(targets, known, i),
             called_loss,
         )
         for i, entry in enumerate(known)
     )
+
+
+def _compared_target(targets: tuple[str, ...], entries: list[dict[str, Any]], place: int) -> str:
+    told = entries[place].get("target")
+    if told in targets:
+        return str(told)
+    # Older logs do not tell; lists are in the order of the outputs.
+    return targets[place] if len(targets) == len(entries) else ""
 
 
 def full_name(name: str) -> str:

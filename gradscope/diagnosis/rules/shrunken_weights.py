@@ -29,11 +29,11 @@ class ShrunkenWeights(Rule):
     are too strong. What is left of the weights passes neither signal nor gradient.
 
     ## Evidence
-    The rms of each kernel over the late samples, over that at the first. It is an error where the loss stands where
-    it began or where a constant answer stands, a note where it falls by half: some solutions are small. Where a penalty
+    The rms of each kernel over the late samples, over that at the first. It is an error where the loss stands where it
+    began or where a constant answer stands, a note where it falls by half: some solutions are small. Where a penalty
     was at first more than what the outputs cost, and that is still far from solved, half the size of one kernel is
-    small enough. A single kernel counts where there is a penalty and the loss has not fallen by half. Weight decay by the optimizer
-    is known beforehand: it takes its learning rate times ``weight_decay`` of the weights in every step.
+    small enough. A single kernel counts where there is a penalty and the loss has not fallen by half. Weight decay by
+    the optimizer is known beforehand: it takes its learning rate times ``weight_decay`` of the weights in every step.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
