@@ -107,7 +107,7 @@ class SampledStep:
         if self._gradients_seen:
             return []
         with suppress(Exception):  # one of a user's own may count in a way of its own
-            return [int(optimizer.iterations) for optimizer in self._taps.optimizers]
+            return [int(optimizer.iterations.numpy()) for optimizer in self._taps.optimizers]
         return []
 
     def _checked(self, measured: Measured | None, applied: list[int]) -> Measured | None:
