@@ -310,7 +310,25 @@ class TestGainMismatch:
         (finding,) = findings(
             "gain-mismatch", toy_run({**self.SMALL, ("activation_gradient", "hidden_1"): 1e-6}, loss=1.0)
         )
-        assert finding.severity == Severity.WARNING
+        assert finding.severity == Severity.ERROR
+
+    @pytest.mark.parametrize(
+        ("still", "late", "gradient", "severity"),
+        [
+            (20, 0.5, 0.01, Severity.ERROR),
+            (20, 0.1, 0.01, Severity.NOTE),
+            (2, 0.5, 0.01, Severity.NOTE),
+            (20, 0.5, 1.0, Severity.NOTE),
+        ],
+    )
+    def test_a_mismatch_that_held_the_loss_up_is_an_error(self, still, late, gradient, severity):
+        scale = {
+            ("weight", "hidden_1/kernel"): from_sample(8, 1e-3, 1.0),
+            ("activation_gradient", "hidden_1"): gradient,
+        }
+        loss = np.r_[np.ones(still), np.full(30 - still, late)]
+        (finding,) = findings("gain-mismatch", toy_run(scale, loss=loss))
+        assert finding.severity == severity
 
     def test_a_small_last_layer_is_a_note(self):
         (finding,) = findings("gain-mismatch", toy_run({("weight", "output/kernel"): 1e-3}, loss=1.0))

@@ -60,6 +60,9 @@ class LossTrend:
     """How far the median line goes over the last half of the steps, in units of the loss; negative: falling."""
     significance: float = nan
     """The same in standard errors of that line."""
+    delay: float = nan
+    """Share of the steps that passed before the loss was for good a tenth below its level, three samples in a row; 1
+    where it never was."""
     constant: float = nan
     """What the best constant answer has at most; NaN if unknown."""
     floored: bool = False
@@ -200,11 +203,12 @@ def loss_trend(
     half = steps >= steps[0] + (steps[-1] - steps[0]) / 2
     late = steps >= steps[-1] - (steps[-1] - steps[0]) / 3
     slope, significance = median_line(steps[half], loss[half])
+    start = max(median(first[:_VERY_FIRST]), median(first))
     return LossTrend(
         steps,
         loss,
         # A quick learner is done within these samples; the very first ones show where it came from.
-        start=max(median(first[:_VERY_FIRST]), median(first)),
+        start=start,
         start_quartile=max(quantile(part, 0.25) for part in (first[:_VERY_FIRST], first)),
         start_greatest=float(first.max()),
         late=_late(run, steps, loss, late) if bare is None else median(loss[late]),
@@ -213,6 +217,7 @@ def loss_trend(
         late_range=(float(loss[late].min()), float(loss[late].max())),
         slope=slope,
         significance=significance,
+        delay=_delay(steps, loss < _FLAT * min(start, constant)),
         constant=constant,
         floored=bool(floored),
         bounded=bounded,
@@ -241,6 +246,12 @@ def _is_rounded_away(mean: FloatArray, single: FloatArray, steps: npt.NDArray[np
     before = np.cumsum(summed) - summed
     with np.errstate(invalid="ignore"):
         return np.asarray(np.maximum(summed, np.abs(single) * length) < _RESOLVED * _FLOAT32_STEP * before)
+
+
+def _delay(steps: npt.NDArray[np.int64], below: npt.NDArray[np.bool_]) -> float:
+    """Share of the steps before the first of three samples in a row."""
+    rows = np.flatnonzero(below[:-2] & below[1:-1] & below[2:])
+    return float((steps[rows[0]] - steps[0]) / (steps[-1] - steps[0])) if len(rows) else 1.0
 
 
 def _late(run: Run, steps: npt.NDArray[np.int64], loss: FloatArray, late: npt.NDArray[np.bool_]) -> float:

@@ -52,6 +52,17 @@ class TargetRange:
             return np.zeros(0)
         return np.interp(np.linspace(0.0, 1.0, 1001), [0.0, *QUANTILES, 1.0], np.maximum.accumulate(values))
 
+    @property
+    def outlying(self) -> float:
+        """How far the farthest value lies from the median, in distances from there to the farther outer quantile.
+
+        2 to 8 where all are of one kind; NaN if unknown, or where the quantiles do not differ.
+        """
+        low, high = float(self.quantiles[0]), float(self.quantiles[-1])
+        middle = float(self.quantiles[len(self.quantiles) // 2])
+        width = max(high - middle, middle - low)
+        return max(self.greatest - middle, middle - self.least) / width if width > 0 else nan
+
     def unreachable(self, low: float, high: float) -> float:
         """Share of the targets' mean squared deviation from their median that no output in [low, high] can explain.
 

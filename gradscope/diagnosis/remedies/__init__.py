@@ -51,6 +51,7 @@ from gradscope.diagnosis.remedies.loss import (
     set_from_logits,
     stable_loss,
     standardise_targets,
+    tame_outliers,
     tell_apart,
     weigh_losses,
     weigh_rare,
@@ -66,7 +67,7 @@ from gradscope.diagnosis.remedies.optimizer import (
     weaken_penalty,
 )
 from gradscope.diagnosis.remedies.precision import keep_float32_optimizer, keep_float32_variables
-from gradscope.diagnosis.remedies.sequences import reach_further_back, remember
+from gradscope.diagnosis.remedies.sequences import reach_further_back, remember, scale_scores
 from gradscope.diagnosis.remedies.step_size import (
     decay_later,
     decay_learning_rate,
@@ -121,12 +122,14 @@ __all__ = [
     "scale_input",
     "scale_input_if_off",
     "scale_loss",
+    "scale_scores",
     "scale_targets",
     "set_from_logits",
     "set_learning_rate",
     "shuffle_examples",
     "stable_loss",
     "standardise_targets",
+    "tame_outliers",
     "tell_apart",
     "train_all_variables",
     "train_mode",

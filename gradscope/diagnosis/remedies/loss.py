@@ -20,6 +20,7 @@ __all__ = [
     "set_from_logits",
     "stable_loss",
     "standardise_targets",
+    "tame_outliers",
     "weigh_losses",
 ]
 
@@ -220,6 +221,18 @@ def align_shapes() -> Remedy:
         "can be learnt from that is their mean.",
         "targets = tf.reshape(targets, tf.shape(answers))  # or: tf.squeeze(answers, axis=-1)",
         topic="loss",
+    )
+
+
+def tame_outliers() -> Remedy:
+    """What to do about a few targets that lie far from all others."""
+    return Remedy(
+        "Look at the farthest targets",
+        "Codes for missing values (999, -1) are no targets: drop those examples. Of a true heavy tail learn the "
+        "logarithm; a Huber loss keeps single errors from ruling the step.",
+        "keep = np.abs(y - np.median(y)) < 10 * np.std(np.clip(y, *np.quantile(y, (0.02, 0.98))))\n"
+        "x, y = x[keep], y[keep]  # or y = np.log1p(y), or loss=keras.losses.Huber()",
+        topic="outliers",
     )
 
 

@@ -9,7 +9,7 @@ from gradscope.diagnosis.layer_code import code_of_layers, layer_code
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 
-__all__ = ["reach_further_back", "remember"]
+__all__ = ["reach_further_back", "remember", "scale_scores"]
 
 _DECIDES = ("activation", "recurrent_activation", "unit_forget_bias", "bias_initializer", "recurrent_initializer")
 """Arguments that set how long a layer keeps what it has seen."""
@@ -61,4 +61,15 @@ def reach_further_back(layers: Sequence[Layer]) -> Remedy:
         "front shortens it.",
         f"{layer_code(last, {'return_sequences': 'True'})}\nkeras.layers.GlobalAveragePooling1D()",
         topic="sequence",
+    )
+
+
+def scale_scores() -> Remedy:
+    """Scores of an attention that leave its softmax room to move."""
+    return Remedy(
+        "Scale what saturates inside the layer",
+        "A softmax or a gate whose argument is large gives 0 or 1 and passes no gradient back to what made it. Divide "
+        "the scores of an attention by the root of their width, and begin with Glorot's weights.",
+        "scores = keras.ops.matmul(query, keras.ops.transpose(key, (0, 2, 1))) / key.shape[-1] ** 0.5",
+        topic="scores",
     )

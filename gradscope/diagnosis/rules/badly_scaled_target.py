@@ -11,6 +11,7 @@ import numpy as np
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import ConstantAnswer, LossTerm, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence.reach import TargetRange
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -43,7 +44,8 @@ class BadlyScaledTarget(Rule):
 
     ## What it detects
     Targets in the hundreds or thousands (prices, years, counts) that a linear output layer is to reach, or in
-    hundredths and less (returns, rates), beside which it starts far too large.
+    hundredths and less (returns, rates), beside which it starts far too large; a few that lie far from all others
+    (codes for missing values, heavy tails).
 
     ## Why it matters
     The output starts at about unit scale. The gradient of a squared error grows with the targets: the first steps
@@ -81,6 +83,9 @@ class BadlyScaledTarget(Rule):
     min_std: float = limit(0.03, "as the target", "a thirtieth of that scale")
     max_offset: float = limit(5.0, "1", "mean over standard deviation, and over the scale at which the output starts")
     max_idle_offset: float = limit(3.0, "1", "the same where the answers are at the mean, and nothing else is learnt")
+    max_outlying: float = limit(
+        30.0, "1", "distance of the farthest from the median over that of the 2 or 98 % quantile; 2 to 8 in sound data"
+    )
     max_lagging_loss: float = limit(1.3, "1", "of a constant answer's loss: the bias is still on its way to the mean")
     min_stuck_loss: float = limit(0.9, "1", "likewise, as many steps later: it is there, and nothing else is learnt")
     max_lagging_change: float = limit(0.01, "1", "of the start: then most of the way to the mean is done")
@@ -110,7 +115,9 @@ class BadlyScaledTarget(Rule):
             judged = term.name in _REGRESSION and term.output is not None and term.activation in ("linear", "")
             if not judged or term.output is None:
                 continue
-            if std > self.max_std:
+            if term.targets.outlying > self.max_outlying and loss_trend.slow and loss_trend.reach >= self.error_steps:
+                yield self._outlying(run, term.targets, term.output.name)
+            elif std > self.max_std:
                 drowned = self._drowned(min(level, loss_trend.late), loss_terms, constant_answer, loss_trend)
                 measured = Measurement(
                     "standard deviation of the targets", std, self.max_std, "1", term.output.name, "about 1"
@@ -139,6 +146,31 @@ class BadlyScaledTarget(Rule):
                 severity = Severity.ERROR if loss_trend.answers_constantly or lagging else Severity.WARNING
                 severity = Severity.NOTE if soon else severity
                 yield self._finding(run, f"lie about a large mean ({number(mean)})", measured, severity)
+
+    def _outlying(self, run: Run, targets: TargetRange, output: str) -> Finding:
+        measured = Measurement(
+            "farthest target from the median, over the distance of the outer quantile",
+            targets.outlying,
+            self.max_outlying,
+            "1",
+            output,
+            "2 to 8",
+        )
+        reach = f"single ones lie between {number(targets.least)} and {number(targets.greatest)}"
+        most = f"96 % between {number(float(targets.quantiles[0]))} and {number(float(targets.quantiles[-1]))}"
+        return Finding(
+            rule=self.name,
+            title="targets with outliers",
+            sentence=f"of the targets of {output} {most}, but {reach}: their errors are all that the loss is made of",
+            severity=Severity.ERROR,
+            layers=(output,),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=(measured,),
+            remedies=(remedies.tame_outliers(),),
+            variant="outliers",
+            explains=_EXPLAINS | {"exploding-gradient:over-time"},
+        )
 
     def _drowned(
         self, size: float, loss_terms: tuple[LossTerm, ...], constant_answer: ConstantAnswer, loss_trend: LossTrend

@@ -73,6 +73,7 @@ class ExplodingGradient(Rule):
     max_gradient_through_time: float = limit(
         100.0, "1", "new recurrent layers that learn show 1e-5 to 7, those that explode 670 to 1,500"
     )
+    max_idle_gradient_through_time: float = limit(10.0, "1", "the same where the loss has not fallen by half")
     max_gradient_growth: float = limit(
         1e3, "1", "over the run's own past; simulated healthy batches of one stay below 20"
     )
@@ -153,13 +154,14 @@ class ExplodingGradient(Rule):
 
     def _through_time(self, memories: tuple[Memory, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
         early = {memory.layer.name: _first(memory.gradient[window.usable]) for memory in memories}
-        ill = [memory for memory in memories if early[memory.layer.name] > self.max_gradient_through_time]
+        most = self.max_idle_gradient_through_time if loss_trend.slow else self.max_gradient_through_time
+        ill = [memory for memory in memories if early[memory.layer.name] > most]
         if not ill:
             return
         harmful = window.cut is not None or loss_trend.slow
         names = [memory.layer.name for memory in ill]
         worst = max(names, key=lambda name: early[name])
-        over = np.nan_to_num([memory.gradient for memory in ill]).max(axis=0) > self.max_gradient_through_time
+        over = np.nan_to_num([memory.gradient for memory in ill]).max(axis=0) > most
         first, last = window.span(over, lasting=False)
         yield Finding(
             rule=self.name,
@@ -170,11 +172,7 @@ class ExplodingGradient(Rule):
             layers=tuple(names),
             first_step=first,
             last_step=last,
-            measurements=(
-                Measurement(
-                    "time_gradient_ratio", early[worst], self.max_gradient_through_time, "1", worst, "below 10"
-                ),
-            ),
+            measurements=(Measurement("time_gradient_ratio", early[worst], most, "1", worst, "below 10"),),
             remedies=(*remedies.remember([memory.layer for memory in ill]), remedies.clip_gradients()),
             variant="through-time",
             phase="forward",

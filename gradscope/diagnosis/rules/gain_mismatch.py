@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import prod
+from math import nan, prod
 from typing import ClassVar
 
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Flow, Layer, LayerGain, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence import Flow, Layer, LayerGain, LossTrend, Nonfinite, Window
 from gradscope.diagnosis.evidence.window import finite_window, median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
@@ -63,15 +63,16 @@ class GainMismatch(Rule):
     Signal and gradient pass through every layer: a factor of 0.01 in each of three layers is one of a million in all.
 
     ## Evidence
-    Gain = rms(weight) · √fan_in / (√2 before ReLU and its kin, else 1), held against the usual initialisers: a gain
-    is too small if it is a tenth of what the smaller of He and Glorot gives the layer, too large if ten times what
-    the larger gives. The product over all layers counts as well. On its own it is a note where training has mended it,
-    the loss falls, the gradient arrives all the same (skip connections), or only the last layer is concerned (often on
-    purpose), and a warning otherwise: it is serious through its consequences. Weights too large are an error where the
-    loss has not fallen by half, or where half of a bounded layer stays saturated and the loss is not down to a tenth.
-    Layers that a normalisation follows and depthwise kernels are not judged; of an embedding the rms of its vectors
-    counts; of a recurrent layer it is the kernel of its state, whose gain acts once per step of the sequence; without
-    gates it is judged for being too small as well where the loss stands still.
+    Gain = rms(weight) · √fan_in / (√2 before ReLU and its kin, else 1), held against the usual initialisers: a gain is
+    too small if it is a tenth of what the smaller of He and Glorot gives the layer, too large if ten times what the
+    larger gives. The product over all layers counts as well. On its own it is a note where training has mended it, the
+    loss falls, the gradient arrives all the same (skip connections), or only the last layer is concerned (often on
+    purpose), and a warning otherwise: it is serious through its consequences. Weights too small are an error where the
+    gradient was weak at first and the loss stood still for a fifth of the run, and is still high. Weights too large are
+    an error where the loss has not fallen by half, or where half of a bounded layer stays saturated and the loss is not
+    down to a tenth. Layers that a normalisation follows and depthwise kernels are not judged; of an embedding the rms
+    of its vectors counts; of a recurrent layer it is the kernel of its state, whose gain acts once per step of the
+    sequence; without gates it is judged for being too small as well where the loss stands still.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -99,6 +100,12 @@ class GainMismatch(Rule):
     )
     min_gain_product: float = limit(1e-3, "1", "over all layers: three decades are lost before anything is learnt")
     min_idle_gain_product: float = limit(0.05, "1", "the same where the loss stands still: what is lost was needed")
+    max_delay: float = limit(
+        0.2, "1", "of the steps, before the loss began to fall: they were needed to mend the weights"
+    )
+    max_held_up_loss: float = limit(0.4, "1", "of a constant answer's loss or of the start, after such a delay")
+    max_weak_gradient: float = limit(0.1, "1", "of the output's, at first: the delay comes of it")
+    error_steps: float = limit(100, "steps", "earlier no learning is to be expected")
     max_recurrent_gain: float = limit(
         2.5, "1 per step", "over an orthogonal matrix; acts once per step of the sequence: 1e4 in ten steps"
     )
@@ -119,7 +126,13 @@ class GainMismatch(Rule):
     max_first_step: float = limit(100, "steps", "later weights are no longer the initial ones")
 
     def check(
-        self, run: Run, gains: tuple[LayerGain, ...], flow: Flow, nonfinite: Nonfinite, loss_trend: LossTrend
+        self,
+        *,
+        run: Run,
+        gains: tuple[LayerGain, ...],
+        flow: Flow,
+        nonfinite: Nonfinite,
+        loss_trend: LossTrend,
     ) -> Iterable[Finding]:
         """Judge both directions."""
         if not gains:
@@ -130,7 +143,9 @@ class GainMismatch(Rule):
         small = [gain for gain in gains if not gain.recurrent and gain.shortfall(gain.initial) < self.min_gain_ratio]
         large = [gain for gain in gains if gain.excess(gain.initial) > self._max_gain(gain)]
         stack = [gain for gain in gains if not gain.recurrent]
-        least = self.min_idle_gain_product if loss_trend.at_rest else self.min_gain_product
+        held_up = loss_trend.delay > self.max_delay and loss_trend.remaining > self.max_held_up_loss
+        held_up &= loss_trend.reach >= self.error_steps
+        least = self.min_idle_gain_product if loss_trend.at_rest or held_up else self.min_gain_product
         if prod(min(1.0, gain.shortfall(gain.initial)) for gain in stack) < least:
             small = [gain for gain in stack if gain.shortfall(gain.initial) < 1 / _NOTABLE] or small
         if prod(max(1.0, gain.excess(gain.initial)) for gain in stack) > self.max_gain_product:
@@ -140,7 +155,10 @@ class GainMismatch(Rule):
             yield self._finding("too-small", fading, run, Severity.WARNING)
         if small:
             harm = Severity.NOTE if small == [gains[-1]] else calm
-            yield self._finding("too-small", small, run, harm, slow=loss_trend.slow)
+            weak = self._early(flow, finite_window(run, nonfinite)) < self.max_weak_gradient
+            if held_up and weak:
+                harm = Severity.ERROR
+            yield self._finding("too-small", small, run, harm, slow=loss_trend.slow, held_up=held_up and weak)
         if large:
             harm = Severity.ERROR if loss_trend.slow else Severity.NOTE if loss_trend.falling else Severity.WARNING
             if not loss_trend.fallen and any(self._is_saturated(gain.layer, run, nonfinite) for gain in large):
@@ -148,7 +166,14 @@ class GainMismatch(Rule):
             yield self._finding("too-large", large, run, harm)
 
     def _finding(
-        self, variant: str, found: list[LayerGain], run: Run, severity: Severity, *, slow: bool = False
+        self,
+        variant: str,
+        found: list[LayerGain],
+        run: Run,
+        severity: Severity,
+        *,
+        slow: bool = False,
+        held_up: bool = False,
     ) -> Finding:
         size = variant.removeprefix("too-")
         lasting = any(self._mismatched(gain, gain.late, variant) for gain in found)
@@ -163,7 +188,7 @@ class GainMismatch(Rule):
             title=f"initial weights too {size}",
             sentence=f"the initial weights are {sign}far too {size}{fan} ({among(names)}: gain "
             f"{gain_range} per {each}, healthy is about 1)",
-            severity=severity if lasting else Severity.NOTE,
+            severity=severity if lasting or held_up else Severity.NOTE,
             layers=tuple(names),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1] if lasting else run.steps[0]),
@@ -203,6 +228,10 @@ class GainMismatch(Rule):
         levels = [median(flow.gradient[:, i]) for i in flow.head]
         known = [level for level in levels if np.isfinite(level)]
         return bool(known) and self.min_gradient_ratio < max(known) < 1 / self.min_gradient_ratio
+
+    def _early(self, flow: Flow, window: Window) -> float:
+        levels = [flow.level(flow.gradient[:, i], window, early=True) for i in flow.head]
+        return max((level for level in levels if np.isfinite(level)), default=nan)
 
     def _mismatched(self, gain: LayerGain, value: float, variant: str) -> bool:
         if variant == "too-small":

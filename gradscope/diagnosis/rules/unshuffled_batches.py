@@ -18,6 +18,9 @@ from gradscope.run import Run
 
 _MOST = 1e6
 _ROUNDING = 1e-6  # of float32
+_EXPLAINS = frozenset(
+    {"badly-scaled-target:outliers", "constant-output", "dead-units", "diverging-loss", "loss-plateau"}
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class UnshuffledBatches(Rule):
                 ),
             ),
             remedies=(remedies.shuffle_examples(),),
-            explains=frozenset({"constant-output", "dead-units", "diverging-loss", "loss-plateau"}),
+            explains=_EXPLAINS,
         )
 
     def _severity(self, ratio: float, trend: LossTrend, *, classes: bool) -> Severity:

@@ -13,7 +13,7 @@ from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Memory, Window
 from gradscope.diagnosis.rule import Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
-from gradscope.diagnosis.wording import number
+from gradscope.diagnosis.wording import among, number
 from gradscope.run import Run
 
 _DEEP = 3  # layers whose rates tell a rate per layer from a single weak one
@@ -43,14 +43,18 @@ class VanishingGradient(Rule):
 
     ## Evidence
     ‖∂loss/∂a‖ of each layer over that of the output: a ratio, so neither loss reduction nor batch size matters. The
-    trainable layers that stand first behind the input are judged, by the best connected of them (where the
-    connections are unknown: of the input-side third), so that a side branch or a skip connection raises no alarm.
-    Starvation: the median ‖update‖ / ‖weight‖ of the kernels there is tiny, or far below that of the other kernels.
-    Without starvation (Adam makes up for small gradients) it is a note as long as the loss falls; what was only seen
-    early and passed is a note too. Where the loss stands still, a gradient that shrinks at the same large rate from
-    layer to layer counts before it is that small: Adam makes up for its size, not for what is lost in it. Where
-    activation gradients are missing those of the biases stand in; where updates are missing (a log of another tool),
-    starvation means that the first layers' weights drifted far less than those that moved most.
+    trainable layers that stand first behind the input are judged, by the best connected of them (where the connections
+    are unknown: of the input-side third), so that a side branch or a skip connection raises no alarm. Starvation: the
+    median ‖update‖ / ‖weight‖ of the kernels there is tiny, or far below that of the other kernels. Without starvation
+    (Adam makes up for small gradients) it is a note as long as the loss falls; what was only seen early and passed is a
+    note too, unless the loss is still most of a constant answer's after 200 steps. Where the loss stands still, a
+    gradient that shrinks at the same large rate from layer to layer counts before it is that small: Adam makes up for
+    its size, not for what is lost in it. Where activation gradients are missing those of the biases stand in; where
+    updates are missing (a log of another tool), starvation means that the first layers' weights drifted far less than
+    those that moved most.
+
+    Within a layer it is the gradient of one kernel beside that of another: queries and keys whose scores saturate the
+    softmax of an attention get none, while its values still learn.
 
     Through time it is ∂loss/∂s of the state that a recurrent layer begins with, over ∂loss/∂a of what it gives, in the
     layer where most comes back. New recurrent layers forget, and many a task needs no long memory, so it counts
@@ -90,6 +94,12 @@ class VanishingGradient(Rule):
         1e-7, "1", "float32 resolves no smaller share; learning networks show 3e-6 to 3,000, those that forget 1e-22"
     )
     error_steps: float = limit(100, "steps", "of sequences: a layer may yet learn to remember")
+    late_steps: float = limit(200, "steps", "what passed soon has been made up for by then")
+    max_held_up_loss: float = limit(
+        0.6, "1", "of a constant answer's loss, so late: recorded networks that got over it are below 0.2"
+    )
+    min_sibling_gradient: float = limit(1e-3, "1", "of that of another kernel of the same layer")
+    min_unlearnt_loss: float = limit(0.3, "1", "of a constant answer's loss or of the start: else all have converged")
     min_relative_update: float = limit(1e-2, "1", "update ratio over that of the other kernels")
     min_relative_drift: float = limit(
         3e-2,
@@ -110,10 +120,14 @@ class VanishingGradient(Rule):
         if loss_trend.at_rest:
             young = loss_trend.reach < self.error_steps
             yield from self._through_time(memories, window, Severity.WARNING if young else Severity.ERROR)
+        inside = tuple(self._within_layers(run, kernels, window, loss_trend))
         if memories and flow.missing:
+            yield from inside
             return
         flow.require()
-        yield from self._across_depth(run, flow, kernels, window, loss_trend)
+        across = tuple(self._across_depth(run, flow, kernels, window, loss_trend))
+        # What comes to a layer at all is the more, what becomes of it there the less.
+        yield from across or inside
 
     def _through_time(self, memories: tuple[Memory, ...], window: Window, severity: Severity) -> Iterable[Finding]:
         column, value = _best({i: window.upper(memory.gradient) for i, memory in enumerate(memories)})
@@ -139,6 +153,50 @@ class VanishingGradient(Rule):
             variant="through-time",
             confidence="medium",
         )
+
+    def _within_layers(
+        self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend
+    ) -> Iterable[Finding]:
+        if not loss_trend.remaining > self.min_unlearnt_loss or window.brief:
+            return
+        for layer in {kernel.layer.name: kernel.layer for kernel in kernels}.values():
+            inside = [kernel for kernel in kernels if kernel.layer is layer]
+            gradients = {k.name: window.upper(run.series("gradient", k.name, "rms")) for k in inside}
+            updates = {k.name: window.upper(k.update_to_weight_ratio) for k in inside}
+            most, fastest = _largest([*gradients.values()]), _largest([*updates.values()])
+            still = [
+                k.name
+                for k in inside
+                if gradients[k.name] < self.min_sibling_gradient * most
+                and updates[k.name] < self.min_relative_update * fastest
+            ]
+            if not still:
+                continue
+            least = min(gradients[name] / most for name in still)
+            yield Finding(
+                rule=self.name,
+                title="gradient that vanishes within a layer",
+                sentence=f"{among(still)} get {number(least)} of the gradient that the rest of {layer.name} gets, and "
+                "stand still",
+                severity=Severity.ERROR if loss_trend.slow else Severity.WARNING,
+                layers=(layer.name,),
+                first_step=int(run.steps[0]),
+                last_step=int(run.steps[-1]),
+                measurements=(
+                    Measurement(
+                        f"gradient rms of {still[0]} over the largest in {layer.name}",
+                        gradients[still[0]] / most,
+                        self.min_sibling_gradient,
+                        "1",
+                        layer.name,
+                        "0.01 to 1",
+                    ),
+                ),
+                remedies=(remedies.scale_scores(),),
+                variant="within-layer",
+                confidence="medium",
+                explains=_EXPLAINS,
+            )
 
     def _across_depth(
         self, run: Run, flow: Flow, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend
@@ -219,7 +277,9 @@ class VanishingGradient(Rule):
         else:
             starved = extreme or still
         if not lasting:
-            return Severity.WARNING if loss_trend.slow else Severity.NOTE
+            held_up = loss_trend.reach >= self.late_steps and loss_trend.remaining > self.max_held_up_loss
+            severity = Severity.ERROR if held_up and loss_trend.knows_constant else Severity.WARNING
+            return severity if loss_trend.slow else Severity.NOTE
         if loss_trend.at_rest:
             return window.cap(Severity.ERROR, extreme=extreme)
         if not starved:
