@@ -49,6 +49,8 @@ class VariableCard:
     """False where the optimizer was handed no gradient (None) for it: the loss does not depend on it."""
     initializer: str | None = None
     """Class name of the initializer, e.g. ``GlorotUniform``; None if unknown."""
+    constraint: str | None = None
+    """Class name of what the variable is held to after each step, e.g. ``MaxNorm``; None if there is nothing."""
 
 
 @dataclass(frozen=True)

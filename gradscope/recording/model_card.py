@@ -111,6 +111,7 @@ def _variable_card(named: NamedVariable, layer: Any, observer: Observer, optimiz
         optimizer=next((place for place, optimizer in enumerate(optimizers) if optimizer is trainer), None),
         connected=named.name not in observer.optimizers.disconnected,
         initializer=_initializer(layer, str(variable.name)),
+        constraint=type(variable.constraint).__name__ if getattr(variable, "constraint", None) is not None else None,
     )
 
 

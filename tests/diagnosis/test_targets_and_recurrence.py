@@ -61,7 +61,7 @@ def test_large_targets_that_drown_another_output_are_an_error_however_far_the_lo
     )
 
 
-@pytest.mark.parametrize(("loss", "weight"), [(np.geomspace(1e7, 100.0, 30), 1.0), (np.geomspace(1e7, 1e4, 30), 1e-4)])
+@pytest.mark.parametrize(("loss", "weight"), [(np.geomspace(1e7, 10.0, 30), 1.0), (np.geomspace(1e7, 1e4, 30), 1e-4)])
 def test_large_targets_leave_the_other_output_its_share_where_they_are_learnt_or_count_little(loss, weight):
     (finding,) = findings("badly-scaled-target", with_second_output(1e3, loss, weight))
     assert "drowns" not in finding.sentence

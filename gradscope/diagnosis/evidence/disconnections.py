@@ -26,8 +26,9 @@ class Disconnection:
     absent: bool
     """True where there is no gradient at all (None), False where it is exactly zero at every usable sample."""
     matters: bool
-    """True where the layer stands first behind the input, is an output, or leads to one: the network does not train as
-    meant. False for a side branch, whose output nothing that is trained seems to use."""
+    """True where the layer stands first behind the input, is an output, leads to one, or is all that one of several
+    optimizers trains: the network does not train as meant. False for a side branch, whose output nothing that is
+    trained seems to use."""
 
 
 def disconnections(run: Run, layers: tuple[Layer, ...], window: Window) -> tuple[Disconnection, ...]:
@@ -54,16 +55,28 @@ def disconnections(run: Run, layers: tuple[Layer, ...], window: Window) -> tuple
     sound = {name for name, known in states.items() if known and name not in cut}
     first = _first_behind_input(layers, sound)
     leading = _leading_to_output(layers)
+    idle = _idle_optimizers(trained, cut)
     return tuple(
         Disconnection(
             layer,
             tuple(card.name for card in trained[layer.name]),
             absent=not any(card.connected for card in trained[layer.name]),
-            matters=layer.is_output or layer.name in first or layer.name in leading,
+            matters=layer.is_output
+            or layer.name in first
+            or layer.name in leading
+            or any(card.optimizer in idle for card in trained[layer.name]),
         )
         for layer in layers
         if layer.name in cut
     )
+
+
+def _idle_optimizers(trained: dict[str, list[VariableCard]], cut: set[str]) -> set[int]:
+    """Which of several optimizers have nothing to train but layers that get no gradient."""
+    trainers = {name: {card.optimizer for card in cards} for name, cards in trained.items()}
+    all_of_them = {place for places in trainers.values() for place in places if place is not None}
+    busy = {place for name, places in trainers.items() if name not in cut for place in places}
+    return all_of_them - busy if len(all_of_them) > 1 else set()
 
 
 def _is_cut(run: Run, window: Window, card: VariableCard) -> bool:

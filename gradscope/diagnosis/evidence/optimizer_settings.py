@@ -32,6 +32,11 @@ class OptimizerSettings:
     """Times the learning rate, the share of each weight that a step takes away."""
     float16: bool
     """Whether the variables are float16 themselves, not only what is computed with them."""
+    accumulated: int
+    """Over how many steps gradients are accumulated; 0 if they are not."""
+    kept_by_average: float
+    """Share of the way that is left where a moving average overwrites the weights every N steps, for a steady course:
+    1 - m (1 - m^N) / (N (1 - m)) with the momentum m of the average; 1 where none does."""
 
     @property
     def epsilon_is_zero(self) -> bool:
@@ -58,7 +63,16 @@ def optimizer_settings(run: Run, kernel: str = "") -> OptimizerSettings:
         _number(settings.get("epsilon")),
         _number(settings.get("weight_decay")),
         any(card.dtype == "float16" and card.optimized for card in run.model.variables if kernel in ("", card.name)),
+        int(settings.get("gradient_accumulation_steps") or 0),
+        _kept_by_average(settings),
     )
+
+
+def _kept_by_average(settings: dict[str, Any]) -> float:
+    every, kept = settings.get("ema_overwrite_frequency"), _number(settings.get("ema_momentum"))
+    if not (settings.get("use_ema") and isinstance(every, int) and every > 0 and 0 <= kept < 1):
+        return 1.0
+    return 1 - kept * (1 - kept**every) / (every * (1 - kept))
 
 
 def _entry(run: Run, kernel: str) -> dict[str, Any]:

@@ -58,6 +58,7 @@ from gradscope.diagnosis.remedies.loss import (
 )
 from gradscope.diagnosis.remedies.optimizer import (
     accumulate_less,
+    average_apart,
     clip_gradients,
     loosen_clipping,
     lower_epsilon,
@@ -82,6 +83,7 @@ __all__ = [
     "absolute_error",
     "accumulate_less",
     "align_shapes",
+    "average_apart",
     "batch_size",
     "check_input",
     "check_sign",

@@ -10,6 +10,7 @@ from gradscope.diagnosis.wording import number
 
 __all__ = [
     "accumulate_less",
+    "average_apart",
     "clip_gradients",
     "loosen_clipping",
     "lower_epsilon",
@@ -123,6 +124,17 @@ def accumulate_less(steps: int) -> Remedy:
         "Weights change only when so many batches have been seen; training needs hundreds of updates at least.",
         f"optimizer.gradient_accumulation_steps = {count if count > 1 else None}",
         topic="accumulation",
+    )
+
+
+def average_apart() -> Remedy:
+    """A moving average of the weights that leaves training alone."""
+    return Remedy(
+        "Let the average overwrite the weights at the end only",
+        "Weights that are set back to their moving average every few steps keep next to nothing of a step.",
+        "optimizer = keras.optimizers.Adam(use_ema=True, ema_overwrite_frequency=None)\n"
+        "optimizer.finalize_variable_values(model.trainable_variables)  # when training is over",
+        topic="average",
     )
 
 

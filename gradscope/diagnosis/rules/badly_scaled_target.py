@@ -89,7 +89,9 @@ class BadlyScaledTarget(Rule):
     max_lagging_loss: float = limit(1.3, "1", "of a constant answer's loss: the bias is still on its way to the mean")
     min_stuck_loss: float = limit(0.9, "1", "likewise, as many steps later: it is there, and nothing else is learnt")
     max_lagging_change: float = limit(0.01, "1", "of the start: then most of the way to the mean is done")
-    max_outweighing: float = limit(1000.0, "1", "of two losses; the gradients of squared errors differ by 30 then")
+    max_outweighing: float = limit(100.0, "1", "of two losses; the gradients of squared errors differ by 10 then")
+    max_delay: float = limit(0.2, "1", "of the steps, before the loss began to fall: the answers had far to go")
+    min_delayed_loss: float = limit(0.2, "1", "of a constant answer's loss, after such a delay")
     max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: next to nothing is learnt")
     error_steps: float = limit(50, "steps", "earlier no learning is to be expected")
     late_steps: float = limit(200, "steps", "by then an output has come down to targets of a usual size")
@@ -216,4 +218,5 @@ class BadlyScaledTarget(Rule):
         learnt_nothing = loss_trend.at_rest or (loss_trend.bounded and loss_trend.is_far(self.max_remaining_loss))
         if nonfinite.broken.any() or (learnt_nothing and loss_trend.reach >= self.error_steps):
             return Severity.ERROR
-        return Severity.NOTE if loss_trend.falling else Severity.WARNING
+        held_up = loss_trend.delay > self.max_delay and loss_trend.remaining > self.min_delayed_loss
+        return Severity.NOTE if loss_trend.falling and not held_up else Severity.WARNING

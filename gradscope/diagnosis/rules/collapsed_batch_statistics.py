@@ -72,6 +72,8 @@ class CollapsedBatchStatistics(Rule):
     min_settled: float = limit(0.5, "1", "share of the moving statistics that batches of the run make up")
     max_variance_factor: float = limit(2.0, "1", "how far the remembered and the true standard deviation may differ")
     max_mean_distance: float = limit(1.0, "1", "standard deviations of the batches; 0.4 in sound runs of 60 steps")
+    max_slow_variance_factor: float = limit(1.5, "1", "the same with a momentum above the default")
+    max_slow_mean_distance: float = limit(0.5, "1", "likewise")
     max_settling_steps: float = limit(100, "steps", "1 / (1 - momentum), with the default of Keras")
     error_steps: float = limit(100, "steps", "a trial of fewer is not meant to give a network to use")
     min_steps: float = limit(10, "steps", "statistics that are not updated at all show at once")
@@ -146,10 +148,11 @@ class CollapsedBatchStatistics(Rule):
 
     def _distance(self, norm: BatchNorm) -> Measurement:
         if self._has_another_variance(norm):
+            most = self._most_variance(norm)
             return Measurement(
                 "√(moving variance) over the standard deviation of the batches",
                 norm.variance_ratio,
-                self.max_variance_factor if norm.variance_ratio > 1 else 1 / self.max_variance_factor,
+                most if norm.variance_ratio > 1 else 1 / most,
                 "1",
                 norm.layer.name,
                 "about 1",
@@ -157,19 +160,25 @@ class CollapsedBatchStatistics(Rule):
         return Measurement(
             "distance of the moving mean from the batches', over their standard deviation",
             norm.mean_distance,
-            self.max_mean_distance,
+            self._most_distance(norm),
             "1",
             norm.layer.name,
             "about 0",
         )
 
     def _is_unsettled(self, norm: BatchNorm) -> bool:
-        off = self._has_another_variance(norm) or norm.mean_distance > self.max_mean_distance
+        off = self._has_another_variance(norm) or norm.mean_distance > self._most_distance(norm)
         return norm.settled < self.min_settled and off
 
     def _has_another_variance(self, norm: BatchNorm) -> bool:
         factor = max(norm.variance_ratio, 1 / norm.variance_ratio) if norm.variance_ratio > 0 else 0.0
-        return factor > self.max_variance_factor
+        return factor > self._most_variance(norm)
+
+    def _most_variance(self, norm: BatchNorm) -> float:
+        return self.max_slow_variance_factor if self._settles_slowly(norm) else self.max_variance_factor
+
+    def _most_distance(self, norm: BatchNorm) -> float:
+        return self.max_slow_mean_distance if self._settles_slowly(norm) else self.max_mean_distance
 
     def _settles_slowly(self, norm: BatchNorm) -> bool:
         card = norm.layer.card

@@ -106,6 +106,7 @@ class GainMismatch(Rule):
     max_held_up_loss: float = limit(0.4, "1", "of a constant answer's loss or of the start, after such a delay")
     max_weak_gradient: float = limit(0.1, "1", "of the output's, at first: the delay comes of it")
     error_steps: float = limit(100, "steps", "earlier no learning is to be expected")
+    late_steps: float = limit(200, "steps", "a recurrent layer may yet learn to remember before")
     max_recurrent_gain: float = limit(
         2.5, "1 per step", "over an orthogonal matrix; acts once per step of the sequence: 1e4 in ten steps"
     )
@@ -113,9 +114,11 @@ class GainMismatch(Rule):
         1.5, "1 per step", "the same where no activation bounds the state: 60 in ten steps; Le et al. 2015 use 1"
     )
     min_recurrent_gain: float = limit(
-        0.5, "1 per step", "over an orthogonal matrix, without gates: a thousandth is left after ten steps"
+        0.7, "1 per step", "over an orthogonal matrix, without gates: a thousandth is left after twenty steps"
     )
     max_gain_product: float = limit(1e3, "1", "over all layers")
+    max_blown_gain_product: float = limit(10.0, "1", "the same where the loss begins above max_first_loss")
+    max_first_loss: float = limit(8.0, "1", "of a constant answer's loss: the answers themselves are far too large")
     max_vector_rms: float = limit(
         2.0, "1", "of an embedding's entries; usual initialisers give 0.03 to 1, and no layer behind expects more"
     )
@@ -148,11 +151,14 @@ class GainMismatch(Rule):
         least = self.min_idle_gain_product if loss_trend.at_rest or held_up else self.min_gain_product
         if prod(min(1.0, gain.shortfall(gain.initial)) for gain in stack) < least:
             small = [gain for gain in stack if gain.shortfall(gain.initial) < 1 / _NOTABLE] or small
-        if prod(max(1.0, gain.excess(gain.initial)) for gain in stack) > self.max_gain_product:
+        blown_up = loss_trend.knows_constant and loss_trend.start > self.max_first_loss * loss_trend.constant
+        most = self.max_blown_gain_product if blown_up else self.max_gain_product
+        if prod(max(1.0, gain.excess(gain.initial)) for gain in stack) > most:
             large = [gain for gain in gains if gain.excess(gain.initial) > _NOTABLE] or large
         calm = Severity.NOTE if loss_trend.falling or self._flows(flow) else Severity.WARNING
         if fading and loss_trend.at_rest:
-            yield self._finding("too-small", fading, run, Severity.WARNING)
+            sure = loss_trend.knows_constant and loss_trend.reach >= self.late_steps
+            yield self._finding("too-small", fading, run, Severity.ERROR if sure else Severity.WARNING)
         if small:
             harm = Severity.NOTE if small == [gains[-1]] else calm
             weak = self._early(flow, finite_window(run, nonfinite)) < self.max_weak_gradient

@@ -9,12 +9,14 @@ from typing import ClassVar
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LearningRate, LossTrend, OptimizerGroup, Travel
 from gradscope.diagnosis.evidence.fresh_start import is_fresh
+from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number, of_layers
 from gradscope.model_card import HALF_FORMATS
 from gradscope.run import Run
 
+_HARDLY = 10  # times less than what is too little, while another optimizer's layers go far
 _UTTERLY = 100  # times less than what is too little
 
 
@@ -77,6 +79,9 @@ class LearningRateTooLow(Rule):
         1e-3, "1", "the same per step where the loss falls in a straight line to the end, and is far from it"
     )
     min_line_loss: float = limit(0.75, "1", "of a constant answer's loss: a straight line is far from its end")
+    max_short_line_step: float = limit(5e-4, "1", "likewise where the line leads a little farther")
+    min_short_line_loss: float = limit(0.7, "1", "of a constant answer's loss, there")
+    min_short_line_ahead: float = limit(0.4, "1", "the same, as many steps later")
     min_late_share: float = limit(0.4, "1", "of all that the loss fell, by the last half: half of a straight line")
     min_fall: float = limit(3.0, "standard errors", "of the loss over the last half: it plainly falls")
     line_steps: float = limit(400, "steps", "earlier a plain deep network may yet begin to learn")
@@ -145,9 +150,8 @@ class LearningRateTooLow(Rule):
                     ),
                     Measurement("elasticity of the loss", usable, self.min_elasticity, "1", "", "0.4 to 160"),
                 ),
-                remedies=_remedies(
-                    replace(learning_rate, largest=group.learning_rate), farthest.distance / loss_trend.reach
-                ),
+                remedies=self._updates_are_few(run, loss_trend)
+                + _remedies(replace(learning_rate, largest=group.learning_rate), farthest.distance / loss_trend.reach),
                 confidence="high" if sure else "medium",
                 phase="run",
                 explains=_explains(run),
@@ -158,7 +162,7 @@ class LearningRateTooLow(Rule):
         distance, long = group.farthest.distance, run.steps[-1] - run.steps[0] >= self.error_steps
         most = max(other.farthest.distance for other in groups)
         new = all(is_fresh(run, layer) is not False for layer in group.layers)
-        still = 0 < distance < self.max_distance / _UTTERLY and distance < most / _UTTERLY
+        still = 0 < distance < self.max_distance / _HARDLY and distance < most / _UTTERLY
         return len(groups) > 1 and long and still and new and not trend.fallen
 
     def _left_behind(self, group: OptimizerGroup, run: Run, learning_rate: LearningRate) -> Finding:
@@ -178,6 +182,11 @@ class LearningRateTooLow(Rule):
             explains=_explains(run),
         )
 
+    def _updates_are_few(self, run: Run, loss_trend: LossTrend) -> tuple[Remedy, ...]:
+        accumulated = optimizer_settings(run).accumulated
+        few = accumulated > 1 and loss_trend.reach / accumulated < self.error_steps
+        return (remedies.accumulate_less(loss_trend.reach),) if few else ()
+
     def _distance(self, path: Travel, least: float) -> Measurement:
         return Measurement(
             f"distance travelled by {path.kernel.name}, the farthest",
@@ -191,11 +200,15 @@ class LearningRateTooLow(Rule):
     def _least_distance(self, trend: LossTrend) -> float:
         if trend.answers_constantly and trend.has_fallen:
             return self.max_crawling_distance
-        far = trend.knows_constant and trend.bounded and trend.is_far(self.min_line_loss)
-        on = far and trend.ahead > self.error_remaining_loss * trend.constant and trend.reach >= self.line_steps
-        if on and -trend.significance > self.min_fall and trend.late_share > self.min_late_share:
-            return max(self.max_distance, self.max_line_step * trend.reach)
-        return self.max_distance
+        straight = -trend.significance > self.min_fall and trend.late_share > self.min_late_share
+        if not (trend.knows_constant and trend.bounded and trend.reach >= self.line_steps and straight):
+            return self.max_distance
+        least, ahead = self.max_distance, trend.ahead / trend.constant
+        if trend.is_far(self.min_line_loss) and ahead > self.error_remaining_loss:
+            least = max(least, self.max_line_step * trend.reach)
+        elif trend.is_far(self.min_short_line_loss) and ahead > self.min_short_line_ahead:
+            least = max(least, self.max_short_line_step * trend.reach)
+        return least
 
     def _severity(self, trend: LossTrend, farthest: Travel, *, sure: bool) -> Severity:
         # On its way down from a constant answer's loss, as many steps again may be all it needs.

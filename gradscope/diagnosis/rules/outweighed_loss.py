@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 from gradscope.diagnosis import remedies
@@ -60,9 +61,10 @@ class OutweighedLoss(Rule):
     """
 
     name: ClassVar[str] = "outweighed-loss"
-    min_share: float = limit(1e-3, "1", "of the largest loss; recorded healthy networks have a fifteenth or more")
+    min_share: float = limit(1e-2, "1", "of the largest loss; recorded healthy networks have a fifteenth or more")
     min_weight: float = limit(0.1, "1", "of the other's: what was weighed down so far was meant to count for less")
-    max_idle_distance: float = limit(0.01, "1", "of a kernel's norm over the run: it stood still")
+    max_idle_distance: float = limit(0.1, "1", "of a kernel's norm over the run: it stood still")
+    max_idle_share: float = limit(0.05, "1", "of the way that the farthest kernel went")
     error_steps: float = limit(50, "steps", "earlier no learning is to be expected")
 
     def check(
@@ -79,25 +81,21 @@ class OutweighedLoss(Rule):
         if len(loss_terms) == 1:
             raise NothingToJudge("there is one loss")
         known = [
-            (term, level)
+            (term, term.output.name, level)
             for term, level in zip(loss_terms, constant_answer.terms, strict=True)
             if term.output and level > 0
         ]
         if len(known) <= 1:
             raise NotJudged("how large the losses can be is unknown; record fit() of a compiled model")
-        largest, most = max(known, key=lambda pair: pair[1])
-        for term, level in known:
+        if loss_trend.reach < self.error_steps:
+            return
+        largest, other, most = max(known, key=lambda each: each[-1])
+        for term, name, level in known:
             share = level / most
-            # A large loss that was learnt leaves the small one its share.
-            if (
-                level >= self.min_share * min(most, loss_trend.late)
-                or loss_trend.reach < self.error_steps
-                or not (term.output and largest.output)
-            ):
+            still = self._stands_still(name, travel)
+            # A large loss that was learnt leaves the small one its share, unless that one waits for larger steps.
+            if not level < self.min_share * (most if still else min(most, loss_trend.late)):
                 continue
-            name, other = term.output.name, largest.output.name
-            own = [path.distance for path in travel if path.kernel.layer.name == name]
-            still = bool(own) and max(own) < self.max_idle_distance
             meant = term.weight < self.min_weight * largest.weight
             yield Finding(
                 rule=self.name,
@@ -122,3 +120,8 @@ class OutweighedLoss(Rule):
                 phase="run",
                 explains=_EXPLAINS,
             )
+
+    def _stands_still(self, output: str, travel: tuple[Travel, ...]) -> bool:
+        own = max((path.distance for path in travel if path.kernel.layer.name == output), default=inf)
+        farthest = max((path.distance for path in travel), default=0.0)
+        return own < self.max_idle_distance and own < self.max_idle_share * farthest

@@ -56,7 +56,9 @@ class ShrunkenWeights(Rule):
     name: ClassVar[str] = "shrunken-weights"
     max_remaining_ratio: float = limit(0.1, "1", "late rms over the first; ordinary decay leaves more than half")
     utter_remaining_ratio: float = limit(1e-4, "1", "a single kernel counts that is all but gone")
-    max_penalised_ratio: float = limit(0.5, "1", "the same where a penalty outweighs what there is to be learnt")
+    max_penalised_ratio: float = limit(
+        0.5, "1", "the same where a penalty outweighs what there is to be learnt, or a constraint holds the weights"
+    )
     max_penalty: float = limit(1.0, "1", "times what the outputs cost, early: the penalty is what is minimised first")
     max_penalised_loss: float = limit(
         0.3, "1", "of a constant answer's loss or of the start: all of it is no noise then"
@@ -80,6 +82,9 @@ class ShrunkenWeights(Rule):
         decay = weight_decay * learning_rate.largest
         if weight_decay > self.usual_weight_decay and decay > self.max_decay and not loss_trend.fallen:
             yield self._decayed(run, kernels, decay, Severity.ERROR if loss_trend.slow else Severity.WARNING)
+            return
+        if held := self._held(run, kernels, window, loss_trend):
+            yield self._constrained(run, held)
             return
         ratios = {kernel.name: window.over_first(kernel.weight_rms) for kernel in kernels}
         known = {name: ratio for name, ratio in ratios.items() if np.isfinite(ratio)}
@@ -122,6 +127,42 @@ class ShrunkenWeights(Rule):
             ),
             remedies=(remedies.weaken_penalty(),),
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
+        )
+
+    def _held(self, run: Run, kernels: tuple[Kernel, ...], window: Window, trend: LossTrend) -> dict[Kernel, float]:
+        """What a constraint cut down at once and never lets grow again, where little is learnt."""
+        bound = {card.name: card.constraint for card in run.model.variables if card.constraint}
+        if not (bound and trend.slow):
+            return {}
+        ratios = {kernel: window.over_first(kernel.weight_rms) for kernel in kernels if kernel.name in bound}
+        return {kernel: ratio for kernel, ratio in ratios.items() if ratio < self.max_penalised_ratio}
+
+    def _constrained(self, run: Run, held: dict[Kernel, float]) -> Finding:
+        names = list(dict.fromkeys(kernel.layer.name for kernel in held))
+        kinds = {card.name: card.constraint for card in run.model.variables}
+        kind = kinds[next(iter(held)).name]
+        return Finding(
+            rule=self.name,
+            title="weights held too small",
+            sentence=f"{kind} holds the weights of {among(names)} at {span(list(held.values()))} of what they were",
+            severity=Severity.ERROR,
+            layers=tuple(names),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=tuple(
+                Measurement(
+                    f"late rms of {kernel.name} over the first",
+                    ratio,
+                    self.max_penalised_ratio,
+                    "1",
+                    kernel.layer.name,
+                    "above 0.5",
+                )
+                for kernel, ratio in held.items()
+            ),
+            remedies=(remedies.weaken_penalty(),),
+            variant="constrained",
+            explains=_EXPLAINS,
         )
 
     def _decayed(self, run: Run, kernels: tuple[Kernel, ...], decay: float, severity: Severity) -> Finding:

@@ -29,7 +29,8 @@ class StaleOptimizer(Rule):
     ## What it detects
     Steps that shrink by orders of magnitude though neither the learning rate nor the gradient does, as with AdaGrad,
     whose denominator only grows; or an adaptive optimizer whose steps are far below its learning rate all along,
-    because its denominator began far above the gradients. In both the loss is far from solved.
+    because its denominator began far above the gradients; or weights that their own moving average overwrites so often
+    that next to nothing of a step stays. In all the loss is far from solved.
 
     ## Why it matters
     The gradient still says where to go, but the optimizer no longer goes there; raising the learning rate helps for a
@@ -70,6 +71,7 @@ class StaleOptimizer(Rule):
     max_drowned_step: float = limit(0.1, "1", "the same where epsilon was set far above the usual 1e-7")
     min_drowned_loss: float = limit(0.3, "1", "of a constant answer's loss or of the start, there")
     min_late_share: float = limit(0.5, "1", "of all that the loss fell, by the last half: it does not slow down")
+    min_averaged_step: float = limit(0.1, "1", "share of a step that the average keeps which overwrites the weights")
     min_elasticity: float = limit(0.02, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
     min_gradient_kept: float = limit(0.2, "1", "of the early gradient: less is convergence")
     min_remaining_loss: float = limit(0.5, "1", "of a constant answer's loss or of the start")
@@ -107,8 +109,17 @@ class StaleOptimizer(Rule):
         shrinkage = median(effective_step.gain[late]) / median(effective_step.gain[first])
         gradient = effective_step.update / effective_step.gain
         kept = median(gradient[late]) / median(gradient[first])
+        averaged = optimizer_settings(run).kept_by_average
         relative = median((effective_step.update / effective_step.learning_rate)[late])
-        if max(shrinkage, shrinkage * kept) < self.max_shrinkage and kept > self.min_gradient_kept:
+        if averaged < self.min_averaged_step:
+            yield _finding(
+                f"the weights are overwritten by their average, of which a step makes up {number(averaged)}",
+                Measurement("share of a step that stays", averaged, self.min_averaged_step, "1", "", "about 1"),
+                steps,
+                learning_rate,
+                (remedies.average_apart(),),
+            )
+        elif max(shrinkage, shrinkage * kept) < self.max_shrinkage and kept > self.min_gradient_kept:
             yield _finding(
                 f"the optimizer's step per unit of gradient has shrunk to {number(shrinkage)} of what it was, "
                 "at a constant learning rate",

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Clipping, LearningRate, LossTrend, Standstill
+from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
@@ -79,7 +80,7 @@ class UnchangedWeights(Rule):
         if run.model.variables and not any(variable.trainable for variable in run.model.variables):
             yield self._all_frozen(run, loss_trend)
             return
-        if (count := _accumulated(run)) > run.steps[-1] + 1 and loss_trend.reach >= self.min_steps:
+        if (count := optimizer_settings(run).accumulated) > run.steps[-1] + 1 and loss_trend.reach >= self.min_steps:
             yield self._never_applied(run, count)
             return
         if not standstill:
@@ -182,10 +183,3 @@ def _remedies(still: list[Standstill], rate: LearningRate, clipping: Clipping) -
     reason = "No step so far was large enough to change the weights."
     found.append(remedies.raise_learning_rate(rate.largest, 100, reason))
     return tuple(found)
-
-
-def _accumulated(run: Run) -> int:
-    """Over how many steps the optimizer accumulates gradients; 0 if it does not."""
-    optimizer = run.settings.get("optimizer")
-    count = optimizer.get("gradient_accumulation_steps") if isinstance(optimizer, dict) else None
-    return count if isinstance(count, int) else 0

@@ -16,6 +16,7 @@ from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, number
 from gradscope.run import Run
 
+_VERY_DEEP = 8  # layers of which none need lose much
 _DEEP = 3  # layers whose rates tell a rate per layer from a single weak one
 _EXPLAINS = frozenset(
     {
@@ -83,10 +84,15 @@ class VanishingGradient(Rule):
         1e-3, "1", "simulated healthy networks show 0.003 to 85, the failing autoencoder 1e-6 to 2e-5"
     )
     min_gradient_ratio_at_rest: float = limit(
-        1e-2, "1", "where the loss stands still and each layer passes less than min_layer_ratio"
+        1e-2,
+        "1",
+        "where the loss stands still, and each layer passes less than min_layer_ratio or the signal fades too",
     )
     min_layer_ratio: float = limit(
         0.4, "1 per layer", "sigmoid layers pass at most 0.25 times their gain, tanh and ReLU with fitting weights 1"
+    )
+    max_signal_loss: float = limit(
+        100.0, "1", "of the first layers' signal over the last one's, in eight layers or more: then it fades both ways"
     )
     error_gradient_ratio: float = limit(1e-4, "1", "ten times below the warning")
     min_update_to_weight_ratio: float = limit(1e-5, "1", "a hundredth of the healthy 1e-3: 1e5 steps to move by 100 %")
@@ -164,20 +170,23 @@ class VanishingGradient(Rule):
             gradients = {k.name: window.upper(run.series("gradient", k.name, "rms")) for k in inside}
             updates = {k.name: window.upper(k.update_to_weight_ratio) for k in inside}
             most, fastest = _largest([*gradients.values()]), _largest([*updates.values()])
-            still = [
+            lasting = [
                 k.name
                 for k in inside
                 if gradients[k.name] < self.min_sibling_gradient * most
                 and updates[k.name] < self.min_relative_update * fastest
             ]
+            first = {k.name: _at_first(run.series("gradient", k.name, "rms")) for k in inside}
+            early = [name for name, level in first.items() if level < self.min_sibling_gradient * max(first.values())]
+            still = lasting or early
             if not still:
                 continue
-            least = min(gradients[name] / most for name in still)
+            shares = {name: gradients[name] / most if lasting else first[name] / max(first.values()) for name in still}
             yield Finding(
                 rule=self.name,
                 title="gradient that vanishes within a layer",
-                sentence=f"{among(still)} get {number(least)} of the gradient that the rest of {layer.name} gets, and "
-                "stand still",
+                sentence=f"{among(still)} {'get' if lasting else 'got'} {number(min(shares.values()))} of the gradient "
+                f"that the rest of {layer.name} {'gets, and stand still' if lasting else 'got at first'}",
                 severity=Severity.ERROR if loss_trend.slow else Severity.WARNING,
                 layers=(layer.name,),
                 first_step=int(run.steps[0]),
@@ -185,7 +194,7 @@ class VanishingGradient(Rule):
                 measurements=(
                     Measurement(
                         f"gradient rms of {still[0]} over the largest in {layer.name}",
-                        gradients[still[0]] / most,
+                        shares[still[0]],
                         self.min_sibling_gradient,
                         "1",
                         layer.name,
@@ -204,11 +213,12 @@ class VanishingGradient(Rule):
         late = {i: flow.level(flow.gradient[:, i], window) for i in flow.head}
         early = {i: flow.level(flow.gradient[:, i], window, early=True) for i in flow.head}
         column, value = _best(late)
-        bound = self._bound(value, flow, loss_trend)
+        fades = self._fades(flow, window)
+        bound = self._bound(value, flow, loss_trend, fades=fades)
         lasting = value < bound
         if not lasting:
             column, value = _best(early)
-            bound = self.min_gradient_ratio
+            bound = self.min_gradient_ratio_at_rest if loss_trend.at_rest and fades else self.min_gradient_ratio
         if not value < bound:
             return
         head = tuple(flow.layers[i] for i in flow.head)
@@ -247,11 +257,21 @@ class VanishingGradient(Rule):
             measurements=tuple(measurements),
             remedies=_remedies(where, run),
             confidence="high" if np.isfinite(own) and flow.measured == "activation gradients" else "medium",
-            explains=_EXPLAINS if lasting else frozenset(),
+            explains=_EXPLAINS if lasting or severity == Severity.ERROR else frozenset(),
         )
 
-    def _bound(self, value: float, flow: Flow, loss_trend: LossTrend) -> float:
+    def _fades(self, flow: Flow, window: Window) -> bool:
+        """Whether the signal, too, is lost on its way through many layers at first."""
+        if len(flow.layers) < _VERY_DEEP or not flow.head:
+            return False
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lost = flow.signal[:, list(flow.head)] / flow.signal[:, [-1]]
+        levels = [flow.level(lost[:, i], window, early=True) for i in range(len(flow.head))]
+        return any(level > self.max_signal_loss for level in levels)
+
+    def _bound(self, value: float, flow: Flow, loss_trend: LossTrend, *, fades: bool) -> float:
         deep = len(flow.layers) >= _DEEP and value ** (1 / len(flow.layers)) < self.min_layer_ratio
+        deep |= fades
         return self.min_gradient_ratio_at_rest if deep and loss_trend.at_rest else self.min_gradient_ratio
 
     def _still(self, kernels: tuple[Kernel, ...], head: tuple[Layer, ...]) -> bool:
@@ -299,6 +319,12 @@ def _update_ratios(kernels: tuple[Kernel, ...], head: tuple[Layer, ...], window:
 def _best(levels: dict[int, float]) -> tuple[int, float]:
     known = {column: level for column, level in levels.items() if np.isfinite(level)}
     return max(known.items(), key=lambda item: item[1]) if known else (-1, float("nan"))
+
+
+def _at_first(series: npt.NDArray[np.floating]) -> float:
+    """The largest of the first three samples."""
+    known = series[np.isfinite(series)][:3]
+    return float(known.max()) if len(known) else float("nan")
 
 
 def _largest(values: list[float]) -> float:
