@@ -71,6 +71,13 @@ class TestSeveralOptimizers:
         """Without a loss; the output is trained by an optimizer of its own."""
         return with_an_optimizer_of_its_own(toy_run(scale, loss=np.full(SAMPLES, np.nan)), "output")
 
+    @pytest.mark.parametrize(("pace", "severity"), [(0.01, [Severity.ERROR]), (0.1, [])])
+    def test_one_of_two_that_hardly_moves_beside_the_other_is_an_error(self, pace, severity):
+        others = {("update", f"{name}/kernel"): 5.0 for name in ("hidden_1", "hidden_2")}
+        run = toy_run({**others, ("update", "output/kernel"): pace}, loss=np.linspace(1.0, 0.3, SAMPLES))
+        found = findings("learning-rate-too-low", with_an_optimizer_of_its_own(run, "output"))
+        assert [finding.severity for finding in found] == severity
+
     def test_rivals_need_no_loss_to_be_seen_standing_still(self):
         run = with_bias(self.rivals({("update", "output/kernel"): 1e-4}), 0.0)
         (finding,) = findings("learning-rate-too-low", run)
@@ -109,6 +116,16 @@ class TestLearningRateTooLow:
         run = toy_run(updates(0.9), loss=np.linspace(1.0, late, SAMPLES), steps=range(0, SAMPLES * step, step))
         severities = [finding.severity for finding in findings("learning-rate-too-low", run)]
         assert severities == [Severity.ERROR] * found
+
+    @pytest.mark.parametrize(("pace", "found"), [(0.4, 1), (0.7, 0)])
+    def test_a_line_that_leads_a_little_farther_asks_for_shorter_steps(self, pace, found):
+        run = toy_run(updates(pace), loss=np.linspace(1.0, 0.65, SAMPLES), steps=range(0, SAMPLES * 20, 20))
+        assert [f.severity for f in findings("learning-rate-too-low", run)] == [Severity.WARNING] * found
+
+    def test_accumulating_over_fewer_batches_comes_first_where_updates_are_few(self):
+        settings = {"optimizer": {"name": "Adam", "gradient_accumulation_steps": 64}}
+        (finding,) = findings("learning-rate-too-low", toy_run(updates(1e-2), loss=1.0, settings=settings))
+        assert finding.remedies[0].topic == "accumulation"
 
     def test_a_line_that_levels_off_is_none(self):
         loss = np.r_[np.linspace(1.0, 0.85, 10), np.linspace(0.85, 0.82, 20)]
@@ -504,6 +521,14 @@ class TestStaleOptimizer:
         settings = {"optimizer": {"name": "Adam", "epsilon": epsilon}}
         run = toy_run(updates(1.0), loss=np.linspace(1.0, late, SAMPLES), settings=settings)
         assert len(findings("stale-optimizer", run)) == found
+
+    @pytest.mark.parametrize(("every", "found"), [(1, 1), (100, 0), (None, 0)])
+    def test_weights_that_their_average_overwrites(self, every, found):
+        average = {"use_ema": True, "ema_momentum": 0.99, "ema_overwrite_frequency": every}
+        run = toy_run(loss=1.0, settings={"optimizer": {"name": "Adam", **average}})
+        mine = findings("stale-optimizer", run)
+        assert len(mine) == found
+        assert all("a step makes up 0.01" in each.sentence and each.remedies[0].topic == "average" for each in mine)
 
     @pytest.mark.parametrize(("epsilon", "first"), [(10.0, "optimizer.epsilon = 1e-7"), (1e-7, "optimizer = keras")])
     def test_a_large_epsilon_is_named_and_lowered_first(self, epsilon, first):

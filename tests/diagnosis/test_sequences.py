@@ -93,7 +93,14 @@ RISING = np.geomspace(1.0, 1e3, 30)
 
 @pytest.mark.parametrize(
     ("ratio", "loss", "severities"),
-    [(500.0, 1.0, [Severity.ERROR]), (500.0, None, [Severity.NOTE]), (10.0, 1.0, []), (RISING, 1.0, [])],
+    [
+        (500.0, 1.0, [Severity.ERROR]),
+        (500.0, None, [Severity.NOTE]),
+        (7.0, 1.0, []),
+        (16.0, 1.0, [Severity.ERROR]),
+        (16.0, None, []),
+        (RISING, 1.0, []),
+    ],
 )
 def test_a_gradient_explodes_through_time_from_the_start(ratio, loss, severities):
     mine = through_time("exploding-gradient", sequences({"hidden_1": ratio}, loss=loss))

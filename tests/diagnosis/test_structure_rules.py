@@ -63,6 +63,14 @@ class TestDisconnectedVariable:
         assert finding.severity == Severity.ERROR
         assert finding.remedies[0].title == "Give hidden_2 a loss"
 
+    @pytest.mark.parametrize(("alone", "severity"), [(True, Severity.ERROR), (False, Severity.WARNING)])
+    def test_an_optimizer_that_trains_nothing_is_an_error_whatever_the_loss_of_others(self, alone, severity):
+        run = toy_run(self.zero("hidden_1"), loss=np.geomspace(1, 1e-3, 30))
+        trainers = {"hidden_1": 0 if alone else 1, "hidden_2": 1, "output": 1}
+        cards = tuple(replace(card, optimizer=trainers[card.layer]) for card in run.model.variables)
+        (finding,) = findings("disconnected-variable", replace(run, model=replace(run.model, variables=cards)))
+        assert finding.severity == severity
+
     def test_a_tiny_gradient_is_none(self):
         tiny = dict.fromkeys(self.zero("hidden_1"), 1e-09)
         assert not findings("disconnected-variable", toy_run(tiny, loss=1.0))

@@ -85,6 +85,22 @@ def test_a_large_loss_that_was_learnt_leaves_the_other_one_its_share():
     assert not findings("outweighed-loss", with_second_output(1.0, 1e4 * np.geomspace(2.0, 1e-4, 30), 1e4))
 
 
+@pytest.mark.parametrize(("still", "severity"), [(12, Severity.WARNING), (3, Severity.NOTE)])
+def test_large_targets_that_held_the_loss_up_are_a_warning(still, severity):
+    put = {("target", "target", "example_std"): 1e4}
+    loss = 1e8 * np.r_[np.ones(still), np.full(30 - still, 0.25)]
+    (finding,) = findings("badly-scaled-target", toy_run({("target", "target"): 1e4}, put, loss=loss))
+    assert finding.severity == severity
+
+
+@pytest.mark.parametrize(("farthest", "loss", "found"), [(999.0, 3.0, 1), (5.0, 3.0, 0), (999.0, None, 0)])
+def test_targets_with_outliers(farthest, loss, found):
+    shares = {f"quantile_{q:02d}": (q - 50) / 25 for q in (2, 5, 25, 50, 75, 95, 98)}
+    put = {("target", "target", name): value for name, value in {**shares, "min": -2.5, "max": farthest}.items()}
+    mine = findings("badly-scaled-target", toy_run(put=put, loss=loss))
+    assert [finding.variant for finding in mine] == ["outliers"] * found
+
+
 @pytest.mark.parametrize(("share", "severity"), [(0.9, Severity.ERROR), (0.6, Severity.WARNING)])
 def test_large_targets_of_which_next_to_nothing_is_learnt_are_an_error(share, severity):
     put = {("target", "target", "example_std"): 1e4}
@@ -207,6 +223,20 @@ def test_under_a_penalty_one_kernel_that_shrinks_is_enough_where_the_loss_stands
     run = toy_run({("weight", "hidden_1/kernel"): np.geomspace(1, 1e-2, 30)}, loss=1.0)
     run = replace(run, model=run.model.with_settings({"loss_additions": ["penalties"]}))
     assert [f.layers for f in findings("shrunken-weights", run)] == [("hidden_1",)]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "left", "loss", "found"),
+    [("MaxNorm", 0.3, 0.9, 1), (None, 0.3, 0.9, 0), ("MaxNorm", 0.8, 0.9, 0), ("MaxNorm", 0.3, None, 0)],
+)
+def test_a_constraint_that_holds_weights_small(constraint, left, loss, found):
+    run = toy_run({("weight", "hidden_1/kernel"): np.r_[1.0, np.full(29, left)]}, loss=loss)
+    cards = [replace(card, constraint=constraint) for card in run.model.variables]
+    run = replace(run, model=replace(run.model, variables=tuple(cards)))
+    mine = findings("shrunken-weights", run)
+    assert [(each.variant, each.layers, each.severity) for each in mine] == [
+        ("constrained", ("hidden_1",), Severity.ERROR)
+    ] * found
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,10 @@ class Disconnection:
     absent: bool
     """True where there is no gradient at all (None), False where it is exactly zero at every usable sample."""
     matters: bool
-    """True where the layer stands first behind the input, is an output, leads to one, or is all that one of several
-    optimizers trains: the network does not train as meant. False for a side branch, whose output nothing that is
-    trained seems to use."""
+    """True where the layer stands first behind the input, is an output, or leads to one: the network does not train as
+    meant. False for a side branch, whose output nothing that is trained seems to use."""
+    idle: bool
+    """True where one of several optimizers has nothing to train but layers that get no gradient, this among them."""
 
 
 def disconnections(run: Run, layers: tuple[Layer, ...], window: Window) -> tuple[Disconnection, ...]:
@@ -61,10 +62,8 @@ def disconnections(run: Run, layers: tuple[Layer, ...], window: Window) -> tuple
             layer,
             tuple(card.name for card in trained[layer.name]),
             absent=not any(card.connected for card in trained[layer.name]),
-            matters=layer.is_output
-            or layer.name in first
-            or layer.name in leading
-            or any(card.optimizer in idle for card in trained[layer.name]),
+            matters=layer.is_output or layer.name in first or layer.name in leading,
+            idle=any(card.optimizer in idle for card in trained[layer.name]),
         )
         for layer in layers
         if layer.name in cut

@@ -58,7 +58,7 @@ class DisconnectedVariable(Rule):
     name: ClassVar[str] = "disconnected-variable"
     min_samples: float = limit(3, "samples", "a single batch may give an exact zero by chance")
     error_samples: float = limit(
-        10, "samples", "of a branch up to its output: an error even where the loss of others falls"
+        10, "samples", "of a branch up to its output, or of all that an optimizer trains, whatever others' loss does"
     )
 
     def check(
@@ -72,7 +72,7 @@ class DisconnectedVariable(Rule):
         groups: dict[tuple[bool, Severity], list[Disconnection]] = {}
         for found in disconnections:
             if found.absent or samples >= self.min_samples:
-                certain = found.absent or (whole_branch and samples >= self.error_samples)
+                certain = found.absent or ((whole_branch or found.idle) and samples >= self.error_samples)
                 severity = self._severity(found, run, loss_trend, certain=certain)
                 groups.setdefault((found.absent, severity), []).append(found)
         for (absent, severity), members in groups.items():
@@ -82,7 +82,8 @@ class DisconnectedVariable(Rule):
         if loss_trend.falling and is_fresh(run, found.layer.name) is False:
             return Severity.NOTE  # trained before, and cut off on purpose
         # A branch that nothing uses may be left over, or be what the rest does without.
-        if (not found.matters and not loss_trend.slow) or (not certain and loss_trend.fallen):
+        beside = not (found.matters or found.idle)
+        if (beside and not loss_trend.slow) or (not certain and loss_trend.fallen):
             return Severity.WARNING
         return Severity.ERROR
 

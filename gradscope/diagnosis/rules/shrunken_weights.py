@@ -61,7 +61,7 @@ class ShrunkenWeights(Rule):
     )
     max_penalty: float = limit(1.0, "1", "times what the outputs cost, early: the penalty is what is minimised first")
     max_penalised_loss: float = limit(
-        0.3, "1", "of a constant answer's loss or of the start: all of it is no noise then"
+        0.25, "1", "of a constant answer's loss or of the start: all of it is no noise then"
     )
     max_decay: float = limit(0.01, "1", "of the weights per step: updates would have to be as large, ten times usual")
     usual_weight_decay: float = limit(0.3, "1", "as large as anybody sets it; with less it is the learning rate")
