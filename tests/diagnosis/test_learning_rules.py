@@ -119,7 +119,7 @@ class TestLearningRateTooLow:
 
     @pytest.mark.parametrize(("pace", "found"), [(0.4, 1), (0.7, 0)])
     def test_a_line_that_leads_a_little_farther_asks_for_shorter_steps(self, pace, found):
-        run = toy_run(updates(pace), loss=np.linspace(1.0, 0.65, SAMPLES), steps=range(0, SAMPLES * 20, 20))
+        run = toy_run(updates(pace), loss=np.linspace(1.0, 0.72, SAMPLES), steps=range(0, SAMPLES * 20, 20))
         assert [f.severity for f in findings("learning-rate-too-low", run)] == [Severity.WARNING] * found
 
     def test_accumulating_over_fewer_batches_comes_first_where_updates_are_few(self):
