@@ -240,6 +240,14 @@ def test_the_column_of_an_input_that_varies_most_is_known(regression, record):
     assert value(run, "input", "input", "leading_unit_ratio") == pytest.approx(spread[3] / np.median(spread), rel=1e-3)
 
 
+def test_what_a_variable_is_held_to_stands_in_the_model_card(record):
+    held = layers.Dense(2, kernel_constraint="max_norm", name="held")
+    model = keras.Sequential([keras.Input((2,)), held, layers.Dense(1, name="free")])
+    model.compile("sgd", "mse")
+    cards = {card.name: card.constraint for card in record(model, np.ones((8, 2)), np.ones((8, 1))).model.variables}
+    assert cards == {"held/kernel": "MaxNorm", "held/bias": None, "free/kernel": None, "free/bias": None}
+
+
 def test_dropout_stands_in_the_model_card_with_its_rate(regression, record):
     x, y = regression
     stack = [layers.Dense(8, "relu"), layers.Dropout(0.9, name="drop"), layers.LSTM(2, dropout=0.7, name="lstm")]
