@@ -212,6 +212,13 @@ class TestLearningRateTooLow:
 
 
 class TestLearningRateTooHigh:
+    @pytest.mark.parametrize(("dead", "loss", "found"), [(0.9, 0.4, 1), (0.2, 0.4, 0), (0.9, 0.9, 0)])
+    def test_steps_that_killed_units_after_something_was_learnt_were_too_large(self, dead, loss, found):
+        dying = {("activation", "hidden_1", "dead_unit_fraction"): [0.0] * 10 + [dead] * 20}
+        growing = {("weight", f"{name}/kernel"): np.linspace(1, 4, SAMPLES) for name in NAMES}
+        run = toy_run(updates(100) | growing, dying, loss=np.r_[1.0, 0.8, np.full(8, loss), np.full(20, 0.9)])
+        assert len(findings("learning-rate-too-high", run)) == found
+
     def test_large_steps_under_which_the_loss_falls_are_none(self):
         assert not findings("learning-rate-too-high", toy_run(updates(2000)))
 

@@ -59,8 +59,9 @@ class LearningRateTooHigh(Rule):
     that all go one way add up: weights that have grown tenfold, where the loss is no better for it or unknown. Of
     several optimizers each is judged by the kernels it trains, and the finding names their layers. Where the loss leapt
     up and is no better than at first since, or the first steps made all examples alike in the last hidden layer and
-    nothing was learnt since, shorter steps count; and a rate that still grows at the end of the run
-    counts where what was learnt is lost again, or values break.
+    nothing was learnt since, shorter steps count; so they do where the network had begun to learn and then units that
+    lived died; and a rate that still grows at the end of the run counts where what was learnt is lost again, or values
+    break.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -92,6 +93,12 @@ class LearningRateTooHigh(Rule):
     max_replacing_step: float = limit(
         1.0, "1", "where the loss leapt up too, half of a constant answer's loss is little to have learnt"
     )
+    max_killing_step: float = limit(
+        0.05, "1", "the same where units that lived at first have died and what was learnt is lost: fifty times usual"
+    )
+    min_killing_growth: float = limit(1.5, "1", "times the first size, of the weights, there")
+    min_died: float = limit(0.35, "1", "of the units of a layer, there")
+    max_learnt: float = limit(0.9, "1", "of the late loss, the lowest level before, there: it had learnt something")
     max_loss_rise: float = limit(1.5, "1", "times the start: beyond the noise of small batches")
     min_remaining_loss: float = limit(0.9, "1", "of a constant answer's loss, or of the start where that is unknown")
     min_growth_of_rate: float = limit(5.0, "1", "over the last half of the steps; a linear warm-up only doubles in it")
@@ -120,7 +127,7 @@ class LearningRateTooHigh(Rule):
         """Judge step size and harm together, each optimizer's for itself."""
         if not optimizer_groups:
             raise NotJudged("no update of a kernel was recorded; record updates and weights")
-        found = False
+        found, killing = False, []
         for group in optimizer_groups:
             step = median(np.array([path.largest for path in group.paths]))
             anew = step > self.max_replacing_step and self._leaps(loss_trend)
@@ -138,8 +145,13 @@ class LearningRateTooHigh(Rule):
             elif growth > self.max_growth and not self._is_well(loss_trend):
                 found = True
                 yield self._runaway(run, group, growth)
+            elif step > self.max_killing_step and growth > self.min_killing_growth:
+                killing.append((group, step))
         if not found and (rising := self._rising(loss_trend, nonfinite, learning_rate)):
             yield rising
+        elif not found and killing and (died := self._died(run, loss_trend)):
+            for group, step in killing:
+                yield self._overshooting(run, group, (step, self.max_killing_step), died, grave=True)
         elif not found and not loss_trend.steps.size and len(optimizer_groups) == 1:
             raise NotJudged("no finite loss was recorded; record the loss")
 
@@ -173,6 +185,17 @@ class LearningRateTooHigh(Rule):
             phase="update",
             explains=_EXPLAINS,
         )
+
+    def _died(self, run: Run, trend: LossTrend) -> str:
+        """Which units died after the network had begun to learn, and took with them what it knew; empty if none did."""
+        if not (trend.slow and trend.best < self.max_learnt * trend.late):
+            return ""
+        for name in run.names("activation"):
+            dead = run.series("activation", name, "dead_unit_fraction")
+            dead = dead[np.isfinite(dead)].astype(np.float64)
+            if len(dead) >= self.min_samples and (share := median(dead[-len(dead) // 3 :])) - dead[0] > self.min_died:
+                return f"{number(100 * share)} % of the units of {name} died"
+        return ""
 
     def _is_well(self, trend: LossTrend) -> bool:
         return trend.nonnegative and len(trend.loss) >= self.min_samples and not trend.is_far(self.min_remaining_loss)

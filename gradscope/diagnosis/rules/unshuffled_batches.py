@@ -19,7 +19,14 @@ from gradscope.run import Run
 _MOST = 1e6
 _ROUNDING = 1e-6  # of float32
 _EXPLAINS = frozenset(
-    {"badly-scaled-target:outliers", "constant-output", "dead-units", "diverging-loss", "loss-plateau"}
+    {
+        "badly-scaled-target:outliers",
+        "constant-output",
+        "dead-units",
+        "diverging-loss",
+        "learning-rate-too-high",
+        "loss-plateau",
+    }
 )
 
 
