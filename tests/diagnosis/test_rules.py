@@ -122,6 +122,38 @@ class TestVanishingGradient:
         (finding,) = findings("vanishing-gradient", toy_run({("activation_gradient", "hidden_1"): 1e-6}, loss=loss))
         assert finding.severity == severity
 
+    @pytest.mark.parametrize(
+        ("gradient", "update", "loss", "said"),
+        [
+            (1e-5, 1e-4, 1.0, "and stand still"),
+            (1e-5, 1.0, 1.0, "at first"),
+            (0.1, 1e-4, 1.0, ""),
+            (1e-5, 1e-4, None, ""),
+        ],
+    )
+    def test_one_of_two_kernels_of_a_layer_may_get_none(self, gradient, update, loss, said):
+        run = toy_run({("gradient", "hidden_2/kernel"): gradient, ("update", "hidden_2/kernel"): update}, loss=loss)
+        tensors = [replace(key, layer="hidden_1") if key.layer == "hidden_2" else key for key in run.tensors]
+        cards = [replace(card, layer="hidden_1") if card.layer == "hidden_2" else card for card in run.model.variables]
+        run = replace(run, tensors=tuple(tensors), model=replace(run.model, variables=tuple(cards)))
+        mine = [f for f in findings("vanishing-gradient", run) if f.variant == "within-layer"]
+        assert [f.layers for f in mine] == [("hidden_1",)] * bool(said)
+        assert all("hidden_2/kernel" in f.sentence and f.sentence.endswith(said) for f in mine)
+
+    @pytest.mark.parametrize(
+        ("passed", "late", "severity"),
+        [(10, 0.7, Severity.ERROR), (10, 0.55, Severity.WARNING), (10, 0.05, Severity.NOTE)],
+    )
+    def test_what_passed_and_held_the_loss_up_for_most_of_the_run_is_no_note(self, passed, late, severity):
+        scale = {("activation_gradient", "hidden_1"): from_sample(passed, 1e-6, 1.0)}
+        (finding,) = findings("vanishing-gradient", toy_run(scale, loss=np.r_[np.ones(10), np.full(20, late)]))
+        assert finding.severity == severity
+
+    @pytest.mark.parametrize(("signal", "found"), [(1e-3, 1), (1.0, 0)])
+    def test_in_many_layers_a_signal_that_fades_as_well_tells(self, signal, found):
+        scale = {("activation_gradient", "hidden_1"): 0.005, ("activation", "hidden_8"): signal}
+        assert len(findings("vanishing-gradient", toy_run(scale, hidden=8, loss=1.0))) == found
+
     @pytest.mark.parametrize(("loss", "found"), [(SLOWLY, 0), (1.0, 1)])
     def test_a_steady_decay_counts_earlier_where_the_loss_stands_still(self, loss, found):
         scale = {("activation_gradient", f"hidden_{i + 1}"): 0.25 ** (4 - i) for i in range(4)}

@@ -33,6 +33,7 @@ from gradscope.diagnosis.evidence.nonfinite import Nonfinite, Occurrence, nonfin
 from gradscope.diagnosis.evidence.optimizer_groups import OptimizerGroup, optimizer_groups
 from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread
 from gradscope.diagnosis.evidence.penalty import penalty
+from gradscope.diagnosis.evidence.siblings import Sibling, siblings
 from gradscope.diagnosis.evidence.standstill import Standstill, standstill
 from gradscope.diagnosis.evidence.travel import Travel, travel
 from gradscope.diagnosis.evidence.window import Window, window
@@ -63,6 +64,7 @@ __all__ = [
     "Occurrence",
     "OptimizerGroup",
     "OutputSpread",
+    "Sibling",
     "Standstill",
     "Travel",
     "Window",
@@ -84,6 +86,7 @@ _FUNCTIONS = (
     gains,
     penalty,
     memories,
+    siblings,
     flow,
     loss_trend,
     global_gradient,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Memory, Window
+from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Memory, Sibling, Window
 from gradscope.diagnosis.rule import Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, number
@@ -113,11 +113,13 @@ class VanishingGradient(Rule):
         "drift of the weights over that of what moved most: 0.014 in a failing log, 0.99 in a learning one",
     )
 
-    def check(  # noqa: PLR0917  the engine passes evidence by name
+    def check(
         self,
+        *,
         run: Run,
         flow: Flow,
         memories: tuple[Memory, ...],
+        siblings: tuple[Sibling, ...],
         kernels: tuple[Kernel, ...],
         window: Window,
         loss_trend: LossTrend,
@@ -126,7 +128,7 @@ class VanishingGradient(Rule):
         if loss_trend.at_rest:
             young = loss_trend.reach < self.error_steps
             yield from self._through_time(memories, window, Severity.WARNING if young else Severity.ERROR)
-        inside = tuple(self._within_layers(run, kernels, window, loss_trend))
+        inside = tuple(self._within_layers(run, siblings, window, loss_trend))
         if memories and flow.missing:
             yield from inside
             return
@@ -161,51 +163,49 @@ class VanishingGradient(Rule):
         )
 
     def _within_layers(
-        self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend
+        self, run: Run, siblings: tuple[Sibling, ...], window: Window, loss_trend: LossTrend
     ) -> Iterable[Finding]:
         if not loss_trend.remaining > self.min_unlearnt_loss or window.brief:
             return
-        for layer in {kernel.layer.name: kernel.layer for kernel in kernels}.values():
-            inside = [kernel for kernel in kernels if kernel.layer is layer]
-            gradients = {k.name: window.upper(run.series("gradient", k.name, "rms")) for k in inside}
-            updates = {k.name: window.upper(k.update_to_weight_ratio) for k in inside}
-            most, fastest = _largest([*gradients.values()]), _largest([*updates.values()])
-            lasting = [
-                k.name
-                for k in inside
-                if gradients[k.name] < self.min_sibling_gradient * most
-                and updates[k.name] < self.min_relative_update * fastest
-            ]
-            first = {k.name: _at_first(run.series("gradient", k.name, "rms")) for k in inside}
-            early = [name for name, level in first.items() if level < self.min_sibling_gradient * max(first.values())]
-            still = lasting or early
-            if not still:
-                continue
-            shares = {name: gradients[name] / most if lasting else first[name] / max(first.values()) for name in still}
-            yield Finding(
-                rule=self.name,
-                title="gradient that vanishes within a layer",
-                sentence=f"{among(still)} {'get' if lasting else 'got'} {number(min(shares.values()))} of the gradient "
-                f"that the rest of {layer.name} {'gets, and stand still' if lasting else 'got at first'}",
-                severity=Severity.ERROR if loss_trend.slow else Severity.WARNING,
-                layers=(layer.name,),
-                first_step=int(run.steps[0]),
-                last_step=int(run.steps[-1]),
-                measurements=(
-                    Measurement(
-                        f"gradient rms of {still[0]} over the largest in {layer.name}",
-                        shares[still[0]],
-                        self.min_sibling_gradient,
-                        "1",
-                        layer.name,
-                        "0.01 to 1",
-                    ),
+        for layer in dict.fromkeys(sibling.kernel.layer.name for sibling in siblings):
+            inside = [sibling for sibling in siblings if sibling.kernel.layer.name == layer]
+            still = {
+                each.kernel.name: each.gradient
+                for each in inside
+                if each.gradient < self.min_sibling_gradient and each.update < self.min_relative_update
+            }
+            weak = {e.kernel.name: e.first_gradient for e in inside if e.first_gradient < self.min_sibling_gradient}
+            if shares := still or weak:
+                yield self._within(run, layer, shares, loss_trend, lasting=bool(still))
+
+    def _within(
+        self, run: Run, layer: str, shares: dict[str, float], loss_trend: LossTrend, *, lasting: bool
+    ) -> Finding:
+        name, least = min(shares.items(), key=lambda share: share[1])
+        return Finding(
+            rule=self.name,
+            title="gradient that vanishes within a layer",
+            sentence=f"{among(list(shares))} {'get' if lasting else 'got'} {number(least)} of the gradient that the "
+            f"rest of {layer} {'gets, and stand still' if lasting else 'got at first'}",
+            severity=Severity.ERROR if loss_trend.slow else Severity.WARNING,
+            layers=(layer,),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=(
+                Measurement(
+                    f"gradient rms of {name} over the largest in {layer}",
+                    least,
+                    self.min_sibling_gradient,
+                    "1",
+                    layer,
+                    "0.01 to 1",
                 ),
-                remedies=(remedies.scale_scores(),),
-                variant="within-layer",
-                confidence="medium",
-                explains=_EXPLAINS,
-            )
+            ),
+            remedies=(remedies.scale_scores(),),
+            variant="within-layer",
+            confidence="medium",
+            explains=_EXPLAINS,
+        )
 
     def _across_depth(
         self, run: Run, flow: Flow, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend
@@ -319,12 +319,6 @@ def _update_ratios(kernels: tuple[Kernel, ...], head: tuple[Layer, ...], window:
 def _best(levels: dict[int, float]) -> tuple[int, float]:
     known = {column: level for column, level in levels.items() if np.isfinite(level)}
     return max(known.items(), key=lambda item: item[1]) if known else (-1, float("nan"))
-
-
-def _at_first(series: npt.NDArray[np.floating]) -> float:
-    """The largest of the first three samples."""
-    known = series[np.isfinite(series)][:3]
-    return float(known.max()) if len(known) else float("nan")
 
 
 def _largest(values: list[float]) -> float:
