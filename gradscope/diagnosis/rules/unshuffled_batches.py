@@ -89,11 +89,12 @@ class UnshuffledBatches(Rule):
             return
         much = f"{number(ratio)} times as much from batch to batch as within one"
         much = much if np.isfinite(ratio) else "from batch to batch alone"
+        severity = self._severity(ratio, loss_trend, classes=all("crossentropy" in term.name for term in loss_terms))
         yield Finding(
             rule=self.name,
             title="batches not shuffled",
             sentence=f"the targets differ {much}: the data is not shuffled",
-            severity=self._severity(ratio, loss_trend, classes=all("crossentropy" in term.name for term in loss_terms)),
+            severity=severity,
             layers=(),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
@@ -108,7 +109,7 @@ class UnshuffledBatches(Rule):
                 ),
             ),
             remedies=(remedies.shuffle_examples(),),
-            explains=_EXPLAINS,
+            explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )
 
     def _severity(self, ratio: float, trend: LossTrend, *, classes: bool) -> Severity:
