@@ -74,6 +74,7 @@ class ExplodingGradient(Rule):
         100.0, "1", "new recurrent layers that learn show 1e-5 to 7, those that explode 670 to 1,500"
     )
     max_idle_gradient_through_time: float = limit(10.0, "1", "the same where the loss has not fallen by half")
+    error_steps: float = limit(100, "steps", "earlier no learning is to be expected")
     max_gradient_growth: float = limit(
         1e3, "1", "over the run's own past; simulated healthy batches of one stay below 20"
     )
@@ -154,7 +155,8 @@ class ExplodingGradient(Rule):
 
     def _through_time(self, memories: tuple[Memory, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
         early = {memory.layer.name: _first(memory.gradient[window.usable]) for memory in memories}
-        most = self.max_idle_gradient_through_time if loss_trend.slow else self.max_gradient_through_time
+        idle = loss_trend.slow and loss_trend.reach >= self.error_steps
+        most = self.max_idle_gradient_through_time if idle else self.max_gradient_through_time
         ill = [memory for memory in memories if early[memory.layer.name] > most]
         if not ill:
             return

@@ -106,7 +106,7 @@ class GainMismatch(Rule):
     max_held_up_loss: float = limit(0.4, "1", "of a constant answer's loss or of the start, after such a delay")
     max_weak_gradient: float = limit(0.1, "1", "of the output's, at first: the delay comes of it")
     error_steps: float = limit(100, "steps", "earlier no learning is to be expected")
-    late_steps: float = limit(200, "steps", "a recurrent layer may yet learn to remember before")
+    late_steps: float = limit(256, "steps", "earlier weights that are too small may yet grow")
     max_recurrent_gain: float = limit(
         2.5, "1 per step", "over an orthogonal matrix; acts once per step of the sequence: 1e4 in ten steps"
     )
@@ -152,6 +152,7 @@ class GainMismatch(Rule):
         if prod(min(1.0, gain.shortfall(gain.initial)) for gain in stack) < least:
             small = [gain for gain in stack if gain.shortfall(gain.initial) < 1 / _NOTABLE] or small
         blown_up = loss_trend.knows_constant and loss_trend.start > self.max_first_loss * loss_trend.constant
+        blown_up &= loss_trend.reach >= self.error_steps
         most = self.max_blown_gain_product if blown_up else self.max_gain_product
         if prod(max(1.0, gain.excess(gain.initial)) for gain in stack) > most:
             large = [gain for gain in gains if gain.excess(gain.initial) > _NOTABLE] or large
@@ -163,7 +164,7 @@ class GainMismatch(Rule):
             harm = Severity.NOTE if small == [gains[-1]] else calm
             weak = self._early(flow, finite_window(run, nonfinite)) < self.max_weak_gradient
             if held_up and weak:
-                harm = Severity.ERROR
+                harm = Severity.ERROR if loss_trend.reach >= self.late_steps else Severity.WARNING
             yield self._finding("too-small", small, run, harm, slow=loss_trend.slow, held_up=held_up and weak)
         if large:
             harm = Severity.ERROR if loss_trend.slow else Severity.NOTE if loss_trend.falling else Severity.WARNING
@@ -188,6 +189,7 @@ class GainMismatch(Rule):
         sign = "all of one sign and " if all(gain.one_sign for gain in found) else ""
         gain_range = span([gain.initial for gain in found])
         each = "step of the sequence" if all(gain.recurrent for gain in found) else "layer"
+        explained = _EXPLAINS[variant] if lasting else frozenset({"dead-units"} if slow else ())
         fan = "" if all(gain.looked_up for gain in found) else " for their fan-in"
         return Finding(
             rule=self.name,
@@ -212,7 +214,7 @@ class GainMismatch(Rule):
             remedies=_remedies(found, variant),
             variant=variant,
             # Until training has mended it nothing is learnt, and the first steps are large for such weights.
-            explains=_EXPLAINS[variant] if lasting else frozenset({"dead-units"} if slow else ()),
+            explains=explained | {"learning-rate-too-low"} if held_up else explained,
         )
 
     def _min_gain(self, gain: LayerGain) -> float:
