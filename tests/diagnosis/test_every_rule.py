@@ -60,7 +60,10 @@ ILL = {
     "learning-rate-too-high": {"scale": dict.fromkeys(KERNEL_UPDATES, 2000), "loss": [1.0] * 5 + [9.0] * 25},
     "learning-rate-too-low": {"scale": dict.fromkeys(KERNEL_UPDATES, 1e-2), "loss": 1.0},
     "loss-plateau": {"loss": 1.0},
-    "outweighed-loss": {"settings": {"losses": [{**CLASSES, "weight": 1.0}, {**CLASSES, "weight": 1e-5}]}},
+    "outweighed-loss": {
+        "settings": {"losses": [{**CLASSES, "weight": 1.0}, {**CLASSES, "weight": 1e-5}]},
+        "put": {("activation", "output", "example_std"): 0.1},
+    },
     "omitted-variable": {"omitted": ("hidden_1",), "loss": 1.0},
     "permanent-clipping": {
         "scale": dict.fromkeys(KERNEL_UPDATES, 1e-3),

@@ -68,14 +68,21 @@ def test_large_targets_leave_the_other_output_its_share_where_they_are_learnt_or
 
 
 @pytest.mark.parametrize(
-    ("weight", "idle", "severities"),
-    [(1e4, 1e-4, [Severity.ERROR]), (1e4, 1.0, [Severity.WARNING]), (15.0, 1.0, []), (15.0, 1e-4, [])],
+    ("weight", "idle", "spread", "severities"),
+    [
+        (1e4, 1e-4, 0.2, [Severity.ERROR]),
+        (1e4, 1.0, 0.2, [Severity.WARNING]),
+        (1e4, 1.0, 0.9, []),
+        (15.0, 1.0, 0.2, []),
+        (15.0, 1e-4, 0.2, []),
+    ],
 )
-def test_a_loss_that_another_one_outweighs(weight, idle, severities):
+def test_a_loss_that_another_one_outweighs(weight, idle, spread, severities):
     run = with_second_output(1.0, weight * np.linspace(2.0, 0.5, 30), weight)
     row = run.index["update", "output/kernel"]
     values = run.values.copy()
     values[:, row] *= idle
+    values[:, run.index["activation", "output"], STATISTIC_NAMES.index("example_std")] = spread
     found = findings("outweighed-loss", replace(run, values=values))
     assert [(finding.severity, finding.layers) for finding in found] == [(each, ("output",)) for each in severities]
     assert all('"output": 10000, "hidden_2": 10000' in finding.remedies[0].code for finding in found)

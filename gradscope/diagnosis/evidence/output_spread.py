@@ -13,7 +13,7 @@ from gradscope.diagnosis.evidence.loss_terms import LossTerm
 from gradscope.diagnosis.evidence.window import median
 from gradscope.run import Run
 
-__all__ = ["OutputSpread", "output_spread"]
+__all__ = ["OutputSpread", "output_spread", "right_spread"]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -42,22 +42,23 @@ def output_spread(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossTer
     if len(outputs) != 1:
         return OutputSpread(unknown, "", unknown)
     name = outputs[0].name
-    right = _right_spread(run, loss_terms[0]) if len(loss_terms) == 1 else nan
+    right = right_spread(run, loss_terms[0]) if len(loss_terms) == 1 else nan
     spread, rms = (run.series("activation", name, s).astype(np.float64) for s in ("example_std", "rms"))
     with np.errstate(invalid="ignore"):  # both overflow on the way to NaN
         relative = np.divide(spread, rms, out=unknown.copy(), where=rms > 0)
     return OutputSpread(spread / right if right > 0 else unknown, name, relative)
 
 
-def _right_spread(run: Run, term: LossTerm) -> float:
+def right_spread(run: Run, term: LossTerm) -> float:
+    """By how much the answers would differ from example to example were they right, as in `output_spread`."""
     if term.name.endswith("crossentropy"):
         if term.activation not in ("softmax", "sigmoid"):
             return 1.0
-        share = 1 / term.units if term.activation == "softmax" and term.units else _mean(run)
+        share = 1 / term.units if term.activation == "softmax" and term.units else _mean(run, term.target)
         return sqrt(max(0.0, share * (1 - share)))
-    return median(run.series("target", "target", "std"))
+    return median(run.series("target", term.target, "std"))
 
 
-def _mean(run: Run) -> float:
-    mean = run.series("target", "target", "mean")
+def _mean(run: Run, target: str) -> float:
+    mean = run.series("target", target, "mean")
     return float(np.nanmean(mean)) if np.isfinite(mean).any() else 0.5

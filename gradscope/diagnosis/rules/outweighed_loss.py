@@ -8,7 +8,8 @@ from math import inf
 from typing import ClassVar
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import ConstantAnswer, LossTerm, LossTrend, Travel
+from gradscope.diagnosis.evidence import ConstantAnswer, LossTerm, LossTrend, Travel, Window
+from gradscope.diagnosis.evidence.output_spread import right_spread
 from gradscope.diagnosis.rule import NothingToJudge, NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
@@ -41,13 +42,15 @@ class OutweighedLoss(Rule):
     ## Evidence
     What each loss has for the best constant answer, times its weight: what there is for the network to gain from it.
     It is an error where the output's own kernels stood still, or where no weight was set that would tell of a purpose;
-    else a warning.
+    else a warning. Where the answers differ from example to example at least half as much as they should, the small one
+    is learnt all the same.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
     >>> from gradscope.diagnosis.example import toy_run
     >>> loss = {"name": "sparse_categorical_crossentropy", "from_logits": True, "output": "output"}
-    >>> ill = toy_run(settings={"losses": [{**loss, "weight": 1.0}, {**loss, "weight": 1e-5}]})
+    >>> alike = {("activation", "output", "example_std"): 0.1}
+    >>> ill = toy_run(put=alike, settings={"losses": [{**loss, "weight": 1.0}, {**loss, "weight": 1e-5}]})
     >>> [f.sentence for f in diagnose(ill, [OutweighedLoss()]).findings()]
     ['the loss of output counts for 1e-05 of that of output: what both share follows output']
     >>> list(diagnose(toy_run(), [OutweighedLoss()]).findings())
@@ -65,14 +68,17 @@ class OutweighedLoss(Rule):
     min_weight: float = limit(0.1, "1", "of the other's: what was weighed down so far was meant to count for less")
     max_idle_distance: float = limit(0.1, "1", "of a kernel's norm over the run: it stood still")
     max_idle_share: float = limit(0.05, "1", "of the way that the farthest kernel went")
+    min_learnt_spread: float = limit(0.5, "1", "of how the right answers differ: it is learnt all the same")
     error_steps: float = limit(50, "steps", "earlier no learning is to be expected")
 
     def check(
         self,
+        *,
         run: Run,
         loss_terms: tuple[LossTerm, ...],
         constant_answer: ConstantAnswer,
         loss_trend: LossTrend,
+        window: Window,
         travel: tuple[Travel, ...],
     ) -> Iterable[Finding]:
         """Judge each loss beside the largest."""
@@ -95,6 +101,8 @@ class OutweighedLoss(Rule):
             still = self._stands_still(name, travel)
             # A large loss that was learnt leaves the small one its share, unless that one waits for larger steps.
             if not level < self.min_share * (most if still else min(most, loss_trend.late)):
+                continue
+            if not still and self._is_learnt(run, term, name, window):
                 continue
             meant = term.weight < self.min_weight * largest.weight
             yield Finding(
@@ -120,6 +128,10 @@ class OutweighedLoss(Rule):
                 phase="run",
                 explains=_EXPLAINS,
             )
+
+    def _is_learnt(self, run: Run, term: LossTerm, name: str, window: Window) -> bool:
+        spread = window.lower(run.series("activation", name, "example_std"))
+        return spread > self.min_learnt_spread * right_spread(run, term)
 
     def _stands_still(self, output: str, travel: tuple[Travel, ...]) -> bool:
         own = max((path.distance for path in travel if path.kernel.layer.name == output), default=inf)
