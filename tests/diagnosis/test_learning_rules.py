@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gradscope.diagnosis.engine import diagnose
+from gradscope.diagnosis.evidence import Evidence
 from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.rules import all_rules
 from gradscope.diagnosis.verdict import Severity
@@ -686,6 +687,10 @@ class TestPenalties:
         scale = {("weight", f"{name}/kernel"): shrinking for name in NAMES}
         learning = np.geomspace(1, 0.1, SAMPLES) if bare is None else bare
         assert len(findings("shrunken-weights", penalised(learning, penalty * shrinking, scale))) == found
+
+    def test_where_layers_add_all_there_is_that_is_the_loss(self):
+        trend = Evidence(penalised(0.0, np.geomspace(2, 0.5, SAMPLES)))["loss_trend"]
+        assert (trend.start, trend.change) == (pytest.approx(1.9, rel=0.1), pytest.approx(0.3, rel=0.1))
 
     @pytest.mark.parametrize(("late", "severities"), [(0.4, [Severity.ERROR]), (0.1, [])])
     def test_one_kernel_of_half_its_size_is_enough_where_much_is_still_to_be_learnt(self, late, severities):

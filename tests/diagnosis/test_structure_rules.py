@@ -202,6 +202,14 @@ class TestCollapsedRepresentation:
         root = diagnose(run).causes[0].root
         assert (root.rule == "collapsed-representation") == bool(variant)
 
+    @pytest.mark.parametrize(("left", "variant"), [(1e-3, "penalised"), (0.5, "")])
+    def test_so_is_a_small_one_that_was_minimised_while_nothing_else_was(self, left, variant):
+        added = 0.1 * np.geomspace(1, left, 30)
+        step, settings = {"called_loss": 1.0}, {"loss_additions": ["penalties"]}
+        run = toy_run(put=self.SHRINKS, loss=1.0 + added, step=step, settings=settings)
+        (finding,) = findings("collapsed-representation", run)
+        assert (finding.variant, "is left" in finding.sentence) == (variant, bool(variant))
+
     @pytest.mark.parametrize(("last", "variant"), [(1e-6, "rewarded"), (0.5, "")])
     def test_a_loss_without_targets_that_falls_as_all_become_alike_asks_for_it(self, last, variant):
         spread = np.geomspace(0.7, 1e-4, SAMPLES)

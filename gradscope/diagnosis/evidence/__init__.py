@@ -32,7 +32,7 @@ from gradscope.diagnosis.evidence.memories import Memory, memories
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite, Occurrence, nonfinite
 from gradscope.diagnosis.evidence.optimizer_groups import OptimizerGroup, optimizer_groups
 from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread
-from gradscope.diagnosis.evidence.penalty import penalty
+from gradscope.diagnosis.evidence.penalty import Penalty, penalty
 from gradscope.diagnosis.evidence.siblings import Sibling, siblings
 from gradscope.diagnosis.evidence.standstill import Standstill, standstill
 from gradscope.diagnosis.evidence.travel import Travel, travel
@@ -64,6 +64,7 @@ __all__ = [
     "Occurrence",
     "OptimizerGroup",
     "OutputSpread",
+    "Penalty",
     "Sibling",
     "Standstill",
     "Travel",

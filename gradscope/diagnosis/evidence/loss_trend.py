@@ -229,7 +229,8 @@ def _without_penalties(run: Run) -> FloatArray | None:
     called = run.step_statistics.get("called_loss")
     if called is None or run.settings.get("loss_additions") != ["penalties"]:
         return None
-    return np.asarray(called, dtype=np.float64)
+    bare = np.asarray(called, dtype=np.float64)
+    return bare if np.nan_to_num(bare).any() else None  # layers add all there is
 
 
 def _series(run: Run) -> FloatArray:

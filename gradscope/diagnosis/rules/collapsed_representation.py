@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import ExampleSpread, Layer, LossTerm, LossTrend, Window
+from gradscope.diagnosis.evidence import ExampleSpread, Layer, LossTerm, LossTrend, Penalty, Window
 from gradscope.diagnosis.evidence.window import quantile
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
@@ -75,6 +75,7 @@ class CollapsedRepresentation(Rule):
     )
     max_learning_loss: float = limit(0.8, "1", "of a constant answer's loss: what is left of the layers teaches it")
     max_penalty: float = limit(0.5, "1", "times what the outputs cost, at first: alike is what the penalty asks for")
+    max_penalty_left: float = limit(0.01, "1", "of the first penalty: it, and nothing else, has been minimised")
     min_input_spread: float = limit(0.05, "1", "inputs that are alike themselves cannot be told apart")
 
     def check(
@@ -86,7 +87,7 @@ class CollapsedRepresentation(Rule):
         window: Window,
         loss_trend: LossTrend,
         loss_terms: tuple[LossTerm, ...],
-        penalty: float,
+        penalty: Penalty,
     ) -> Iterable[Finding]:
         """Judge the hidden layers from the output backwards."""
         levels = {name: window.upper(series) for name, series in example_spread.hidden.items()}
@@ -97,11 +98,13 @@ class CollapsedRepresentation(Rule):
         inputs = [window.upper(series) for series in example_spread.inputs.values()]
         if inputs and max(inputs) < self.min_input_spread:
             return
+        minimised = penalty.left < self.max_penalty_left and loss_trend.slow
+        asked_for = penalty.early > self.max_penalty or minimised
         collapsed = self._alike_behind(layers, levels)
         utter = bool(collapsed) and levels[collapsed[-1].name] < self.utter_relative_spread
         if collapsed and (utter or not loss_trend.falling):
             names = [layer.name for layer in collapsed]
-            yield self._finding(
+            finding = self._finding(
                 collapsed,
                 {name: example_spread.hidden[name] for name in names},
                 ("example_std over rms", self.max_relative_spread, "0.1 to 1"),
@@ -110,6 +113,7 @@ class CollapsedRepresentation(Rule):
                 window,
                 grave=loss_trend.at_rest or utter,
             )
+            yield self._penalised(finding, run, penalty) if asked_for else finding
             return
         spreads = example_spread.kept
         if loss_trend.relapsed:  # what it had learnt by then counts, not what it began with
@@ -135,7 +139,7 @@ class CollapsedRepresentation(Rule):
                 window,
                 grave=loss_trend.at_rest or (least < self.error_kept_spread and not self._learns(loss_trend)),
             )
-            if penalty > self.max_penalty:
+            if asked_for:
                 yield self._penalised(finding, run, penalty)
             elif any(layer.is_output for layer in shrunken) and self._is_rewarded(loss_trend):
                 yield self._rewarded(finding, run)
@@ -158,16 +162,24 @@ class CollapsedRepresentation(Rule):
             explains=finding.explains | {"dead-units", "vanishing-gradient"},
         )
 
-    def _penalised(self, finding: Finding, run: Run, penalty: float) -> Finding:
+    def _penalised(self, finding: Finding, run: Run, penalty: Penalty) -> Finding:
         """The same as the outcome of a penalty that asks for it from the start."""
+        heavy = penalty.early > self.max_penalty
+        which = (
+            f"that was {number(penalty.early)} times what the outputs cost"
+            if heavy
+            else f"of which {number(100 * penalty.left)} % is left, while the outputs cost what they did"
+        )
+        measured = (
+            Measurement("penalty over what the outputs cost, at first", penalty.early, self.max_penalty, "1", "", "0")
+            if heavy
+            else Measurement("penalty, late over early", penalty.left, self.max_penalty_left, "1", "", "0.5 to 10")
+        )
         return replace(
             finding,
-            sentence=f"{finding.sentence}, under a penalty that was {number(penalty)} times what the outputs cost",
+            sentence=f"{finding.sentence}, under a penalty {which}",
             first_step=int(run.steps[0]),
-            measurements=(
-                *finding.measurements,
-                Measurement("penalty over what the outputs cost, at first", penalty, self.max_penalty, "1", "", "0"),
-            ),
+            measurements=(*finding.measurements, measured),
             remedies=(remedies.weaken_penalty(),),
             variant="penalised",
             explains=finding.explains | {"dead-units", "saturated-activation", "vanishing-gradient"},

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Kernel, LearningRate, LossTrend, Window
+from gradscope.diagnosis.evidence import Kernel, LearningRate, LossTrend, Penalty, Window
 from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -75,7 +75,7 @@ class ShrunkenWeights(Rule):
         window: Window,
         loss_trend: LossTrend,
         learning_rate: LearningRate,
-        penalty: float,
+        penalty: Penalty,
     ) -> Iterable[Finding]:
         """Judge the decay that the optimizer was given, then what became of the kernels, together."""
         weight_decay = optimizer_settings(run).weight_decay
@@ -90,7 +90,7 @@ class ShrunkenWeights(Rule):
         known = {name: ratio for name, ratio in ratios.items() if np.isfinite(ratio)}
         if not known:
             raise NotJudged("no kernel's size was recorded at the start and later; record weights")
-        heavy = penalty > self.max_penalty and (loss_trend.slow or loss_trend.remaining > self.max_penalised_loss)
+        heavy = penalty.early > self.max_penalty and (loss_trend.slow or loss_trend.remaining > self.max_penalised_loss)
         most = self.max_penalised_ratio if heavy else self.max_remaining_ratio
         small = [kernel for kernel in kernels if known.get(kernel.name, 1.0) < most]
         if not heavy and len(small) <= self.min_kernel_fraction * len(known):
@@ -100,16 +100,17 @@ class ShrunkenWeights(Rule):
             small = [kernel for kernel in small if known[kernel.name] < least]
         if not small:
             if heavy:
-                yield from self._gains(run, window, penalty)
+                yield from self._gains(run, window, penalty.early)
             return
         severity = Severity.ERROR if loss_trend.slow else Severity.WARNING
         severity = Severity.ERROR if heavy else Severity.NOTE if loss_trend.falling else severity
         names = list(dict.fromkeys(kernel.layer.name for kernel in small))
+        under = f" under a penalty that was {number(penalty.early)} times what the outputs cost"
         yield Finding(
             rule=self.name,
             title="shrunken weights",
             sentence=f"the weights of {among(names)} have shrunk to {span([known[k.name] for k in small])} of what "
-            "they were" + (f" under a penalty that was {number(penalty)} times what the outputs cost" if heavy else ""),
+            f"they were{under if heavy else ''}",
             severity=severity,
             layers=tuple(names),
             first_step=int(run.steps[0]),
