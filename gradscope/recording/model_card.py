@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradscope._version import __version__
-from gradscope.model_card import ActivationCard, LayerCard, ModelCard, VariableCard
+from gradscope.model_card import HALF_FORMATS, ActivationCard, LayerCard, ModelCard, VariableCard
 from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.losses import describe_losses, loss_additions
 from gradscope.recording.naming import NamedVariable
@@ -166,7 +166,7 @@ def _settings(model: Any, optimizer: Any) -> dict[str, Any]:
         "model": str(model.name),
         "optimizer": _optimizer_settings(optimizer) if optimizer is not None else None,
         "loss": _loss_name(getattr(model, "loss", None)),
-        "dtype_policy": str(model.dtype_policy.name),
+        "dtype_policy": _dtype_policy(model),
         "jit_compile": bool(getattr(model, "jit_compile", False)),
         "run_eagerly": bool(getattr(model, "run_eagerly", False)),
         "steps_per_execution": int(getattr(model, "steps_per_execution", 1) or 1),
@@ -178,6 +178,14 @@ def _settings(model: Any, optimizer: Any) -> dict[str, Any]:
             "python": platform.python_version(),
         },
     }
+
+
+def _dtype_policy(model: Any) -> str:
+    """The model's policy; that of a layer which computes in another, half as precise format, where one does."""
+    layers = list(model._flatten_layers())  # noqa: SLF001  Keras has no other list of the layers within layers
+    policies = [model.dtype_policy, *(layer.dtype_policy for layer in layers)]
+    half = [policy for policy in policies if policy.compute_dtype in HALF_FORMATS]
+    return str((half or policies)[0].name)
 
 
 def _optimizer_settings(optimizer: Any) -> dict[str, Any]:

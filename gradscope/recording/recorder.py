@@ -210,8 +210,9 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
                 returns what it likes. Under a strategy, the function that calls ``strategy.run``, once; what that runs
                 in each replica should return its share of the loss, such that the shares add up.
             model: the Keras model (or layer) whose layers are watched.
-            optimizer: the Keras optimizer that the step applies gradients with; None if the loop changes its variables
-                itself, and tells by `record_gradients` what with.
+            optimizer: the Keras optimizer that the step applies gradients with, or a list of them, the first of which
+                counts the steps; None if the loop changes its variables itself, and tells by `record_gradients` what
+                with.
 
         Returns:
             A function to call in its place. Call `close` when training is over, or use the recorder in a ``with``
@@ -226,7 +227,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         if not isinstance(model, keras.layers.Layer):
             raise RecordingError(f"model={model!r}: give the Keras model (or layer) that train_step trains")
         session = self._session
-
+        optimizers = self._watched(optimizer)
         strategy = strategy_of(model)
         with session.guarded():
             session.join(worker_of(strategy))
@@ -237,7 +238,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
                 train_step,
                 lambda observer: loop_step(train_step, lambda: observer),
                 session.trouble,
-                optimizers=() if optimizer is None else (optimizer,),
+                optimizers=optimizers,
                 strategy=strategy,
             )
 
@@ -253,9 +254,9 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
                     "nothing is recorded: wrap the function that Python calls, not what a tf.function runs"
                 )
                 return train_step(*args, **kwargs)
-            if optimizer is not None and session.next_step == 0:
+            if optimizers and session.next_step == 0:
                 with session.guarded():
-                    session.catch_up(int(optimizer.iterations.numpy()))
+                    session.catch_up(int(optimizers[0].iterations.numpy()))
             step = session.begin_step()
             if step is None:
                 return train_step(*args, **kwargs)
@@ -267,6 +268,16 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             return session.run(step, sampled, *args, **kwargs)
 
         return recorded  # type: ignore[return-value]
+
+    def _watched(self, optimizer: Any) -> tuple[Any, ...]:
+        given = optimizer if isinstance(optimizer, (list, tuple)) else () if optimizer is None else (optimizer,)
+        optimizers = tuple(each for each in given if hasattr(each, "iterations"))
+        if len(optimizers) < len(given):
+            self._session.trouble.report(
+                f"optimizer={optimizer!r}: only a Keras optimizer, or a list of them, is watched; tell the gradients of"
+                " others by record_gradients"
+            )
+        return optimizers
 
     def record_gradients(self, grads_and_vars: Iterable[tuple[Any, Any]]) -> None:
         """Tell, inside a wrapped ``train_step``, what gradients it is about to apply without a Keras optimizer.

@@ -151,6 +151,11 @@ class TestCollapsedBatchStatistics:
     def test_statistics_that_agree_are_settled_whatever_the_momentum(self):
         assert not findings("collapsed-batch-statistics", self.with_norm(arguments={"momentum": 0.9999}))
 
+    def test_a_small_rest_of_initial_values_may_be_too_much(self):
+        self.put = {("weight", "norm/moving_variance", "mean"): 1.6}
+        (finding,) = findings("collapsed-batch-statistics", self.with_norm(arguments={"momentum": 0.991}))
+        assert (finding.severity, finding.variant) == (Severity.ERROR, "not-settled")
+
     def test_the_default_momentum_settles_in_a_few_hundred_steps(self):
         self.put = {("weight", "norm/moving_variance", "mean"): 9.0}
         assert not findings("collapsed-batch-statistics", self.with_norm())

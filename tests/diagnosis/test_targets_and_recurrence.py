@@ -104,8 +104,10 @@ def test_large_targets_that_held_the_loss_up_are_a_warning(still, severity):
 def test_targets_with_outliers(farthest, loss, found):
     shares = {f"quantile_{q:02d}": (q - 50) / 25 for q in (2, 5, 25, 50, 75, 95, 98)}
     put = {("target", "target", name): value for name, value in {**shares, "min": -2.5, "max": farthest}.items()}
-    mine = findings("badly-scaled-target", toy_run(put=put, loss=loss))
-    assert [finding.variant for finding in mine] == ["outliers"] * found
+    run = toy_run(put=put, loss=loss)
+    assert [finding.variant for finding in findings("badly-scaled-target", run)] == ["outliers"] * found
+    robust = run.model.with_settings({"losses": [{"name": "mean_absolute_error"}]})
+    assert not findings("badly-scaled-target", replace(run, model=robust))
 
 
 @pytest.mark.parametrize(("share", "severity"), [(0.9, Severity.ERROR), (0.6, Severity.WARNING)])

@@ -256,6 +256,40 @@ def test_an_apply_that_was_looked_up_before_the_step_is_said(way, batches, tmp_p
     assert "write optimizer.apply(...) inside the step" in said
 
 
+def with_two_optimizers(batches, tmp_path, given):
+    """A loop whose layers are trained by an optimizer each."""
+    model, first, second = build(), keras.optimizers.SGD(0.1), keras.optimizers.Adam(0.01)
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x, training=True) - y) ** 2)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        first.apply(gradients[:2], model.trainable_variables[:2])
+        second.apply(gradients[2:], model.trainable_variables[2:])
+        return loss
+
+    with gradscope.Recorder(tmp_path / "run", every=1, summary=False) as recorder:
+        run_step = recorder.wrap(tf.function(step), model=model, optimizer=given(first, second))
+        for batch in batches:
+            run_step(*batch)
+    return gradscope.read_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("given", [lambda *both: list(both), lambda *both: both])
+def test_a_loop_may_be_given_several_optimizers(given, batches, tmp_path):
+    run = with_two_optimizers(batches, tmp_path, given)
+    assert (len(run.steps), run.trouble) == (4, ())
+    assert len(run.names("update")) == 4
+    assert [entry["name"] for entry in run.settings["optimizers"]] == ["SGD", "Adam"]
+
+
+def test_what_is_no_optimizer_of_keras_is_said_and_the_rest_is_recorded(batches, tmp_path):
+    run = with_two_optimizers(batches, tmp_path, lambda *_: "adam")
+    assert len(run.names("update")) == 4
+    (said,) = run.trouble
+    assert said.startswith("optimizer='adam': only a Keras optimizer, or a list of them")
+
+
 def test_a_step_that_applies_nothing_is_no_trouble(batches, tmp_path):
     model, optimizer = build(), keras.optimizers.SGD(0.1)
     kept = []

@@ -240,6 +240,13 @@ def test_the_column_of_an_input_that_varies_most_is_known(regression, record):
     assert value(run, "input", "input", "leading_unit_ratio") == pytest.approx(spread[3] / np.median(spread), rel=1e-3)
 
 
+def test_one_layer_in_half_precision_stands_for_the_policy(record):
+    half = layers.Dense(4, "relu", dtype="mixed_float16", name="half")
+    model = keras.Sequential([keras.Input((2,)), half, layers.Dense(1, dtype="float32")])
+    model.compile("sgd", "mse")
+    assert record(model, np.ones((8, 2)), np.ones((8, 1))).settings["dtype_policy"] == "mixed_float16"
+
+
 def test_what_a_variable_is_held_to_stands_in_the_model_card(record):
     held = layers.Dense(2, kernel_constraint="max_norm", name="held")
     model = keras.Sequential([keras.Input((2,)), held, layers.Dense(1, name="free")])

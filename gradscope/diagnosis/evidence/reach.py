@@ -16,6 +16,9 @@ __all__ = ["RANGES", "TargetRange", "target_range"]
 
 FloatArray = npt.NDArray[np.floating]
 
+_LOWER, _UPPER = QUANTILES.index(0.25), QUANTILES.index(0.75)
+_QUARTILES = 1.349  # standard deviations between the quartiles of a normal distribution
+
 RANGES: dict[str, tuple[float, float]] = {
     "relu": (0.0, inf),
     "relu6": (0.0, 6.0),
@@ -51,6 +54,11 @@ class TargetRange:
         if not np.isfinite(values).all():
             return np.zeros(0)
         return np.interp(np.linspace(0.0, 1.0, 1001), [0.0, *QUANTILES, 1.0], np.maximum.accumulate(values))
+
+    @property
+    def inner_spread(self) -> float:
+        """The standard deviation of a normal distribution with the same quartiles; NaN if they are unknown."""
+        return float(self.quantiles[_UPPER] - self.quantiles[_LOWER]) / _QUARTILES
 
     @property
     def outlying(self) -> float:

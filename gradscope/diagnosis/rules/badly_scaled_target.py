@@ -18,6 +18,7 @@ from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among, number
 from gradscope.run import Run
 
+_SQUARED = "mean_squared_error"
 _REGRESSION = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
 _EXPLAINS = frozenset(
     {
@@ -113,11 +114,13 @@ class BadlyScaledTarget(Rule):
             )
         for term, level in zip(loss_terms, constant_answer.terms, strict=True):
             std = median(run.series("target", term.target, "std").astype(np.float64))
+            if term.name != _SQUARED:
+                std = np.fmin(std, term.targets.inner_spread)
             mean = abs(median(run.series("target", term.target, "mean").astype(np.float64)))
             judged = term.name in _REGRESSION and term.output is not None and term.activation in ("linear", "")
             if not judged or term.output is None:
                 continue
-            if term.targets.outlying > self.max_outlying and loss_trend.slow and loss_trend.reach >= self.error_steps:
+            if term.name == _SQUARED and self._has_outliers(term.targets, loss_trend):
                 yield self._outlying(run, term.targets, term.output.name)
             elif std > self.max_std:
                 drowned = self._drowned(min(level, loss_trend.late), loss_terms, constant_answer, loss_trend)
@@ -148,6 +151,10 @@ class BadlyScaledTarget(Rule):
                 severity = Severity.ERROR if loss_trend.answers_constantly or lagging else Severity.WARNING
                 severity = Severity.NOTE if soon else severity
                 yield self._finding(run, f"lie about a large mean ({number(mean)})", measured, severity)
+
+    def _has_outliers(self, targets: TargetRange, loss_trend: LossTrend) -> bool:
+        # Single ones rule squared errors alone: to others each of them is one target among many.
+        return targets.outlying > self.max_outlying and loss_trend.slow and loss_trend.reach >= self.error_steps
 
     def _outlying(self, run: Run, targets: TargetRange, output: str) -> Finding:
         measured = Measurement(

@@ -168,7 +168,8 @@ class CollapsedBatchStatistics(Rule):
 
     def _is_unsettled(self, norm: BatchNorm) -> bool:
         off = self._has_another_variance(norm) or norm.mean_distance > self._most_distance(norm)
-        return norm.settled < self.min_settled and off
+        # A small rest of initial values outweighs what is small beside them.
+        return off and (norm.settled < self.min_settled or self._settles_slowly(norm))
 
     def _has_another_variance(self, norm: BatchNorm) -> bool:
         factor = max(norm.variance_ratio, 1 / norm.variance_ratio) if norm.variance_ratio > 0 else 0.0

@@ -54,6 +54,8 @@ class OmittedVariable(Rule):
 
     name: ClassVar[str] = "omitted-variable"
     max_omitted_count: float = limit(0, "variables", "what is trainable is there to be trained")
+    max_frozen_loss: float = limit(0.7, "1", "of a constant answer's loss: a head on layers that know nothing")
+    error_steps: float = limit(100, "steps", "earlier no learning is to be expected")
 
     def check(self, run: Run, layers: tuple[Layer, ...], loss_trend: LossTrend) -> Iterable[Finding]:
         """One finding for the untrained layers, one for those that were trained before."""
@@ -75,7 +77,9 @@ class OmittedVariable(Rule):
         trained = {variable.layer for variable in trainable}
         frozen = [layer for layer in layers if layer.frozen and layer.name not in trained and is_still(run, layer.name)]
         if len(frozen) > self.max_omitted_count and loss_trend.slow:
-            yield self._frozen(frozen, run, Severity.ERROR if loss_trend.at_rest else Severity.WARNING)
+            far = loss_trend.knows_constant and loss_trend.remaining > self.max_frozen_loss
+            grave = loss_trend.at_rest or (far and loss_trend.reach >= self.error_steps)
+            yield self._frozen(frozen, run, Severity.ERROR if grave else Severity.WARNING)
 
     def _finding(self, found: list[Layer], run: Run, severity: Severity) -> Finding:
         names = [layer.name for layer in found]
