@@ -12,7 +12,7 @@ from zoo.nets import dense_stack
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("amounts", half="test")
+family = Family("amounts", half="think")
 
 
 def _rents(seed: int, *, largest: float = 1.0) -> Loop:

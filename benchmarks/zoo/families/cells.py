@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("cells", half="test")
+family = Family("cells", half="think")
 
 
 def _windows(series: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("codes", half="test")
+family = Family("codes", half="think")
 
 
 def _scans(seed: int, *, optimizer: str = "adam") -> Fit:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("columns", half="test")
+family = Family("columns", half="think")
 
 
 def _wines(seed: int, *, scaled: bool = True) -> Fit:

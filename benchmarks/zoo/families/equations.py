@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("equations", half="test")
+family = Family("equations", half="think")
 
 
 def _rod(seed: int, *, zero: float = 0.0, unit: float = 1.0) -> Loop:

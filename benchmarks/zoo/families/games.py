@@ -12,7 +12,7 @@ from zoo.nets import normal
 from zoo.program import Family
 from zoo.task import Loop
 
-family = Family("games", half="test")
+family = Family("games", half="think")
 _LENGTH = 8
 
 

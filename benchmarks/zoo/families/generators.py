@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("generators", half="test")
+family = Family("generators", half="think")
 
 
 def _digits_from_codes(seed: int, *, brightest: float = 16.0) -> Fit:

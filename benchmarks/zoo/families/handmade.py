@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("handmade", half="test")
+family = Family("handmade", half="think")
 
 
 def _made_weights(seed: int, *, kernel: Any = 0.02) -> Loop:

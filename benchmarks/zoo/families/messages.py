@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("messages", half="test")
+family = Family("messages", half="think")
 
 
 def _reviews(seed: int, *, start: str = "uniform") -> Fit:

@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("molecules", half="test")
+family = Family("molecules", half="think")
 
 
 def _persons(seed: int, *, loops: float = 1.0) -> Loop:

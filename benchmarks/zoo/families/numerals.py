@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("numerals", half="test")
+family = Family("numerals", half="think")
 
 
 def _digits(count: int = 1797) -> tuple[np.ndarray, np.ndarray]:

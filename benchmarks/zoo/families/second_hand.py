@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("second-hand", half="test")
+family = Family("second-hand", half="think")
 
 
 def _trunk(seed: int, classes: Any) -> Any:

@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Loop
 
-family = Family("similarity", half="test")
+family = Family("similarity", half="think")
 
 
 def _two_crops(seed: int, *, activation: str = "relu") -> Loop:

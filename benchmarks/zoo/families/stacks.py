@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("stacks", half="test")
+family = Family("stacks", half="think")
 
 
 def _unsaid(seed: int, *, said: bool = True) -> Loop:

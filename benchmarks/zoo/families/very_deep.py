@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("very-deep", half="test")
+family = Family("very-deep", half="think")
 
 
 def _branches(seed: int, *, shortcut: float = 1.0) -> Fit:
