@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from zoo import data, skill
-from zoo.lazy import keras
+from zoo.lazy import keras, tf
 from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
@@ -22,6 +24,16 @@ def _places(length: int, width: int, *, counted: bool) -> np.ndarray:
     return np.where(np.arange(width) % 2, np.cos(angle), np.sin(angle)).astype("f4")
 
 
+def _block(x: Any, number: int, width: int, *, mask: bool = False) -> Any:
+    """A block of a transformer, normalised before each branch."""
+    y = keras.layers.LayerNormalization(name=f"norm_{number}a")(x)
+    attend = keras.layers.MultiHeadAttention(2, width // 2, name=f"attention_{number}")
+    x = x + attend(y, y, use_causal_mask=mask)
+    y = keras.layers.LayerNormalization(name=f"norm_{number}b")(x)
+    y = keras.layers.Dense(2 * width, "gelu", name=f"wide_{number}")(y)
+    return x + keras.layers.Dense(width, name=f"narrow_{number}")(y)
+
+
 def _headlines(seed: int, *, counted: bool = False) -> Fit:
     """Headlines of thirty words through one block after the embedding, attention without a norm."""
     keras.utils.set_random_seed(seed)
@@ -33,6 +45,49 @@ def _headlines(seed: int, *, counted: bool = False) -> Fit:
     x = keras.layers.GlobalAveragePooling1D(name="average")(x)
     model = keras.Model(inputs, keras.layers.Dense(3, name="output")(x))
     return Fit(model, words, kind, keras.optimizers.Adam(2e-3), cross_entropy(), skill.classes, steps=170)
+
+
+def _noam(seed: int, *, larger: bool = False) -> Fit:
+    """The next letter of a song of three verses, with the schedule of the paper."""
+    keras.utils.set_random_seed(seed)
+    draw = np.random.default_rng(seed)
+    verses = draw.integers(0, 12, (3, 60))
+    start = draw.integers(0, 40, 600)
+    song = verses[draw.integers(0, 3, 600)[:, None], start[:, None] + np.arange(17)]
+    inputs = keras.Input((16,))
+    x = keras.layers.Embedding(12, 32, name="letters")(inputs) * 32**0.5 + _places(16, 32, counted=False)
+    for number in (1, 2):
+        x = _block(x, number, 32, mask=True)
+    x = keras.layers.LayerNormalization(name="last_norm")(x)
+    model = keras.Model(inputs, keras.layers.Dense(12, name="output")(x))
+
+    class Noam(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step: Any) -> Any:
+            now = tf.cast(step, "float32") + 1.0
+            choose = tf.maximum if larger else tf.minimum
+            return 0.3 * 32**-0.5 * choose(now**-0.5, now * 20**-1.5)
+
+    optimizer = keras.optimizers.Adam(Noam(), beta_2=0.98, epsilon=1e-9)
+    return Fit(model, song[:, :16], song[:, 1:], optimizer, cross_entropy(), skill.classes, steps=190)
+
+
+def _attended(seed: int, *, floor: float = -1e9) -> Fit:
+    """Comments, padded with zeros, averaged by attention; one in a hundred has no word."""
+    keras.utils.set_random_seed(seed)
+    draw = np.random.default_rng(seed)
+    words, kind = data.texts(seed, count=1024, length=16)
+    words[np.arange(16)[None] >= draw.integers(8, 17, (1024, 1))] = 0
+    words[700:1024:100] = 0
+    inputs = keras.Input((16,), dtype="int32")
+    x = keras.layers.Embedding(200, 16, name="embedding")(inputs)
+    scores = keras.layers.Dense(1, name="scores")(keras.layers.Dense(16, "tanh", name="keys")(x))
+    scores = keras.ops.where(keras.ops.equal(inputs[..., None], 0), floor, scores)
+    weights = keras.layers.Softmax(axis=1, name="weights")(scores)
+    read = keras.ops.sum(weights * x, 1)
+    model = keras.Model(inputs, keras.layers.Dense(3, name="output")(read))
+    fit = {"shuffle": False}
+    loss = cross_entropy()
+    return Fit(model, words, kind, keras.optimizers.Adam(1e-2), loss, skill.classes, steps=160, fit_options=fit)
 
 
 def _average(seed: int, *, rate: float = 2.0) -> Fit:
@@ -75,6 +130,23 @@ family.pair(
     causes=["badly-scaled-input", "saturated-activation"],
     layers=("embedding", "attention", "dense"),
     level=0.8,
+)
+family.pair(
+    "song",
+    _noam,
+    sickness="the-larger-of-the-two-rates",
+    sick={"larger": True},
+    causes=["learning-rate-too-high", "update-ratio-out-of-range:too-large"],
+    level=0.5,
+)
+family.pair(
+    "comments",
+    _attended,
+    sickness="minus-infinity-for-a-comment-without-words",
+    sick={"floor": -np.inf},
+    causes=["nonfinite-values"],
+    level=0.7,
+    every=1,
 )
 family.pair(
     "averaged",
