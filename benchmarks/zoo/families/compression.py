@@ -51,7 +51,7 @@ def _two_parts(seed: int, *, both: bool = True) -> Loop:
     return Loop(model, optimizer, batches, forward, score, steps=600, seed=seed, step=step)
 
 
-def _variational(seed: int, *, weight: float = 0.02, scale: float = 1.0, both_kinds: str = "linear") -> Fit:
+def _variational(seed: int, *, weight: float = 0.02, scale: float = 1.0) -> Fit:
     """Digits through eight noisy numbers; the divergence is summed over them and weighed."""
     keras.utils.set_random_seed(seed)
 
@@ -66,7 +66,7 @@ def _variational(seed: int, *, weight: float = 0.02, scale: float = 1.0, both_ki
     inputs = keras.Input((64,))
     hidden = keras.layers.Dense(64, "relu", name="encoder")(inputs)
     mean = keras.layers.Dense(8, name="mean")(hidden)
-    log_variance = keras.layers.Dense(8, both_kinds, name="log_variance")(hidden)
+    log_variance = keras.layers.Dense(8, name="log_variance")(hidden)
     code = Noisy(name="sample")(mean, log_variance)
     hidden = keras.layers.Dense(64, "relu", name="decoder")(code)
     model = keras.Model(inputs, keras.layers.Dense(64, name="output")(hidden))
