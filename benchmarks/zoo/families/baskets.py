@@ -91,8 +91,8 @@ family.pair(
 family.pair(
     "coupons",
     _coupons,
-    sickness="peak-a-hundred-times-too-high",
-    sick={"peak": 1.0},
+    sickness="peak-forty-times-too-high",
+    sick={"peak": 0.4},
     causes=["learning-rate-too-high", "update-ratio-out-of-range:too-large"],
     level=0.7,
 )

@@ -28,6 +28,23 @@ def _pair() -> tuple[Any, Any]:
     return keras.Input((), name="reader", dtype="int32"), keras.Input((), name="book", dtype="int32")
 
 
+def _stars(seed: int, *, deviation: float = 0.1) -> Fit:
+    """One to five stars from the product of factors, plus what reader and book add to it."""
+    keras.utils.set_random_seed(seed)
+    readers, books, taste = _tastes(seed, 3000)
+    stars = np.clip(np.round(3.2 + taste), 1, 5).astype("f4")[:, None]
+    reader, book = _pair()
+    start = keras.initializers.RandomNormal(stddev=deviation)
+    of_reader = keras.layers.Embedding(_READERS, 32, embeddings_initializer=start, name="readers")(reader)
+    of_book = keras.layers.Embedding(_BOOKS, 32, embeddings_initializer=start, name="books")(book)
+    product = keras.layers.Dot(1, name="product")([of_reader, of_book])
+    more = keras.layers.Embedding(_READERS, 1, name="reader_bias")(reader)
+    more = more + keras.layers.Embedding(_BOOKS, 1, name="book_bias")(book)
+    model = keras.Model([reader, book], product + more + 3.0)
+    x = {"reader": readers, "book": books}
+    return Fit(model, x, stars, keras.optimizers.Adam(5e-3), "mse", skill.fit_of, steps=500, batch_size=64)
+
+
 def _machine(seed: int, *, listed: bool = True) -> Loop:
     """A factorisation machine in a loop of its own: what each kind adds, and what each two add together."""
     keras.utils.set_random_seed(seed)
@@ -118,6 +135,15 @@ def _clicks(seed: int, *, logarithm: bool = True) -> Fit:
     return Fit(model, x, y, optimizer, loss, ranked, steps=400, batch_size=64)
 
 
+family.pair(
+    "stars",
+    _stars,
+    sickness="factors-of-deviation-0.65",
+    sick={"deviation": 0.65},
+    causes=["gain-mismatch:too-large"],
+    layers=("readers", "books"),
+    level=0.5,
+)
 family.pair(
     "machine",
     _machine,

@@ -107,6 +107,20 @@ def _average(seed: int, *, rate: float = 2.0) -> Fit:
     return Fit(model, words, kind, keras.optimizers.SGD(schedule), loss, skill.classes, steps=640)
 
 
+def _phrases(seed: int, *, activation: str = "relu") -> Fit:
+    """Four convolutions over words, and the largest answer of each channel."""
+    keras.utils.set_random_seed(seed)
+    words, kind = data.texts(seed, count=768, length=16, words=120)
+    model = keras.Sequential([keras.Input((16,)), keras.layers.Embedding(120, 16, name="embedding")])
+    model.add(keras.layers.SpatialDropout1D(0.2, name="dropout"))
+    for number in (1, 2, 3, 4):
+        model.add(keras.layers.Conv1D(24, 3, padding="same", activation=activation, name=f"conv_{number}"))
+    model.add(keras.layers.GlobalMaxPooling1D(name="largest"))
+    model.add(keras.layers.Dense(3, name="output"))
+    loss = cross_entropy()
+    return Fit(model, words, kind, keras.optimizers.RMSprop(1e-3), loss, skill.classes, steps=260)
+
+
 def _backwards(seed: int, *, cut: bool = False) -> Fit:
     """Five letters written backwards: a recurrent encoder hands its last state to a recurrent decoder."""
     keras.utils.set_random_seed(seed)
@@ -120,6 +134,25 @@ def _backwards(seed: int, *, cut: bool = False) -> Fit:
     model = keras.Model(inputs, keras.layers.Dense(8, name="output")(x))
     optimizer = keras.optimizers.Adam(1e-2)
     return Fit(model, letters, letters[:, ::-1], optimizer, cross_entropy(), skill.classes, steps=400)
+
+
+def _opinions(seed: int, *, shuffle: bool = True) -> Fit:
+    """Praise and blame, read from two folders one after the other; shuffled before each epoch, or not."""
+    keras.utils.set_random_seed(seed)
+    words, kind = data.texts(seed, count=800, length=16, words=400, kinds=2)
+    order = np.argsort(kind, kind="stable")
+    model = keras.Sequential(
+        [
+            keras.Input((16,)),
+            keras.layers.Embedding(400, 16, name="embedding"),
+            keras.layers.Flatten(name="flat"),
+            keras.layers.Dense(24, "relu", name="dense"),
+            keras.layers.Dense(1, "sigmoid", name="output"),
+        ]
+    )
+    optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
+    loss, fit = "binary_crossentropy", {"shuffle": shuffle}
+    return Fit(model, words[order], kind[order], optimizer, loss, skill.binary, steps=250, fit_options=fit)
 
 
 family.pair(
@@ -157,6 +190,15 @@ family.pair(
     level=0.7,
 )
 family.pair(
+    "phrases",
+    _phrases,
+    sickness="sigmoid-after-each-convolution",
+    sick={"activation": "sigmoid"},
+    causes=["vanishing-gradient", "saturated-activation"],
+    layers=tuple(f"conv_{number}" for number in (1, 2, 3, 4)),
+    level=0.7,
+)
+family.pair(
     "backwards",
     _backwards,
     sickness="state-of-the-encoder-taken-for-constant",
@@ -164,4 +206,12 @@ family.pair(
     causes=["disconnected-variable", "unchanged-weights"],
     layers=("embedding", "encoder"),
     level=0.7,
+)
+family.pair(
+    "opinions",
+    _opinions,
+    sickness="all-praise-then-all-blame",
+    sick={"shuffle": False},
+    causes=["unshuffled-batches"],
+    level=0.8,
 )
