@@ -103,6 +103,18 @@ def _denoising(seed: int, *, bias: float = 0.1) -> Fit:
     return Fit(model, noisy, clean, keras.optimizers.Adam(3e-3), "mse", _explained, steps=320)
 
 
+def _stacked(seed: int, *, activation: str = "elu") -> Fit:
+    """A table of thirty columns through five layers of one activation, six numbers wide in the middle."""
+    keras.utils.set_random_seed(seed)
+    x = np.clip(data.standardised(data.cancer()[0]), -4, 4)
+    hidden = inputs = keras.Input((30,))
+    for number, width in enumerate((24, 16, 6, 16, 24), 1):
+        hidden = keras.layers.Dense(width, activation, name=f"hidden_{number}")(hidden)
+    model = keras.Model(inputs, keras.layers.Dense(30, name="output")(hidden))
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+    return Fit(model, x, x, optimizer, "mse", _explained, steps=500)
+
+
 def _sharpened(seed: int, *, width: int = 16, slope: float = 1.0) -> Fit:
     """A code of sigmoids between tanh layers, steeper or flatter."""
     keras.utils.set_random_seed(seed)
@@ -172,4 +184,13 @@ family.pair(
     layers=("code", "slope", "squash"),
     level=0.6,
     every=25,
+)
+family.pair(
+    "stacked",
+    _stacked,
+    sickness="sigmoids-all-the-way",
+    sick={"activation": "sigmoid"},
+    causes=["vanishing-gradient", "gain-mismatch:too-small"],
+    layers=tuple(f"hidden_{number}" for number in range(1, 6)),
+    level=0.6,
 )
