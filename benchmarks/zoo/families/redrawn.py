@@ -156,7 +156,7 @@ family.pair(
     _masks,
     sickness="softmax-over-one-channel",
     sick={"activation": "softmax"},
-    causes=["misplaced-softmax", "constant-output"],
+    causes=["misplaced-softmax", "mismatched-loss", "constant-output"],
     layers=("output",),
     level=0.7,
 )

@@ -78,7 +78,7 @@ family.pair(
     _unsaid,
     sickness="training-not-said",
     sick={"said": False},
-    causes=["gain-mismatch:too-small", "vanishing-gradient"],
+    causes=["collapsed-batch-statistics", "gain-mismatch:too-small", "vanishing-gradient"],
     level=0.8,
 )
 family.pair(
