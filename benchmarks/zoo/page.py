@@ -16,6 +16,8 @@ from zoo.program import Program
 
 __all__ = ["page", "tables"]
 
+_ONE_IN_A_HUNDRED = 0.01
+
 _EXPLANATIONS = Path(__file__).with_name("explanations.toml")
 _COLUMNS = {
     "runs": "runs",
@@ -92,7 +94,7 @@ def _cell(name: str, value: Any) -> str:
         return "–"
     if name in ("runs", "median_steps_to_error"):
         return f"{value:g}"
-    return f"{100 * value:.0f} %"
+    return f"{100 * value:.1f} %" if 0 < value < _ONE_IN_A_HUNDRED else f"{100 * value:.0f} %"
 
 
 _INTRODUCTION = """# Accuracy
