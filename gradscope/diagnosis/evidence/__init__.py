@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradscope.diagnosis.evidence.batch_norms import BatchNorm, batch_norms
+from gradscope.diagnosis.evidence.branches import Branch, branches
 from gradscope.diagnosis.evidence.called_loss import CalledLoss, called_loss
 from gradscope.diagnosis.evidence.clipping import Clipping, clipping
 from gradscope.diagnosis.evidence.constant_answer import ConstantAnswer, constant_answer
@@ -31,7 +32,7 @@ from gradscope.diagnosis.evidence.loss_trend import LossTrend, loss_trend
 from gradscope.diagnosis.evidence.memories import Memory, memories
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite, Occurrence, nonfinite
 from gradscope.diagnosis.evidence.optimizer_groups import OptimizerGroup, optimizer_groups
-from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread
+from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread, output_spreads
 from gradscope.diagnosis.evidence.penalty import Penalty, penalty
 from gradscope.diagnosis.evidence.siblings import Sibling, siblings
 from gradscope.diagnosis.evidence.standstill import Standstill, standstill
@@ -43,6 +44,7 @@ from gradscope.run import Run
 __all__ = [
     "EVIDENCE",
     "BatchNorm",
+    "Branch",
     "CalledLoss",
     "Clipping",
     "ConstantAnswer",
@@ -89,9 +91,11 @@ _FUNCTIONS = (
     memories,
     siblings,
     flow,
+    branches,
     loss_trend,
     global_gradient,
     output_spread,
+    output_spreads,
     loss_terms,
     disconnections,
     example_spread,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gradscope.diagnosis.evidence.example_count import example_count
 from gradscope.diagnosis.evidence.layers import Layer, input_names, is_normalisation
+from gradscope.diagnosis.evidence.reach import target_range
 from gradscope.diagnosis.evidence.window import median
 from gradscope.run import Run
 
@@ -76,6 +77,9 @@ class InputScale:
     since columns of rare marks vary as they come."""
     leading_column: int = 0
     """The 0-based number of that column, the most frequent one."""
+    outlying: float = nan
+    """How far the farthest entry lies from the median, in distances from there to the farther outer quantile; NaN
+    where most entries are alike."""
 
 
 def input_scale(run: Run, layers: tuple[Layer, ...]) -> tuple[InputScale, ...]:
@@ -141,6 +145,7 @@ def _scales(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> Iterat
             elsewhere if jump else nan,
             ratio,
             column,
+            target_range(run, name, kind).outlying,
         )
 
 

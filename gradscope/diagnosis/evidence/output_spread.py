@@ -13,7 +13,7 @@ from gradscope.diagnosis.evidence.loss_terms import LossTerm
 from gradscope.diagnosis.evidence.window import median
 from gradscope.run import Run
 
-__all__ = ["OutputSpread", "output_spread", "right_spread"]
+__all__ = ["OutputSpread", "output_spread", "output_spreads", "right_spread"]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -41,9 +41,18 @@ def output_spread(run: Run, layers: tuple[Layer, ...], loss_terms: tuple[LossTer
     unknown = np.full(len(run.steps), nan)
     if len(outputs) != 1:
         return OutputSpread(unknown, "", unknown)
-    name = outputs[0].name
-    right = right_spread(run, loss_terms[0]) if len(loss_terms) == 1 else nan
+    return _spread(run, outputs[0].name, right_spread(run, loss_terms[0]) if len(loss_terms) == 1 else nan)
+
+
+def output_spreads(run: Run, loss_terms: tuple[LossTerm, ...]) -> tuple[OutputSpread, ...]:
+    """The same of each of several outputs that a loss of its own judges; none where there is one."""
+    known = [(term, term.output.name) for term in loss_terms if term.output]
+    return tuple(_spread(run, name, right_spread(run, term)) for term, name in known) if len(known) > 1 else ()
+
+
+def _spread(run: Run, name: str, right: float) -> OutputSpread:
     spread, rms = (run.series("activation", name, s).astype(np.float64) for s in ("example_std", "rms"))
+    unknown = np.full(len(run.steps), nan)
     with np.errstate(invalid="ignore"):  # both overflow on the way to NaN
         relative = np.divide(spread, rms, out=unknown.copy(), where=rms > 0)
     return OutputSpread(spread / right if right > 0 else unknown, name, relative)

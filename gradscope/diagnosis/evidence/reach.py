@@ -38,7 +38,7 @@ RANGES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, eq=False)
 class TargetRange:
-    """What is known of the distribution of one target over the whole run."""
+    """What is known of the distribution of one target, or input, over the whole run."""
 
     least: float
     greatest: float
@@ -89,14 +89,14 @@ class TargetRange:
         return missed / variance if variance > 0 else nan
 
 
-def target_range(run: Run, name: str) -> TargetRange:
-    """The range of the recorded tensor of kind ``target`` of that name; all NaN if it was not recorded."""
+def target_range(run: Run, name: str, kind: str = "target") -> TargetRange:
+    """The range of the recorded tensor of that kind and name; all NaN if it was not recorded."""
 
     def over(statistic: str, pick: np.ufunc) -> float:
-        series = run.series("target", name, statistic)
+        series = run.series(kind, name, statistic)
         known = series[np.isfinite(series)]
         return float(pick.reduce(known)) if len(known) else nan
 
-    quantiles = [median(run.series("target", name, f"quantile_{round(q * 100):02d}")) for q in QUANTILES]
-    mean = median(run.series("target", name, "mean").astype(np.float64))
+    quantiles = [median(run.series(kind, name, f"quantile_{round(q * 100):02d}")) for q in QUANTILES]
+    mean = median(run.series(kind, name, "mean").astype(np.float64))
     return TargetRange(over("min", np.minimum), over("max", np.maximum), mean, np.array(quantiles))

@@ -18,6 +18,7 @@ __all__ = [
     "scale_loss",
     "scale_targets",
     "set_from_logits",
+    "squared_error",
     "stable_loss",
     "standardise_targets",
     "tame_outliers",
@@ -104,6 +105,17 @@ def absolute_error() -> Remedy:
         "Where a target is near zero the smallest error is many per cent of it, and those few examples make up the "
         "loss; divide by the targets' usual size instead.",
         "loss = keras.losses.MeanAbsoluteError()  # targets divided by np.abs(y_train).mean()",
+        topic="loss",
+    )
+
+
+def squared_error() -> Remedy:
+    """A loss for values of both signs."""
+    return Remedy(
+        "Measure the squared error itself",
+        "A logarithmic error is for amounts that are all above zero and differ by factors, as they are: targets that "
+        "were standardised, or may be negative, take a squared or an absolute error.",
+        'loss = "mean_squared_error"',
         topic="loss",
     )
 

@@ -26,6 +26,7 @@ _LARGE = frozenset(
         "collapsed-representation",
         "constant-output",
         "dead-units",
+        "disconnected-variable:zero",
         "diverging-loss",
         "exploding-gradient",
         "learning-rate-too-high",
@@ -33,6 +34,7 @@ _LARGE = frozenset(
         "loss-plateau",
         "nonfinite-values",
         "saturated-activation",
+        "stale-optimizer",
         "update-ratio-out-of-range:too-large",
         "vanishing-gradient",
     }
@@ -58,8 +60,8 @@ class BadlyScaledInput(Rule):
 
     ## What it detects
     Inputs that are large (pixels from 0 to 255, prices, years), tiny, or nearly the same for all examples (far from
-    zero compared with how they vary, scaled by rows in place of columns), or one column of which drowns the others, and
-    that reach a layer with weights as they are.
+    zero compared with how they vary, scaled by rows in place of columns), or one column or a few entries of which drown
+    the others, and that reach a layer with weights as they are.
 
     ## Why it matters
     Initialisers and usual learning rates assume inputs of about unit scale. The gradient of the first kernel grows with
@@ -75,7 +77,8 @@ class BadlyScaledInput(Rule):
     stands where it began or where a constant answer stands, or a saturated first layer under a loss that falls little.
     One barely too large (pixels from 0 to 16) is a warning at most, since networks learn from it, and no input with an
     rms below 20 and no entries beyond 100 makes a run explode by itself. Where the scale as a whole is sound: the
-    standard deviation of the column that varies most over the median column's, unless most entries are zero.
+    standard deviation of the column that varies most over the median column's, unless most entries are zero; and, where
+    the loss falls little, how far single entries lie outside of all others (another unit, a code for missing values).
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -103,6 +106,11 @@ class BadlyScaledInput(Rule):
         30.0, "1", "of the column that varies most over the median one: standardised columns show 1, rare marks 10"
     )
     error_leading_ratio: float = limit(100.0, "1", "the same: an error where the loss falls little")
+    max_outlying: float = limit(
+        50.0,
+        "1",
+        "distance of the farthest entry from the median over that of the outer quantile; mostly below 21",
+    )
     min_breaking_rms: float = limit(20.0, "as the input", "twice max_rms: less makes no run explode by itself")
     min_breaking_entry: float = limit(100.0, "as the input", "in most batches: single examples overshoot by themselves")
     max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: next to nothing is learnt")
@@ -118,7 +126,7 @@ class BadlyScaledInput(Rule):
             # Of one that jumps from bad to worse the worse is said.
             scale = max((scale for scale in input_scale if scale.name == name), key=self._badness)
             variant, value, bound = self._off(scale)
-            if variant:
+            if variant and (variant != "outliers" or loss_trend.slow):
                 saturated = any(self._saturated(run, nonfinite, layer) for layer in scale.takers)
                 yield self._finding(
                     run,
@@ -150,6 +158,8 @@ class BadlyScaledInput(Rule):
             return "offset", scale.offset, self.max_offset
         if scale.leading_ratio > self.max_leading_ratio:
             return "uneven", scale.leading_ratio, self.max_leading_ratio
+        if scale.outlying > self.max_outlying:
+            return "outliers", scale.outlying, self.max_outlying
         return "", float("nan"), float("nan")
 
     def _breaks(self, scale: InputScale) -> bool:
@@ -187,10 +197,11 @@ class BadlyScaledInput(Rule):
             f"(they share {number(scale.offset)} times what they differ by)",
             "uneven": f"has columns on different scales (column {scale.leading_column} varies "
             f"{number(scale.leading_ratio)} times as much as the median one)",
+            "outliers": f"has single entries {number(scale.outlying)} times as far from the middle as 96 % of them",
         }[variant]
         what = "is the same for all examples" if variant == "offset" and scale.offset >= MOST_OFFSET else what
         explained = _SMALL if variant == "too-small" else _LARGE
-        explained = explained if self._breaks(scale) else explained - _BREAKING
+        explained = explained if variant == "outliers" or self._breaks(scale) else explained - _BREAKING
         return Finding(
             rule=self.name,
             title="badly scaled input",

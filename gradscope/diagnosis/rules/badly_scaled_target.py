@@ -94,6 +94,7 @@ class BadlyScaledTarget(Rule):
     max_delay: float = limit(0.2, "1", "of the steps, before the loss began to fall: the answers had far to go")
     min_delayed_loss: float = limit(0.2, "1", "of a constant answer's loss, after such a delay")
     max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: next to nothing is learnt")
+    max_absolute_loss: float = limit(0.71, "1", "of a constant answer's loss, of errors that are not squared")
     error_steps: float = limit(50, "steps", "earlier no learning is to be expected")
     late_steps: float = limit(200, "steps", "by then an output has come down to targets of a usual size")
 
@@ -127,7 +128,7 @@ class BadlyScaledTarget(Rule):
                 measured = Measurement(
                     "standard deviation of the targets", std, self.max_std, "1", term.output.name, "about 1"
                 )
-                severity = Severity.ERROR if drowned else self._severity(run, loss_trend, nonfinite)
+                severity = Severity.ERROR if drowned else self._severity(run, term, loss_trend, nonfinite)
                 yield self._finding(run, f"are large (standard deviation {number(std)})", measured, severity, drowned)
             elif 0 < std < self.min_std and mean < self.min_std and self._is_above(loss_trend):
                 measured = Measurement(
@@ -219,11 +220,13 @@ class BadlyScaledTarget(Rule):
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )
 
-    def _severity(self, run: Run, loss_trend: LossTrend, nonfinite: Nonfinite) -> Severity:
+    def _severity(self, run: Run, term: LossTerm, loss_trend: LossTrend, nonfinite: Nonfinite) -> Severity:
         if nonfinite.first_broken == run.steps[0] == 0:
             return Severity.NOTE
         learnt_nothing = loss_trend.at_rest or (loss_trend.bounded and loss_trend.is_far(self.max_remaining_loss))
         if nonfinite.broken.any() or (learnt_nothing and loss_trend.reach >= self.error_steps):
             return Severity.ERROR
         held_up = loss_trend.delay > self.max_delay and loss_trend.remaining > self.min_delayed_loss
-        return Severity.NOTE if loss_trend.falling and not held_up else Severity.WARNING
+        # Half of a squared error is 0.7 of an absolute one.
+        falls = loss_trend.falling or (term.name != _SQUARED and loss_trend.remaining < self.max_absolute_loss)
+        return Severity.NOTE if falls and not held_up else Severity.WARNING

@@ -33,7 +33,8 @@ class ConstantOutput(Rule):
     a sound gradient and a falling loss is an output with a large offset, and no finding. Where the loss is known to
     stand where a constant answer stands, or has not fallen by half where that is unknown, the answers themselves are
     compared over the examples of a batch: their standard deviation over that of the right answers. Answers that are the
-    same to within rounding are constant whatever the loss says, unless it fell to a tenth.
+    same to within rounding are constant whatever the loss says, unless it fell to a tenth; those of one of several
+    outputs are whatever the loss of all says.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -63,9 +64,20 @@ class ConstantOutput(Rule):
     min_gradient_ratio: float = limit(1e-2, "1", "below it the small share comes from the gradient, not from an offset")
 
     def check(
-        self, run: Run, flow: Flow, window: Window, loss_trend: LossTrend, output_spread: OutputSpread
+        self,
+        *,
+        run: Run,
+        flow: Flow,
+        window: Window,
+        loss_trend: LossTrend,
+        output_spread: OutputSpread,
+        output_spreads: tuple[OutputSpread, ...],
     ) -> Iterable[Finding]:
         """Judge the answers where their targets are known, else the best connected of the first layers."""
+        idle = [each for each in output_spreads if window.upper(each.relative) < self.min_relative_spread]
+        if idle and loss_trend.reach >= self.error_steps:
+            yield from (self._one_of_several(window, each) for each in idle)
+            return
         alike = self._alike(output_spread, window, loss_trend)
         if alike is not None:
             statistic, series, bound, healthy = alike
@@ -97,6 +109,26 @@ class ConstantOutput(Rule):
         )
         severity = window.cap(Severity.ERROR, extreme=value < self.min_output_share / 100)
         yield self._finding(run, flow, window.span(judged < self.min_output_share), measured, severity)
+
+    def _one_of_several(self, window: Window, spread: OutputSpread) -> Finding:
+        value, bound = window.upper(spread.relative), self.min_relative_spread
+        with np.errstate(invalid="ignore"):
+            first, last = window.span(spread.relative < bound)
+        return Finding(
+            rule=self.name,
+            title="constant output",
+            sentence=f"{spread.layer} does not depend on the input",
+            severity=window.cap(Severity.ERROR),
+            layers=(spread.layer,),
+            first_step=first,
+            last_step=last,
+            measurements=(
+                Measurement("spread of the answers over their rms", value, bound, "1", spread.layer, "0.1 to 1"),
+            ),
+            remedies=(remedies.check_targets(),),
+            variant="one-of-several",
+            explains=frozenset({"loss-plateau"}),
+        )
 
     def _alike(
         self, output_spread: OutputSpread, window: Window, loss_trend: LossTrend

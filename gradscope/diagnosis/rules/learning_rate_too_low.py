@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import inf
 from typing import ClassVar
 
 from gradscope.diagnosis import remedies
@@ -91,6 +92,7 @@ class LearningRateTooLow(Rule):
     min_wasted_loss: float = limit(0.2, "1", "of a constant answer's loss: there was more to be learnt")
     max_ended_step: float = limit(2e-4, "1", "of a kernel's norm in the last step: a fifth of what is usual")
     max_warming_distance: float = limit(0.5, "1", "of a kernel's norm over a run that ends before its warm-up does")
+    min_updates: float = limit(50, "updates", "where gradients are accumulated: no learning is to be expected of fewer")
     min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
     error_steps: float = limit(100, "steps", "healthy networks have learnt something by then")
     late_steps: float = limit(200, "steps", "a loss that is above a constant answer's even then came down too slowly")
@@ -112,6 +114,10 @@ class LearningRateTooLow(Rule):
             return
         if self._warms_up(loss_trend, travel, learning_rate):
             yield self._warming(run, loss_trend, travel, learning_rate)
+            return
+        updates = self._updates(run, loss_trend)
+        if 1 <= updates < self.min_updates and loss_trend.is_far(self.min_remaining_loss):
+            yield self._few_updates(run, loss_trend, updates)
             return
         behind = [group for group in optimizer_groups if self._is_behind(group, optimizer_groups, run, loss_trend)]
         for group in behind:
@@ -150,8 +156,9 @@ class LearningRateTooLow(Rule):
                     ),
                     Measurement("elasticity of the loss", usable, self.min_elasticity, "1", "", "0.4 to 160"),
                 ),
-                remedies=self._updates_are_few(run, loss_trend)
-                + _remedies(replace(learning_rate, largest=group.learning_rate), farthest.distance / loss_trend.reach),
+                remedies=_remedies(
+                    replace(learning_rate, largest=group.learning_rate), farthest.distance / loss_trend.reach
+                ),
                 confidence="high" if sure else "medium",
                 phase="run",
                 explains=_explains(run),
@@ -182,10 +189,33 @@ class LearningRateTooLow(Rule):
             explains=_explains(run),
         )
 
-    def _updates_are_few(self, run: Run, loss_trend: LossTrend) -> tuple[Remedy, ...]:
+    def _updates(self, run: Run, loss_trend: LossTrend) -> float:
+        """How many updates the steps of a long run make where gradients are accumulated; infinitely many elsewhere."""
         accumulated = optimizer_settings(run).accumulated
-        few = accumulated > 1 and loss_trend.reach / accumulated < self.error_steps
-        return (remedies.accumulate_less(loss_trend.reach),) if few else ()
+        long = accumulated > 1 and loss_trend.is_known and loss_trend.reach >= self.error_steps
+        return loss_trend.reach / accumulated if long else inf
+
+    def _few_updates(self, run: Run, loss_trend: LossTrend, updates: float) -> Finding:
+        accumulated = optimizer_settings(run).accumulated
+        known = loss_trend.knows_constant and loss_trend.remaining > self.error_remaining_loss
+        return Finding(
+            rule=self.name,
+            title="too few updates",
+            sentence=f"gradients are accumulated over {accumulated} batches: {loss_trend.reach:,} steps make "
+            f"{updates:.0f} updates; the loss is at {self._place(loss_trend)}",
+            severity=Severity.ERROR if known or loss_trend.at_rest else Severity.WARNING,
+            layers=(),
+            first_step=int(loss_trend.steps[0]),
+            last_step=int(loss_trend.steps[-1]),
+            measurements=(
+                Measurement("updates of the run", updates, self.min_updates, "updates", "", "hundreds"),
+                Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
+            ),
+            remedies=(remedies.accumulate_less(loss_trend.reach),),
+            variant="few-updates",
+            phase="run",
+            explains=_explains(run),
+        )
 
     def _distance(self, path: Travel, least: float) -> Measurement:
         return Measurement(

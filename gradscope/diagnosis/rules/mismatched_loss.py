@@ -53,10 +53,10 @@ class MismatchedLoss(Rule):
 
     ## What it detects
     Probabilities taken for logits, logits taken for probabilities or cut off at zero, a softmax over a single unit or
-    for several labels at once, targets that the output's activation cannot reach, a ReLU output that falls silent,
-    the absolute error of a softmax, or a squared one that learns nothing, errors in per cent of targets near zero,
-    rates that are not above zero, weights of the examples that leave the rare class out, and targets that the loss is
-    not defined for.
+    for several labels at once, targets that the output's activation cannot reach, a ReLU output that falls silent, the
+    absolute error of a softmax, or a squared one that learns nothing, errors in per cent of targets near zero, rates
+    that are not above zero, logarithms of targets below zero, weights of the examples that leave the rare class out,
+    and targets that the loss is not defined for.
 
     ## Why it matters
     The loss then has no minimum where the answers are right: training runs and the figures move, but towards nothing.
@@ -146,6 +146,7 @@ class MismatchedLoss(Rule):
             yield from self._shares(term, term.output, loss_trend)
             yield from self._percentages(term, term.output, loss_trend)
             yield from self._rates(term, term.output)
+            yield from self._logarithms(term, term.output)
             yield from self._silence(term, term.output, loss_trend)
         yield from self._weights(term, loss_trend)
         yield from self._labels(term, broken=broken)
@@ -194,14 +195,6 @@ class MismatchedLoss(Rule):
             )
 
     def _logits(self, term: LossTerm, output: Layer, loss_trend: LossTrend, *, broken: bool) -> Iterator[_Mismatch]:
-        if term.name == "poisson" and term.least < 0:
-            yield _Mismatch(
-                "logits-as-probabilities",
-                f"poisson takes the logarithm of what {output.name} gives, but that falls to {number(term.least)}",
-                None,
-                Measurement("least output", term.least, 0.0, "1", output.name, "above 0"),
-                (remedies.output_activation(output, "softplus"),),
-            )
         if not term.name.endswith("crossentropy"):
             return
         inside = term.least >= -self.max_excess and term.greatest <= 1 + self.max_excess
@@ -320,12 +313,27 @@ class MismatchedLoss(Rule):
     def _rates(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
         if term.name == "poisson" and term.least <= 0:
             yield _Mismatch(
-                "rates-of-zero",
+                "rates-of-zero" if term.least == 0 else "logits-as-probabilities",
                 f"poisson takes the logarithm of what {output.name} gives for a rate, but that goes down to "
                 f"{number(term.least)}",
                 None,
                 Measurement("least output", term.least, 0.0, "1", output.name, "above 0"),
                 (remedies.output_activation(output, "softplus"),),
+            )
+
+    def _logarithms(self, term: LossTerm, output: Layer) -> Iterator[_Mismatch]:
+        # What lies below 0 counts as 0, for the targets and for the answers.
+        share = term.targets.unreachable(0.0, inf) if term.name == "mean_squared_logarithmic_error" else 0.0
+        if share > self.min_unreachable:
+            yield _Mismatch(
+                "logarithm-of-negatives",
+                f"mean_squared_logarithmic_error takes all below 0 for 0, but the targets of {output.name} go down to "
+                f"{number(term.targets.least)}",
+                Severity.ERROR if share > self.error_unreachable else Severity.WARNING,
+                Measurement(
+                    "share of the targets' variance below 0", share, self.min_unreachable, "1", output.name, "0"
+                ),
+                (remedies.squared_error(),),
             )
 
     def _silence(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[_Mismatch]:

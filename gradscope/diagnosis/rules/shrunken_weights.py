@@ -103,7 +103,9 @@ class ShrunkenWeights(Rule):
                 yield from self._gains(run, window, penalty.early)
             return
         severity = Severity.ERROR if loss_trend.slow else Severity.WARNING
-        severity = Severity.ERROR if heavy else Severity.NOTE if loss_trend.falling else severity
+        gone = any(known[kernel.name] < self.utter_remaining_ratio for kernel in small)
+        severity = Severity.NOTE if loss_trend.falling and not gone else severity
+        severity = Severity.ERROR if heavy else severity
         names = list(dict.fromkeys(kernel.layer.name for kernel in small))
         under = f" under a penalty that was {number(penalty.early)} times what the outputs cost"
         yield Finding(

@@ -75,6 +75,7 @@ class StaleOptimizer(Rule):
     min_elasticity: float = limit(0.02, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
     min_gradient_kept: float = limit(0.2, "1", "of the early gradient: less is convergence")
     min_remaining_loss: float = limit(0.5, "1", "of a constant answer's loss or of the start")
+    max_coming_loss: float = limit(0.3, "1", "of the same, as many steps later at its pace: it only takes longer")
     min_rate_kept: float = limit(0.3, "1", "of the largest learning rate: less is a schedule")
     min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
     min_samples: float = limit(8, "samples", "fewer show no trend")
@@ -103,6 +104,9 @@ class StaleOptimizer(Rule):
         # With a huge epsilon set by hand it is known why the loss is still on its way.
         far |= self._is_drowned(run, learning_rate) and self._is_on_its_way(loss_trend)
         if not far or learning_rate.falls_to < self.min_rate_kept or not usable >= self.min_elasticity:
+            return
+        soon = loss_trend.ahead < self.max_coming_loss * loss_trend.level and not self._is_drowned(run, learning_rate)
+        if soon and loss_trend.remaining < 1:
             return
         late = steps >= steps[-1] - (steps[-1] - steps[0]) / 3
         first = slice(0, 3)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Memory, Sibling, Window
+from gradscope.diagnosis.evidence import Branch, ExampleSpread, Flow, Kernel, Layer, LossTrend, Memory, Sibling, Window
 from gradscope.diagnosis.rule import Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, number
@@ -45,14 +45,14 @@ class VanishingGradient(Rule):
     ## Evidence
     ‖∂loss/∂a‖ of each layer over that of the output: a ratio, so neither loss reduction nor batch size matters. The
     trainable layers that stand first behind the input are judged, by the best connected of them (where the connections
-    are unknown: of the input-side third), so that a side branch or a skip connection raises no alarm. Starvation: the
-    median ‖update‖ / ‖weight‖ of the kernels there is tiny, or far below that of the other kernels. Without starvation
-    (Adam makes up for small gradients) it is a note as long as the loss falls; what was only seen early and passed is a
-    note too, unless the loss is still most of a constant answer's after 200 steps. Where the loss stands still, a
-    gradient that shrinks at the same large rate from layer to layer counts before it is that small: Adam makes up for
-    its size, not for what is lost in it. Where activation gradients are missing those of the biases stand in; where
-    updates are missing (a log of another tool), starvation means that the first layers' weights drifted far less than
-    those that moved most.
+    are unknown: of the input-side third), so that a side branch or a skip connection raises no alarm; a branch does
+    whose first layer stands still and whose end is the same for all examples. Starvation: the median ‖update‖ /
+    ‖weight‖ of the kernels there is tiny, or far below that of the other kernels. Without starvation (Adam makes up for
+    small gradients) it is a note as long as the loss falls; what was only seen early and passed is a note too, unless
+    the loss is still most of a constant answer's after 200 steps. Where the loss stands still, a gradient that shrinks
+    at the same large rate from layer to layer counts before it is that small: Adam makes up for its size, not for what
+    is lost in it. Where activation gradients are missing those of the biases stand in; where updates are missing (a log
+    of another tool), starvation means that the first layers' weights drifted far less than those that moved most.
 
     Within a layer it is the gradient of one kernel beside that of another: queries and keys whose scores saturate the
     softmax of an attention get none, while its values still learn.
@@ -99,6 +99,8 @@ class VanishingGradient(Rule):
     min_gradient_through_time: float = limit(
         1e-7, "1", "float32 resolves no smaller share; learning networks show 3e-6 to 3,000, those that forget 1e-22"
     )
+    min_gradient_of_alike: float = limit(1e-4, "1", "the same where the states at their ends are all alike")
+    max_alike: float = limit(1e-2, "1", "standard deviation across the examples over the rms, of those states")
     error_steps: float = limit(100, "steps", "of sequences: a layer may yet learn to remember")
     late_steps: float = limit(200, "steps", "what passed soon has been made up for by then")
     max_held_up_loss: float = limit(
@@ -120,6 +122,8 @@ class VanishingGradient(Rule):
         flow: Flow,
         memories: tuple[Memory, ...],
         siblings: tuple[Sibling, ...],
+        example_spread: ExampleSpread,
+        branches: tuple[Branch, ...],
         kernels: tuple[Kernel, ...],
         window: Window,
         loss_trend: LossTrend,
@@ -127,7 +131,8 @@ class VanishingGradient(Rule):
         """Judge sequences by the layer that remembers best, depth by the best connected of the first layers."""
         if loss_trend.at_rest:
             young = loss_trend.reach < self.error_steps
-            yield from self._through_time(memories, window, Severity.WARNING if young else Severity.ERROR)
+            severity = Severity.WARNING if young else Severity.ERROR
+            yield from self._through_time(run, memories, window, example_spread, severity)
         inside = tuple(self._within_layers(run, siblings, window, loss_trend))
         if memories and flow.missing:
             yield from inside
@@ -135,16 +140,28 @@ class VanishingGradient(Rule):
         flow.require()
         across = tuple(self._across_depth(run, flow, kernels, window, loss_trend))
         # What comes to a layer at all is the more, what becomes of it there the less.
-        yield from across or inside
+        yield from (
+            across or inside or self._in_branches(run, flow, branches, kernels, example_spread, window, loss_trend)
+        )
 
-    def _through_time(self, memories: tuple[Memory, ...], window: Window, severity: Severity) -> Iterable[Finding]:
+    def _through_time(
+        self,
+        run: Run,
+        memories: tuple[Memory, ...],
+        window: Window,
+        example_spread: ExampleSpread,
+        severity: Severity,
+    ) -> Iterable[Finding]:
         column, value = _best({i: window.upper(memory.gradient) for i, memory in enumerate(memories)})
-        if not value < self.min_gradient_through_time:
-            return
         layers = [memory.layer for memory in memories]
-        name = layers[column].name
+        name = layers[column].name if layers else ""
+        # Where all sequences end in one state, whatever they began with, a little more is still nothing.
+        alike = name in example_spread.hidden and window.upper(example_spread.hidden[name]) < self.max_alike
+        least = self.min_gradient_of_alike if alike else self.min_gradient_through_time
+        if not value < least:
+            return
         ill = np.array([memory.gradient for memory in memories])
-        first, last = window.span(np.nan_to_num(ill).max(axis=0) < self.min_gradient_through_time)
+        first, last = window.span(np.nan_to_num(ill).max(axis=0) < least)
         yield Finding(
             rule=self.name,
             title="gradient that vanishes through time",
@@ -152,11 +169,9 @@ class VanishingGradient(Rule):
             f"in {name})",
             severity=window.cap(severity),
             layers=tuple(layer.name for layer in layers),
-            first_step=first,
+            first_step=int(run.steps[0]) if alike else first,
             last_step=last,
-            measurements=(
-                Measurement("time_gradient_ratio", value, self.min_gradient_through_time, "1", name, "3e-6 to 3,000"),
-            ),
+            measurements=(Measurement("time_gradient_ratio", value, least, "1", name, "3e-6 to 3,000"),),
             remedies=(*remedies.remember(layers), remedies.reach_further_back(layers)),
             variant="through-time",
             confidence="medium",
@@ -268,6 +283,49 @@ class VanishingGradient(Rule):
             lost = flow.signal[:, list(flow.head)] / flow.signal[:, [-1]]
         levels = [flow.level(lost[:, i], window, early=True) for i in range(len(flow.head))]
         return any(level > self.max_signal_loss for level in levels)
+
+    def _in_branches(  # noqa: PLR0917  the evidence that it asks for
+        self,
+        run: Run,
+        flow: Flow,
+        branches: tuple[Branch, ...],
+        kernels: tuple[Kernel, ...],
+        example_spread: ExampleSpread,
+        window: Window,
+        loss_trend: LossTrend,
+    ) -> Iterable[Finding]:
+        """A branch whose first layers stand still and whose end is the same for all examples."""
+        for branch in branches:
+            first = flow.layers[branch.column]
+            value = flow.level(flow.gradient[:, branch.column], window)
+            own, rest = _update_ratios(kernels, (first,), window)
+            ends = [window.upper(example_spread.hidden[n]) for n in branch.layers if n in example_spread.hidden]
+            alike = bool(ends) and ends[-1] < self.max_alike
+            if not (alike and value < self.min_gradient_ratio and own < self.min_relative_update * rest):
+                continue
+            yield Finding(
+                rule=self.name,
+                title="gradient that vanishes in a branch",
+                sentence=f"the gradient vanishes in the branch that begins with {first.name} ({number(value)} of the "
+                f"output's there), and {branch.layers[-1]} gives the same whatever the input",
+                severity=Severity.ERROR if loss_trend.slow else Severity.WARNING,
+                layers=branch.layers,
+                first_step=int(run.steps[0]),
+                last_step=int(run.steps[-1]),
+                measurements=(
+                    Measurement(
+                        f"gradient ratio of {first.name} to the output",
+                        value,
+                        self.min_gradient_ratio,
+                        "1",
+                        first.name,
+                        "0.01 to 100",
+                    ),
+                ),
+                remedies=_remedies(tuple(layer for layer in flow.layers if layer.name in branch.layers), run),
+                variant="branch",
+                explains=_EXPLAINS,
+            )
 
     def _bound(self, value: float, flow: Flow, loss_trend: LossTrend, *, fades: bool) -> float:
         deep = len(flow.layers) >= _DEEP and value ** (1 / len(flow.layers)) < self.min_layer_ratio
