@@ -68,7 +68,7 @@ class LearningRateTooLow(Rule):
         0.1, "1", "of a kernel's norm over the whole run; recorded healthy runs of 100 to 1,500 steps show 0.3 to 40"
     )
     max_crawling_distance: float = limit(
-        0.2, "1", "the same where the loss falls without a doubt and is still that of a constant answer"
+        0.3, "1", "the same where the loss falls without a doubt and is still that of a constant answer"
     )
     min_remaining_loss: float = limit(
         0.5, "1", "of a constant answer's loss or of the start: half of the way is still to go"
@@ -88,7 +88,7 @@ class LearningRateTooLow(Rule):
     line_steps: float = limit(400, "steps", "earlier a plain deep network may yet begin to learn")
     min_elasticity: float = limit(5e-3, "1", "0.4 to 160 in networks that learn, below 2e-3 where gradients vanished")
     max_ended_rate: float = limit(0.01, "1", "of the largest, by half of the run: the rest of it trains nothing")
-    max_wasted_rate: float = limit(1e-6, "1", "the same: what is left of it changes nothing at all")
+    max_wasted_rate: float = limit(1e-4, "1", "the same: what is left of it changes next to nothing")
     min_wasted_loss: float = limit(0.2, "1", "of a constant answer's loss: there was more to be learnt")
     max_ended_step: float = limit(2e-4, "1", "of a kernel's norm in the last step: a fifth of what is usual")
     max_warming_distance: float = limit(0.5, "1", "of a kernel's norm over a run that ends before its warm-up does")

@@ -59,7 +59,8 @@ class ShrunkenWeights(Rule):
     max_penalised_ratio: float = limit(
         0.5, "1", "the same where a penalty outweighs what there is to be learnt, or a constraint holds the weights"
     )
-    max_penalty: float = limit(1.0, "1", "times what the outputs cost, early: the penalty is what is minimised first")
+    max_penalty: float = limit(0.4, "1", "times what the outputs cost, early; healthy runs show 0.001 to 0.08")
+    max_penalty_left: float = limit(0.01, "1", "of the first penalty: it has been minimised")
     max_penalised_loss: float = limit(
         0.25, "1", "of a constant answer's loss or of the start: all of it is no noise then"
     )
@@ -93,7 +94,9 @@ class ShrunkenWeights(Rule):
         heavy = penalty.early > self.max_penalty and (loss_trend.slow or loss_trend.remaining > self.max_penalised_loss)
         most = self.max_penalised_ratio if heavy else self.max_remaining_ratio
         small = [kernel for kernel in kernels if known.get(kernel.name, 1.0) < most]
-        if not heavy and len(small) <= self.min_kernel_fraction * len(known):
+        few = len(small) <= self.min_kernel_fraction * len(known)
+        # A penalty that is gone while most weights are not was none on the weights.
+        if few and (not heavy or penalty.left < self.max_penalty_left):
             # Some kernels may well shrink; none that the data has a use for does so to nothing.
             penalised = "penalties" in (run.settings.get("loss_additions") or ()) and loss_trend.slow
             least = self.max_remaining_ratio if penalised else self.utter_remaining_ratio
