@@ -248,6 +248,13 @@ class TestExplodingGradient:
 
 
 class TestDeadUnits:
+    @pytest.mark.parametrize(("signal", "named"), [(0.0, ("hidden_1",)), (1.0, ("hidden_1", "hidden_2"))])
+    def test_what_gets_nothing_is_not_ill_itself(self, signal, named):
+        dead = {("activation", name, "dead_unit_fraction"): 1.0 for name in ("hidden_1", "hidden_2")}
+        dead |= {("activation", name, "zero_fraction"): 1.0 for name in ("hidden_1", "hidden_2")}
+        run = toy_run({("preactivation", "hidden_2"): signal}, dead, loss=1.0)
+        assert [finding.layers for finding in findings("dead-units", run)] == [named]
+
     def test_died_later_asks_for_a_lower_rate(self):
         put = {("activation", "hidden_1", "dead_unit_fraction"): from_sample(12, 0.1, 0.7)}
         (finding,) = findings("dead-units", toy_run(put=put, loss=SLOWLY))

@@ -98,7 +98,9 @@ class DeadUnits(Rule):
                 from_start = bool(known[0] >= self.max_dead_unit_fraction)
                 from_start &= _begins_with_zeros(run, layer.name, window, float(known[0]))
                 groups.setdefault((level >= self.error_dead_unit_fraction, from_start), []).append(layer)
-        for (grave, from_start), found in groups.items():
+        for (grave, from_start), alike in groups.items():
+            # Behind a layer that gives nothing there is nothing to switch units on: they are not ill themselves.
+            found = [layer for layer in alike if not _gets_nothing(run, layer.name, window)] or alike
             yield self._finding(found, series, window, loss_trend, run, grave=grave, from_start=from_start)
 
     def _finding(
@@ -160,6 +162,12 @@ def _begins_with_zeros(run: Run, name: str, window: Window, dead: float) -> bool
     # The share of dead units is known only once its window is full: they may have died meanwhile.
     zeros = run.series("activation", name, "zero_fraction")[window.usable]
     return not zeros.size or not float(zeros[0]) < _ROUNDING * dead
+
+
+def _gets_nothing(run: Run, name: str, window: Window) -> bool:
+    known = run.series("preactivation", name, "rms")[window.usable]
+    known = known[np.isfinite(known)]
+    return bool(len(known)) and not known.any()
 
 
 def _is_rectifier(run: Run, layer: Layer) -> bool:
