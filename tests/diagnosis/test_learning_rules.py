@@ -123,10 +123,14 @@ class TestLearningRateTooLow:
         run = toy_run(updates(pace), loss=np.linspace(1.0, 0.72, SAMPLES), steps=range(0, SAMPLES * 20, 20))
         assert [f.severity for f in findings("learning-rate-too-low", run)] == [Severity.WARNING] * found
 
-    def test_accumulating_over_fewer_batches_comes_first_where_updates_are_few(self):
-        settings = {"optimizer": {"name": "Adam", "gradient_accumulation_steps": 64}}
-        (finding,) = findings("learning-rate-too-low", toy_run(updates(1e-2), loss=1.0, settings=settings))
-        assert finding.remedies[0].topic == "accumulation"
+    @pytest.mark.parametrize(
+        ("batches", "loss", "found"), [(64, 1.0, 1), (4, 1.0, 0), (64, None, 0), (1000, 1.0, 0), (0, 1.0, 0)]
+    )
+    def test_gradients_of_many_batches_make_few_updates(self, batches, loss, found):
+        settings = {"optimizer": {"name": "Adam", "gradient_accumulation_steps": batches}}
+        mine = findings("learning-rate-too-low", toy_run(loss=loss, settings=settings))
+        assert [finding.variant for finding in mine] == ["few-updates"] * found
+        assert all(finding.remedies[0].topic == "accumulation" for finding in mine)
 
     def test_a_line_that_levels_off_is_none(self):
         loss = np.r_[np.linspace(1.0, 0.85, 10), np.linspace(0.85, 0.82, 20)]
@@ -144,7 +148,7 @@ class TestLearningRateTooLow:
         assert [f.variant for f in findings("learning-rate-too-low", run)] == found
 
     @pytest.mark.parametrize(
-        ("late", "rate", "found"), [(0.3, 1e-9, [Severity.WARNING]), (0.3, 1e-4, []), (0.05, 1e-9, [])]
+        ("late", "rate", "found"), [(0.3, 1e-6, [Severity.WARNING]), (0.3, 1e-4, []), (0.05, 1e-9, [])]
     )
     def test_a_schedule_that_is_over_for_good_while_more_was_to_be_learnt_is_a_warning(self, late, rate, found):
         moves = {key: [1.0] * 5 + [1e-6] * 25 for key in updates(1.0)}
@@ -517,6 +521,12 @@ class TestStaleOptimizer:
     def test_a_denominator_that_began_too_large(self, optimizer, found):
         # Updates of 3.5e-4 · 0.1 at a learning rate of 0.01.
         run = toy_run(updates(0.1), loss=1.0, settings={"optimizer": {"name": optimizer}})
+        assert len(findings("stale-optimizer", run)) == found
+
+    @pytest.mark.parametrize(("late", "found"), [(0.75, 1), (0.4, 0)])
+    def test_who_will_soon_be_there_is_none(self, late, found):
+        loss = np.r_[np.linspace(1.2, 1.0, 10), np.linspace(1.0, late, 20)]
+        run = toy_run(updates(0.1), loss=loss, settings={"optimizer": {"name": "Adagrad"}})
         assert len(findings("stale-optimizer", run)) == found
 
     @pytest.mark.parametrize(("epsilon", "found"), [(1.0, 1), (1e-7, 0)])

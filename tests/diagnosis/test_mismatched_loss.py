@@ -35,6 +35,12 @@ def run_with(function, activation="linear", *, output=(-2.0, 2.0), target=(0.0, 
     return replace(run, model=replace(run.model, layers=tuple(cards)))
 
 
+@pytest.mark.parametrize(("low", "found"), [(-2.0, [Severity.ERROR]), (-0.25, [Severity.WARNING]), (0.0, [])])
+def test_a_logarithmic_error_is_blind_below_zero(low, found):
+    mine = mismatches(run_with("mean_squared_logarithmic_error", target=(low, 2.0)))
+    assert [(f.variant, f.severity) for f in mine] == [("logarithm-of-negatives", severity) for severity in found]
+
+
 def passed_by(run):
     """The same run where Keras computed the loss from the logits."""
     kinds = [

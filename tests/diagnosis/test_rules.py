@@ -149,6 +149,25 @@ class TestVanishingGradient:
         (finding,) = findings("vanishing-gradient", toy_run(scale, loss=np.r_[np.ones(10), np.full(20, late)]))
         assert finding.severity == severity
 
+    @pytest.mark.parametrize(
+        ("gradient", "update", "spread", "loss", "severities"),
+        [
+            (1e-5, 1e-4, 1e-4, 0.8, [Severity.ERROR]),
+            (1e-5, 1e-4, 1e-4, 0.3, [Severity.WARNING]),
+            (1e-5, 1e-4, 0.5, 0.8, []),
+            (1e-5, 1.0, 1e-4, 0.8, []),
+            (1.0, 1e-4, 1e-4, 0.8, []),
+        ],
+    )
+    def test_one_of_two_branches_may_stand_still(self, gradient, update, spread, loss, severities):
+        scale = {("activation_gradient", "hidden_1"): gradient, ("update", "hidden_1/kernel"): update}
+        put = {("activation", "hidden_1", "example_std"): 0.7 * spread}
+        run = toy_run(scale, put, loss=np.r_[np.ones(5), np.full(25, loss)])
+        inbound = {"hidden_1": ("input",), "hidden_2": ("input",), "output": ("hidden_1", "hidden_2")}
+        cards = tuple(replace(card, inbound=inbound[card.name]) for card in run.model.layers)
+        mine = findings("vanishing-gradient", replace(run, model=replace(run.model, layers=cards)))
+        assert [(f.variant, f.layers, f.severity) for f in mine] == [("branch", ("hidden_1",), s) for s in severities]
+
     @pytest.mark.parametrize(("signal", "found"), [(1e-3, 1), (1.0, 0)])
     def test_in_many_layers_a_signal_that_fades_as_well_tells(self, signal, found):
         scale = {("activation_gradient", "hidden_1"): 0.005, ("activation", "hidden_8"): signal}

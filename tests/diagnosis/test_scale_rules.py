@@ -62,6 +62,14 @@ class TestBadlyScaledInput:
         (finding,) = findings("badly-scaled-input", run)
         assert finding.severity == Severity.ERROR
 
+    @pytest.mark.parametrize(
+        ("farthest", "loss", "found"), [(400.0, 1.0, ["outliers"]), (20.0, 1.0, []), (400.0, None, [])]
+    )
+    def test_single_entries_far_outside_of_all_others(self, farthest, loss, found):
+        shares = {f"quantile_{q:02d}": (q - 50) / 25 for q in (2, 5, 25, 50, 75, 95, 98)}
+        put = {("input", "input", name): value for name, value in {**shares, "min": -2.5, "max": farthest}.items()}
+        assert [finding.variant for finding in findings("badly-scaled-input", toy_run(put=put, loss=loss))] == found
+
     def test_a_tiny_input_is_found(self):
         (finding,) = findings("badly-scaled-input", toy_run({("input", "input"): 1e-4}, loss=1.0))
         assert (finding.variant, finding.severity) == ("too-small", Severity.ERROR)

@@ -40,6 +40,15 @@ def test_a_gradient_vanishes_through_time_where_nothing_is_learnt(loss, ratio, f
     assert [(f.severity, f.layers) for f in mine] == [(Severity.ERROR, ("hidden_1",))] * found
 
 
+@pytest.mark.parametrize(("spread", "found"), [(1e-3, 1), (0.5, 0)])
+def test_a_little_that_comes_back_is_nothing_where_all_sequences_end_in_one_state(spread, found):
+    alike = {("activation", "hidden_1", "example_std"): 0.7 * spread}
+    run = sequences({"hidden_1": [np.nan] * 5 + [1e-5] * 25}, loss=1.0, put=alike)
+    assert len(through_time("vanishing-gradient", run)) == found
+    causes = diagnose(run, [BY_NAME[name] for name in ("vanishing-gradient", "collapsed-representation")]).causes
+    assert [cause.root.variant for cause in causes] == ["through-time"] * found
+
+
 def test_a_layer_may_yet_learn_to_remember():
     run = sequences({"hidden_1": 1e-20}, loss=1.0)
     (young,) = through_time("vanishing-gradient", replace(run, steps=run.steps // 10))

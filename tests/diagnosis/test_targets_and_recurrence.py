@@ -88,6 +88,25 @@ def test_a_loss_that_another_one_outweighs(weight, idle, spread, severities):
     assert all('"output": 10000, "hidden_2": 10000' in finding.remedies[0].code for finding in found)
 
 
+@pytest.mark.parametrize(("spread", "found"), [(1e-8, [("output",)]), (0.5, [])])
+def test_one_of_several_outputs_may_be_constant_whatever_the_loss_of_all(spread, found):
+    run = with_second_output(1.0, np.geomspace(2.0, 0.01, 30))
+    values = run.values.copy()
+    values[:, run.index["activation", "output"], STATISTIC_NAMES.index("example_std")] = spread
+    assert [f.layers for f in findings("constant-output", replace(run, values=values))] == found
+
+
+@pytest.mark.parametrize(("name", "severity"), [("mean_squared_error", Severity.WARNING), ("mae", Severity.NOTE)])
+def test_of_errors_that_are_not_squared_less_is_half(name, severity):
+    shares = {f"quantile_{q:02d}": 100 * (q - 50) / 25 for q in (2, 5, 25, 50, 75, 95, 98)}
+    sizes = {**shares, "min": -200, "max": 200, "std": 100.0, "example_std": 100.0}
+    put = {("target", "target", statistic): value for statistic, value in sizes.items()}
+    level = 1e4 if name == "mean_squared_error" else 100.0
+    run = toy_run({("target", "target"): 100.0}, put, loss=level * np.r_[np.ones(3), np.full(27, 0.6)])
+    run = replace(run, model=run.model.with_settings({"losses": [{"name": name}]}))
+    assert [f.severity for f in findings("badly-scaled-target", run)] == [severity]
+
+
 def test_a_large_loss_that_was_learnt_leaves_the_other_one_its_share():
     assert not findings("outweighed-loss", with_second_output(1.0, 1e4 * np.geomspace(2.0, 1e-4, 30), 1e4))
 
