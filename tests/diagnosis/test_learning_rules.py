@@ -96,6 +96,17 @@ class TestSeveralOptimizers:
     def test_rivals_that_move_alike_are_none(self, rule):
         assert not findings(rule, self.rivals({}))
 
+    @pytest.mark.parametrize(
+        ("left", "pace", "loss", "found"),
+        [(1e-3, 1e-3, 0.8, 1), (0.1, 1e-3, 0.8, 0), (1e-3, 0.5, 0.8, 0), (1e-3, 1e-3, 0.01, 0)],
+    )
+    def test_a_rival_that_has_lost_for_good_gets_no_gradient(self, left, pace, loss, found):
+        scale = {("gradient", "output/kernel"): np.geomspace(1, left / 3, SAMPLES)}
+        scale |= {("update", "output/kernel"): np.geomspace(1, pace / 3, SAMPLES)}
+        run = with_an_optimizer_of_its_own(toy_run(scale, loss=np.r_[np.ones(5), np.full(25, loss)]), "output")
+        mine = [f for f in findings("vanishing-gradient", run) if f.variant == "of-a-rival"]
+        assert [(f.layers, f.severity) for f in mine] == [(("output",), Severity.ERROR)] * found
+
     def test_a_vanishing_gradient_seen_later_explains_steps_that_were_short_all_along(self):
         weak = [1.0] * 3 + [1e-7] * (SAMPLES - 3)
         scale = {(kind, name): weak for name in NAMES[:1] for kind in ("activation_gradient",)}

@@ -14,6 +14,7 @@ __all__ = [
     "check_sign",
     "fix_labels",
     "guard_operations",
+    "keep_rivals_even",
     "output_activation",
     "scale_loss",
     "scale_targets",
@@ -245,6 +246,17 @@ def tame_outliers() -> Remedy:
         "keep = np.abs(y - np.median(y)) < 10 * np.std(np.clip(y, *np.quantile(y, (0.02, 0.98))))\n"
         "x, y = x[keep], y[keep]  # or y = np.log1p(y), or loss=keras.losses.Huber()",
         topic="outliers",
+    )
+
+
+def keep_rivals_even() -> Remedy:
+    """A game in which neither side wins for good."""
+    return Remedy(
+        "Keep the rivals even",
+        "log(1 - D) is flat where the discriminator is sure. Let the generator minimise -log D instead, train the "
+        "discriminator more slowly or less often, or smooth its labels.",
+        "generator_loss = keras.losses.binary_crossentropy(keras.ops.ones_like(fake), fake, from_logits=True)",
+        topic="game",
     )
 
 

@@ -10,28 +10,30 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Branch, ExampleSpread, Flow, Kernel, Layer, LossTrend, Memory, Sibling, Window
-from gradscope.diagnosis.rule import Rule, limit
-from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
-from gradscope.diagnosis.wording import among, number
+from gradscope.diagnosis.evidence import (
+    Branch,
+    ExampleSpread,
+    Flow,
+    Kernel,
+    Layer,
+    LossTrend,
+    Memory,
+    OptimizerGroup,
+    Sibling,
+    Window,
+)
+from gradscope.diagnosis.partly_vanishing import EXPLAINS, PartlyVanishing, keep_gradient, update_ratios
+from gradscope.diagnosis.rule import limit
+from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import number
 from gradscope.run import Run
 
 _VERY_DEEP = 8  # layers of which none need lose much
 _DEEP = 3  # layers whose rates tell a rate per layer from a single weak one
-_EXPLAINS = frozenset(
-    {
-        "collapsed-representation",
-        "constant-output",
-        "learning-rate-too-low",
-        "loss-plateau",
-        "unchanged-weights",
-        "update-ratio-out-of-range:too-small",
-    }
-)
 
 
 @dataclass(frozen=True)
-class VanishingGradient(Rule):
+class VanishingGradient(PartlyVanishing):
     """Gradients that shrink from the output towards the input until the first layers stand still.
 
     ## What it detects
@@ -57,6 +59,8 @@ class VanishingGradient(Rule):
     Within a layer it is the gradient of one kernel beside that of another: queries and keys whose scores saturate the
     softmax of an attention get none, while its values still learn.
 
+    Of several optimizers it is the gradient that one of them is handed, late over early, while another one goes on.
+
     Through time it is ∂loss/∂s of the state that a recurrent layer begins with, over ∂loss/∂a of what it gives, in the
     layer where most comes back. New recurrent layers forget, and many a task needs no long memory, so it counts
     only where the loss stands still and nothing else accounts for that.
@@ -80,9 +84,6 @@ class VanishingGradient(Rule):
     """
 
     name: ClassVar[str] = "vanishing-gradient"
-    min_gradient_ratio: float = limit(
-        1e-3, "1", "simulated healthy networks show 0.003 to 85, the failing autoencoder 1e-6 to 2e-5"
-    )
     min_gradient_ratio_at_rest: float = limit(
         1e-2,
         "1",
@@ -100,15 +101,10 @@ class VanishingGradient(Rule):
         1e-7, "1", "float32 resolves no smaller share; learning networks show 3e-6 to 3,000, those that forget 1e-22"
     )
     min_gradient_of_alike: float = limit(1e-4, "1", "the same where the states at their ends are all alike")
-    max_alike: float = limit(1e-2, "1", "standard deviation across the examples over the rms, of those states")
-    error_steps: float = limit(100, "steps", "of sequences: a layer may yet learn to remember")
     late_steps: float = limit(200, "steps", "what passed soon has been made up for by then")
     max_held_up_loss: float = limit(
         0.6, "1", "of a constant answer's loss, so late: recorded networks that got over it are below 0.2"
     )
-    min_sibling_gradient: float = limit(1e-3, "1", "of that of another kernel of the same layer")
-    min_unlearnt_loss: float = limit(0.3, "1", "of a constant answer's loss or of the start: else all have converged")
-    min_relative_update: float = limit(1e-2, "1", "update ratio over that of the other kernels")
     min_relative_drift: float = limit(
         3e-2,
         "1",
@@ -124,6 +120,7 @@ class VanishingGradient(Rule):
         siblings: tuple[Sibling, ...],
         example_spread: ExampleSpread,
         branches: tuple[Branch, ...],
+        optimizer_groups: tuple[OptimizerGroup, ...],
         kernels: tuple[Kernel, ...],
         window: Window,
         loss_trend: LossTrend,
@@ -133,6 +130,7 @@ class VanishingGradient(Rule):
             young = loss_trend.reach < self.error_steps
             severity = Severity.WARNING if young else Severity.ERROR
             yield from self._through_time(run, memories, window, example_spread, severity)
+        yield from self._of_rivals(run, optimizer_groups, loss_trend)
         inside = tuple(self._within_layers(run, siblings, window, loss_trend))
         if memories and flow.missing:
             yield from inside
@@ -177,51 +175,6 @@ class VanishingGradient(Rule):
             confidence="medium",
         )
 
-    def _within_layers(
-        self, run: Run, siblings: tuple[Sibling, ...], window: Window, loss_trend: LossTrend
-    ) -> Iterable[Finding]:
-        if not loss_trend.remaining > self.min_unlearnt_loss or window.brief:
-            return
-        for layer in dict.fromkeys(sibling.kernel.layer.name for sibling in siblings):
-            inside = [sibling for sibling in siblings if sibling.kernel.layer.name == layer]
-            still = {
-                each.kernel.name: each.gradient
-                for each in inside
-                if each.gradient < self.min_sibling_gradient and each.update < self.min_relative_update
-            }
-            weak = {e.kernel.name: e.first_gradient for e in inside if e.first_gradient < self.min_sibling_gradient}
-            if shares := still or weak:
-                yield self._within(run, layer, shares, loss_trend, lasting=bool(still))
-
-    def _within(
-        self, run: Run, layer: str, shares: dict[str, float], loss_trend: LossTrend, *, lasting: bool
-    ) -> Finding:
-        name, least = min(shares.items(), key=lambda share: share[1])
-        return Finding(
-            rule=self.name,
-            title="gradient that vanishes within a layer",
-            sentence=f"{among(list(shares))} {'get' if lasting else 'got'} {number(least)} of the gradient that the "
-            f"rest of {layer} {'gets, and stand still' if lasting else 'got at first'}",
-            severity=Severity.ERROR if loss_trend.slow else Severity.WARNING,
-            layers=(layer,),
-            first_step=int(run.steps[0]),
-            last_step=int(run.steps[-1]),
-            measurements=(
-                Measurement(
-                    f"gradient rms of {name} over the largest in {layer}",
-                    least,
-                    self.min_sibling_gradient,
-                    "1",
-                    layer,
-                    "0.01 to 1",
-                ),
-            ),
-            remedies=(remedies.scale_scores(),),
-            variant="within-layer",
-            confidence="medium",
-            explains=_EXPLAINS,
-        )
-
     def _across_depth(
         self, run: Run, flow: Flow, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend
     ) -> Iterable[Finding]:
@@ -237,7 +190,7 @@ class VanishingGradient(Rule):
         if not value < bound:
             return
         head = tuple(flow.layers[i] for i in flow.head)
-        own, rest = _update_ratios(kernels, head, window)
+        own, rest = update_ratios(kernels, head, window)
         name = flow.layers[column].name
         # The best connected head layer is the measure; samples without a gradient say nothing.
         known = np.where(np.isfinite(flow.gradient[:, list(flow.head)]), flow.gradient[:, list(flow.head)], 0.0)
@@ -270,9 +223,9 @@ class VanishingGradient(Rule):
             first_step=first,
             last_step=last,
             measurements=tuple(measurements),
-            remedies=_remedies(where, run),
+            remedies=keep_gradient(where, run),
             confidence="high" if np.isfinite(own) and flow.measured == "activation gradients" else "medium",
-            explains=_EXPLAINS if lasting or severity == Severity.ERROR else frozenset(),
+            explains=EXPLAINS if lasting or severity == Severity.ERROR else frozenset(),
         )
 
     def _fades(self, flow: Flow, window: Window) -> bool:
@@ -283,49 +236,6 @@ class VanishingGradient(Rule):
             lost = flow.signal[:, list(flow.head)] / flow.signal[:, [-1]]
         levels = [flow.level(lost[:, i], window, early=True) for i in range(len(flow.head))]
         return any(level > self.max_signal_loss for level in levels)
-
-    def _in_branches(  # noqa: PLR0917  the evidence that it asks for
-        self,
-        run: Run,
-        flow: Flow,
-        branches: tuple[Branch, ...],
-        kernels: tuple[Kernel, ...],
-        example_spread: ExampleSpread,
-        window: Window,
-        loss_trend: LossTrend,
-    ) -> Iterable[Finding]:
-        """A branch whose first layers stand still and whose end is the same for all examples."""
-        for branch in branches:
-            first = flow.layers[branch.column]
-            value = flow.level(flow.gradient[:, branch.column], window)
-            own, rest = _update_ratios(kernels, (first,), window)
-            ends = [window.upper(example_spread.hidden[n]) for n in branch.layers if n in example_spread.hidden]
-            alike = bool(ends) and ends[-1] < self.max_alike
-            if not (alike and value < self.min_gradient_ratio and own < self.min_relative_update * rest):
-                continue
-            yield Finding(
-                rule=self.name,
-                title="gradient that vanishes in a branch",
-                sentence=f"the gradient vanishes in the branch that begins with {first.name} ({number(value)} of the "
-                f"output's there), and {branch.layers[-1]} gives the same whatever the input",
-                severity=Severity.ERROR if loss_trend.slow else Severity.WARNING,
-                layers=branch.layers,
-                first_step=int(run.steps[0]),
-                last_step=int(run.steps[-1]),
-                measurements=(
-                    Measurement(
-                        f"gradient ratio of {first.name} to the output",
-                        value,
-                        self.min_gradient_ratio,
-                        "1",
-                        first.name,
-                        "0.01 to 100",
-                    ),
-                ),
-                remedies=_remedies(tuple(layer for layer in flow.layers if layer.name in branch.layers), run),
-                variant="branch",
-                explains=_EXPLAINS,
-            )
 
     def _bound(self, value: float, flow: Flow, loss_trend: LossTrend, *, fades: bool) -> float:
         deep = len(flow.layers) >= _DEEP and value ** (1 / len(flow.layers)) < self.min_layer_ratio
@@ -367,21 +277,9 @@ class VanishingGradient(Rule):
         return window.cap(Severity.ERROR, extreme=extreme)
 
 
-def _update_ratios(kernels: tuple[Kernel, ...], head: tuple[Layer, ...], window: Window) -> tuple[float, float]:
-    names = {layer.name for layer in head}
-    own = [window.upper(k.update_to_weight_ratio) for k in kernels if k.layer.name in names]
-    rest = [window.upper(k.update_to_weight_ratio) for k in kernels if k.layer.name not in names]
-    return _largest(own), _largest(rest)
-
-
 def _best(levels: dict[int, float]) -> tuple[int, float]:
     known = {column: level for column, level in levels.items() if np.isfinite(level)}
     return max(known.items(), key=lambda item: item[1]) if known else (-1, float("nan"))
-
-
-def _largest(values: list[float]) -> float:
-    known = [value for value in values if np.isfinite(value)]
-    return max(known) if known else float("nan")
 
 
 def _affected(flow: Flow, window: Window, bound: float, *, early: bool) -> tuple[Layer, ...]:
@@ -389,9 +287,3 @@ def _affected(flow: Flow, window: Window, bound: float, *, early: bool) -> tuple
         [flow.level(flow.gradient[:, i], window, early=early) for i in range(len(flow.layers))]
     )
     return tuple(layer for layer, level in zip(flow.layers, levels, strict=True) if level < bound)
-
-
-def _remedies(layers: tuple[Layer, ...], run: Run) -> tuple[Remedy, ...]:
-    bounded = [layer for layer in layers if layer.shape == "bounded"]
-    change = (remedies.replace_activation(bounded, "relu"),) if bounded else ()
-    return (*change, *remedies.keep_signal(layers, run))
