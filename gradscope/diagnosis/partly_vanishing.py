@@ -102,7 +102,7 @@ class PartlyVanishing(Rule):
                 run,
                 "of-a-rival",
                 f"{among(list(group.layers))} get {number(group.gradient_left)} of the gradient that they got at "
-                "first, while another optimizer goes on: a rival that has won gives none",
+                "first, while what another optimizer trains goes on learning",
                 left,
                 group.layers,
                 (remedies.keep_rivals_even(),),

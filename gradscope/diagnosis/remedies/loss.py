@@ -252,9 +252,9 @@ def tame_outliers() -> Remedy:
 def keep_rivals_even() -> Remedy:
     """A game in which neither side wins for good."""
     return Remedy(
-        "Keep the rivals even",
-        "log(1 - D) is flat where the discriminator is sure. Let the generator minimise -log D instead, train the "
-        "discriminator more slowly or less often, or smooth its labels.",
+        "Keep rivals even",
+        "A rival that has won gives no gradient: log(1 - D) is flat where the discriminator is sure. Let the generator "
+        "minimise -log D instead, train the discriminator more slowly or less often, or smooth its labels.",
         "generator_loss = keras.losses.binary_crossentropy(keras.ops.ones_like(fake), fake, from_logits=True)",
         topic="game",
     )
