@@ -32,7 +32,7 @@ class OutweighedLoss(Rule):
     """One of several losses counts for next to nothing beside another.
 
     ## What it detects
-    A model with several losses, one of which adds a thousandth of what another does, or less: by its ``loss_weights``,
+    A model with several losses, one of which adds a hundredth of what another does, or less: by its ``loss_weights``,
     or because its targets are so much smaller.
 
     ## Why it matters
