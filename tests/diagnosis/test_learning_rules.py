@@ -167,6 +167,13 @@ class TestLearningRateTooLow:
         run = with_learning_rate(run, np.array([0.1] * 5 + [rate] * 25))
         assert [finding.severity for finding in findings("learning-rate-too-low", run)] == found
 
+    @pytest.mark.parametrize(("falling", "severity"), [(12, Severity.ERROR), (3, Severity.WARNING)])
+    def test_a_schedule_that_is_over_while_the_loss_still_falls_is_an_error(self, falling, severity):
+        moves = {key: [1.0] * 10 + [1e-6] * 20 for key in updates(1.0)}
+        run = toy_run(moves, loss=np.r_[np.linspace(1.0, 0.4, falling), np.full(SAMPLES - falling, 0.4)])
+        run = with_learning_rate(run, np.array([0.1] * 10 + [1e-6] * 20))
+        assert [finding.severity for finding in findings("learning-rate-too-low", run)] == [severity]
+
     def test_a_schedule_that_decayed_after_learning_is_healthy(self):
         rate = np.geomspace(1e-2, 1e-9, SAMPLES)
         run = with_learning_rate(toy_run(updates(rate / 1e-2)), rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ __all__ = ["LearningRate", "learning_rate"]
 
 _FEW = 8  # samples
 _HALF = 0.5
+_TENTH = 0.1
 _STILL = 1.02
 
 
@@ -36,6 +38,8 @@ class LearningRate:
     optimizer: str
     """Class name of the optimizer; empty if unknown."""
 
+    fell_at: float
+    """The first sampled step at which it is a tenth of the largest before, or less; infinite where there is none."""
     rising: bool
     """True where it never fell, and rose from less than half of its last value, the last quarter of the samples
     included: a warm-up that has not ended."""
@@ -62,8 +66,14 @@ def learning_rate(run: Run, nonfinite: Nonfinite) -> LearningRate:
         float(half.max()) if len(half) else float("nan"),
         float(known[-1]) if len(known) else float("nan"),
         str(name),
+        _falls(run.steps[window.usable & np.isfinite(rate)], known),
         _rises(known),
     )
+
+
+def _falls(steps: npt.NDArray[np.int64], rate: npt.NDArray[np.float64]) -> float:
+    low = rate <= _TENTH * np.maximum.accumulate(rate) if len(rate) else np.zeros(0, bool)
+    return float(steps[np.argmax(low)]) if low.any() else inf
 
 
 def _rises(rate: npt.NDArray[np.float64]) -> bool:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LearningRate, LossTrend, OptimizerGroup, Travel
 from gradscope.diagnosis.evidence.fresh_start import is_fresh
+from gradscope.diagnosis.evidence.median_line import median_line
 from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
@@ -35,15 +36,16 @@ class LearningRateTooLow(Rule):
 
     ## Evidence
     Distance: the sum over all steps of ‖update‖ / ‖weight‖, per kernel; the farthest counts. Elasticity ‖∂loss/∂w‖·‖w‖
-    / loss, the greatest of all kernels, tells a gradient that larger steps could use from one that vanished. Far
-    from solved: the late loss against the loss of a constant answer, where the loss function and the targets tell
-    it (ln C for C classes, the variance for squared errors), else against the start. A fine-tuned network starts
-    near its goal and is left in peace; without that level, only a network whose biases begin at zero is taken for a
-    new one. A warning where as many steps again, at the pace of the last half, would bring the loss well below. Where
-    the last half of the steps brought about half of all the fall, and as many again would still leave most of it, a
-    thousandth of a kernel's size per step is too little. Of several optimizers each is judged by the kernels it
-    trains. One that leaves new layers as they were while another trains its own is found whatever the loss does, for
-    that of rivals says little.
+    / loss, the greatest of all kernels, tells a gradient that larger steps could use from one that vanished. Far from
+    solved: the late loss against the loss of a constant answer, where the loss function and the targets tell it (ln C
+    for C classes, the variance for squared errors), else against the start. A fine-tuned network starts near its goal
+    and is left in peace; without that level, only a network whose biases begin at zero is taken for a new one. A
+    warning where as many steps again, at the pace of the last half, would bring the loss well below. Where the last
+    half of the steps brought about half of all the fall, and as many again would still leave most of it, a thousandth
+    of a kernel's size per step is too little. Of several optimizers each is judged by the kernels it trains. One that
+    leaves new layers as they were while another trains its own is found whatever the loss does, for that of rivals says
+    little. A schedule that is over by half of the run is an error where the loss was still falling when the rate came
+    down, or is far from solved; accumulated gradients are judged by how many updates they leave.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -90,6 +92,8 @@ class LearningRateTooLow(Rule):
     max_ended_rate: float = limit(0.01, "1", "of the largest, by half of the run: the rest of it trains nothing")
     max_wasted_rate: float = limit(1e-4, "1", "the same: what is left of it changes next to nothing")
     min_wasted_loss: float = limit(0.2, "1", "of a constant answer's loss: there was more to be learnt")
+    error_cut_loss: float = limit(0.3, "1", "of a constant answer's loss, which was falling when the rate came down")
+    min_cut_fall: float = limit(0.1, "1", "of the late loss, in the second half of the steps before that")
     max_ended_step: float = limit(2e-4, "1", "of a kernel's norm in the last step: a fifth of what is usual")
     max_warming_distance: float = limit(0.5, "1", "of a kernel's norm over a run that ends before its warm-up does")
     min_updates: float = limit(50, "updates", "where gradients are accumulated: no learning is to be expected of fewer")
@@ -256,9 +260,17 @@ class LearningRateTooLow(Rule):
         wasted &= loss_trend.knows_constant and loss_trend.remaining > self.min_wasted_loss
         return over and long and still and (loss_trend.is_far(self.min_remaining_loss) or wasted)
 
+    def _cut_short(self, trend: LossTrend, rate: LearningRate) -> bool:
+        """Whether the loss was on its way down when the rate came down to a tenth."""
+        before = (trend.steps <= rate.fell_at) & (trend.steps >= rate.fell_at / 2)
+        slope, significance = median_line(trend.steps[before], trend.loss[before])
+        return -significance > self.min_fall and -slope > self.min_cut_fall * trend.late
+
     def _over(self, loss_trend: LossTrend, learning_rate: LearningRate) -> Finding:
         half = int(loss_trend.steps[0]) + loss_trend.reach // 2
-        far = loss_trend.is_far(self.min_remaining_loss)
+        far = loss_trend.is_far(self.min_remaining_loss) or (
+            loss_trend.remaining > self.error_cut_loss and self._cut_short(loss_trend, learning_rate)
+        )
         return Finding(
             rule=self.name,
             title="learning rate too low",
