@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import (
     Branch,
@@ -19,6 +17,7 @@ from gradscope.diagnosis.evidence import (
     Sibling,
     Window,
 )
+from gradscope.diagnosis.evidence.window import largest
 from gradscope.diagnosis.rule import Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, number
@@ -178,12 +177,7 @@ def update_ratios(kernels: tuple[Kernel, ...], head: tuple[Layer, ...], window: 
     names = {layer.name for layer in head}
     own = [window.upper(k.update_to_weight_ratio) for k in kernels if k.layer.name in names]
     rest = [window.upper(k.update_to_weight_ratio) for k in kernels if k.layer.name not in names]
-    return _largest(own), _largest(rest)
-
-
-def _largest(values: list[float]) -> float:
-    known = [value for value in values if np.isfinite(value)]
-    return max(known) if known else float("nan")
+    return largest(own), largest(rest)
 
 
 def keep_gradient(layers: tuple[Layer, ...], run: Run) -> tuple[Remedy, ...]:

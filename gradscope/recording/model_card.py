@@ -182,8 +182,8 @@ def _settings(model: Any, optimizer: Any) -> dict[str, Any]:
 
 def _dtype_policy(model: Any) -> str:
     """The model's policy; that of a layer which computes in another, half as precise format, where one does."""
-    layers = list(model._flatten_layers())  # noqa: SLF001  Keras has no other list of the layers within layers
-    policies = [model.dtype_policy, *(layer.dtype_policy for layer in layers)]
+    layers = model._flatten_layers()  # noqa: SLF001  Keras has no other list of the layers within layers; it begins it
+    policies = [layer.dtype_policy for layer in layers]
     half = [policy for policy in policies if policy.compute_dtype in HALF_FORMATS]
     return str((half or policies)[0].name)
 

@@ -37,7 +37,6 @@ class LearningRate:
     """At the last sample."""
     optimizer: str
     """Class name of the optimizer; empty if unknown."""
-
     fell_at: float
     """The first sampled step at which it is a tenth of the largest before, or less; infinite where there is none."""
     rising: bool
@@ -54,10 +53,11 @@ def learning_rate(run: Run, nonfinite: Nonfinite) -> LearningRate:
     """The rate over the samples before the first that is not finite."""
     window = finite_window(run, nonfinite)
     rate = np.asarray(run.step_statistics.get("learning_rate", np.full(len(run.steps), np.nan)), dtype=np.float64)
-    known = rate[window.usable & np.isfinite(rate)]
+    recorded = window.usable & np.isfinite(rate)
+    steps, known = run.steps[recorded], rate[recorded]
     optimizer = run.settings.get("optimizer")
     name = optimizer.get("name", "") if isinstance(optimizer, dict) else optimizer or ""
-    half = known[: max(1, int((run.steps[window.usable & np.isfinite(rate)] <= run.steps[-1:] / 2).sum()))]
+    half = known[: max(1, int((steps <= run.steps[-1:] / 2).sum()))]
     return LearningRate(
         median(rate[window.early]),
         median(rate[window.late]),
@@ -66,7 +66,7 @@ def learning_rate(run: Run, nonfinite: Nonfinite) -> LearningRate:
         float(half.max()) if len(half) else float("nan"),
         float(known[-1]) if len(known) else float("nan"),
         str(name),
-        _falls(run.steps[window.usable & np.isfinite(rate)], known),
+        _falls(steps, known),
         _rises(known),
     )
 

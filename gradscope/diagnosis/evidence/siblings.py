@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gradscope.diagnosis.evidence.kernels import Kernel
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite
-from gradscope.diagnosis.evidence.window import finite_window
+from gradscope.diagnosis.evidence.window import finite_window, largest
 from gradscope.run import Run
 
 __all__ = ["Sibling", "siblings"]
@@ -58,5 +58,5 @@ def _first(series: npt.NDArray[np.floating]) -> float:
 
 
 def _shares(levels: list[float]) -> list[float]:
-    largest = max((level for level in levels if np.isfinite(level)), default=nan)
-    return [level / largest if largest > 0 else nan for level in levels]
+    most = largest(levels)
+    return [level / most if most > 0 else nan for level in levels]

@@ -6,6 +6,7 @@ exactly zero by chance, so a level is always a median over many samples.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from gradscope.diagnosis.rule import NotJudged
 from gradscope.diagnosis.verdict import Severity
 from gradscope.run import Run
 
-__all__ = ["Window", "finite_window", "median", "quantile", "window"]
+__all__ = ["Window", "finite_window", "largest", "median", "quantile", "window"]
 
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
@@ -107,6 +108,11 @@ def median(values: FloatArray) -> float:
     lower, upper = (len(finite) - 1) // 2, len(finite) // 2
     ordered = np.partition(finite, (lower, upper) if lower < upper else upper)
     return float((ordered[lower] + ordered[upper]) / 2)
+
+
+def largest(values: Iterable[float]) -> float:
+    """The largest of the finite values; NaN if there is none."""
+    return max((value for value in values if np.isfinite(value)), default=float("nan"))
 
 
 def quantile(values: FloatArray, share: float) -> float:

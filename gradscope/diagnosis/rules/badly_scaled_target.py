@@ -19,7 +19,7 @@ from gradscope.diagnosis.wording import among, number
 from gradscope.run import Run
 
 _SQUARED = "mean_squared_error"
-_REGRESSION = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
+_REGRESSION = (_SQUARED, "mean_absolute_error", "huber", "log_cosh")
 _EXPLAINS = frozenset(
     {
         "collapsed-representation",
@@ -59,7 +59,7 @@ class BadlyScaledTarget(Rule):
     warning where next to nothing else is after 200), but a note if most of the way is done and as many steps again
     would do. Tiny targets are an error where after 200 steps the loss is still above a constant answer's. A large
     deviation is a note where the loss falls by half all the same, a warning where it falls less, an error where next to
-    nothing is learnt or the run ends in NaN. It is an error too where the loss falls and yet stays a thousand times
+    nothing is learnt or the run ends in NaN. It is an error too where the loss falls and yet stays a hundred times
     above all that another output's term can add to it: the layers that both share follow the large one alone. Of values
     that break in the very first step, before any update, no scale of the targets is the cause.
 

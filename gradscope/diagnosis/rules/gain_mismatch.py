@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import nan, prod
+from math import prod
 from typing import ClassVar
 
 import numpy as np
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Flow, Layer, LayerGain, LossTrend, Nonfinite, Window
-from gradscope.diagnosis.evidence.window import finite_window, median
+from gradscope.diagnosis.evidence.window import finite_window, largest, median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, span
@@ -238,8 +238,7 @@ class GainMismatch(Rule):
         return bool(known) and self.min_gradient_ratio < max(known) < 1 / self.min_gradient_ratio
 
     def _early(self, flow: Flow, window: Window) -> float:
-        levels = [flow.level(flow.gradient[:, i], window, early=True) for i in flow.head]
-        return max((level for level in levels if np.isfinite(level)), default=nan)
+        return largest(flow.level(flow.gradient[:, i], window, early=True) for i in flow.head)
 
     def _mismatched(self, gain: LayerGain, value: float, variant: str) -> bool:
         if variant == "too-small":

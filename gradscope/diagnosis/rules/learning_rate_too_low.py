@@ -155,9 +155,7 @@ class LearningRateTooLow(Rule):
                 last_step=int(loss_trend.steps[-1]),
                 measurements=(
                     self._distance(farthest, least),
-                    Measurement(
-                        "remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"
-                    ),
+                    self._remaining(loss_trend),
                     Measurement("elasticity of the loss", usable, self.min_elasticity, "1", "", "0.4 to 160"),
                 ),
                 remedies=_remedies(
@@ -201,25 +199,37 @@ class LearningRateTooLow(Rule):
 
     def _few_updates(self, run: Run, loss_trend: LossTrend, updates: float) -> Finding:
         accumulated = optimizer_settings(run).accumulated
-        known = loss_trend.knows_constant and loss_trend.remaining > self.error_remaining_loss
+        return self._unlearnt(
+            run,
+            loss_trend,
+            "few-updates",
+            f"gradients are accumulated over {accumulated} batches: {loss_trend.reach:,} steps make {updates:.0f} "
+            "updates",
+            Measurement("updates of the run", updates, self.min_updates, "updates", "", "hundreds"),
+            remedies.accumulate_less(loss_trend.reach),
+        )
+
+    def _unlearnt(  # noqa: PLR0917  what the kinds differ in
+        self, run: Run, trend: LossTrend, variant: str, what: str, measured: Measurement, change: Remedy
+    ) -> Finding:
+        known = trend.knows_constant and trend.remaining > self.error_remaining_loss
         return Finding(
             rule=self.name,
-            title="too few updates",
-            sentence=f"gradients are accumulated over {accumulated} batches: {loss_trend.reach:,} steps make "
-            f"{updates:.0f} updates; the loss is at {self._place(loss_trend)}",
-            severity=Severity.ERROR if known or loss_trend.at_rest else Severity.WARNING,
+            title="too few updates" if variant == "few-updates" else "learning rate too low",
+            sentence=f"{what}; the loss is at {self._place(trend)}",
+            severity=Severity.ERROR if known or trend.at_rest else Severity.WARNING,
             layers=(),
-            first_step=int(loss_trend.steps[0]),
-            last_step=int(loss_trend.steps[-1]),
-            measurements=(
-                Measurement("updates of the run", updates, self.min_updates, "updates", "", "hundreds"),
-                Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
-            ),
-            remedies=(remedies.accumulate_less(loss_trend.reach),),
-            variant="few-updates",
+            first_step=int(trend.steps[0]),
+            last_step=int(trend.steps[-1]),
+            measurements=(measured, self._remaining(trend)),
+            remedies=(change,),
+            variant=variant,
             phase="run",
             explains=_explains(run),
         )
+
+    def _remaining(self, trend: LossTrend) -> Measurement:
+        return Measurement("remaining loss", trend.remaining, self.min_remaining_loss, "1", "", "falling to 0")
 
     def _distance(self, path: Travel, least: float) -> Measurement:
         return Measurement(
@@ -290,7 +300,7 @@ class LearningRateTooLow(Rule):
                     "",
                     "above 0.1",
                 ),
-                Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
+                self._remaining(loss_trend),
             ),
             remedies=(remedies.decay_later(learning_rate.peak),),
             variant="ended",
@@ -306,24 +316,14 @@ class LearningRateTooLow(Rule):
     def _warming(
         self, run: Run, loss_trend: LossTrend, travel: tuple[Travel, ...], learning_rate: LearningRate
     ) -> Finding:
-        known = loss_trend.knows_constant and loss_trend.remaining > self.error_remaining_loss
-        return Finding(
-            rule=self.name,
-            title="learning rate too low",
-            sentence=f"the learning rate still rises at the last of {loss_trend.reach:,} steps, where it is "
-            f"{number(learning_rate.last)}; the loss is at {self._place(loss_trend)}",
-            severity=Severity.ERROR if known or loss_trend.at_rest else Severity.WARNING,
-            layers=(),
-            first_step=int(loss_trend.steps[0]),
-            last_step=int(loss_trend.steps[-1]),
-            measurements=(
-                self._distance(max(travel, key=lambda path: path.distance), self.max_warming_distance),
-                Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
-            ),
-            remedies=(remedies.warm_up_sooner(loss_trend.reach),),
-            variant="warming-up",
-            phase="run",
-            explains=_explains(run),
+        return self._unlearnt(
+            run,
+            loss_trend,
+            "warming-up",
+            f"the learning rate still rises at the last of {loss_trend.reach:,} steps, where it is "
+            f"{number(learning_rate.last)}",
+            self._distance(max(travel, key=lambda path: path.distance), self.max_warming_distance),
+            remedies.warm_up_sooner(loss_trend.reach),
         )
 
     def _require(self, trend: LossTrend, travel: tuple[Travel, ...]) -> None:

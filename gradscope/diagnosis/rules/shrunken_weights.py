@@ -120,17 +120,7 @@ class ShrunkenWeights(Rule):
             layers=tuple(names),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
-            measurements=tuple(
-                Measurement(
-                    f"late rms of {kernel.name} over the first",
-                    known[kernel.name],
-                    most,
-                    "1",
-                    kernel.layer.name,
-                    "above 0.5",
-                )
-                for kernel in small
-            ),
+            measurements=tuple(_left(kernel.name, kernel.layer.name, known[kernel.name], most) for kernel in small),
             remedies=(remedies.weaken_penalty(),),
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )
@@ -156,15 +146,7 @@ class ShrunkenWeights(Rule):
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
             measurements=tuple(
-                Measurement(
-                    f"late rms of {kernel.name} over the first",
-                    ratio,
-                    self.max_penalised_ratio,
-                    "1",
-                    kernel.layer.name,
-                    "above 0.5",
-                )
-                for kernel, ratio in held.items()
+                _left(kernel.name, kernel.layer.name, ratio, self.max_penalised_ratio) for kernel, ratio in held.items()
             ),
             remedies=(remedies.weaken_penalty(),),
             variant="constrained",
@@ -206,20 +188,16 @@ class ShrunkenWeights(Rule):
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
             measurements=tuple(
-                Measurement(
-                    f"late rms of {gain.name} over the first",
-                    ratios[gain.name],
-                    self.max_penalised_ratio,
-                    "1",
-                    gain.layer,
-                    "above 0.5",
-                )
-                for gain in small
+                _left(gain.name, gain.layer, ratios[gain.name], self.max_penalised_ratio) for gain in small
             ),
             remedies=(remedies.weaken_penalty(),),
             variant="gains",
             explains=_EXPLAINS,
         )
+
+
+def _left(variable: str, layer: str, ratio: float, bound: float) -> Measurement:
+    return Measurement(f"late rms of {variable} over the first", ratio, bound, "1", layer, "above 0.5")
 
 
 _EXPLAINS = frozenset(
