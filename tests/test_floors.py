@@ -19,7 +19,7 @@ FLOORS = [
     ["diagnosis.rule", "diagnosis.evidence"],
     ["diagnosis.layer_code", "diagnosis.policy"],
     ["diagnosis.remedies"],
-    ["diagnosis.partly_vanishing"],
+    ["diagnosis.mismatch", "diagnosis.partly_vanishing"],
     ["diagnosis.rules"],
     ["diagnosis.telling_apart", "diagnosis.causes", "diagnosis.summary", "diagnosis.example"],
     ["diagnosis.watched", "diagnosis.exhibits"],

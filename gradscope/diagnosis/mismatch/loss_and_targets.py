@@ -1,0 +1,89 @@
+"""The loss against the targets: whether it is defined for them and made for how they are distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
+
+from gradscope.diagnosis import remedies
+from gradscope.diagnosis.evidence import Layer, LossTerm, LossTrend
+from gradscope.diagnosis.mismatch.comparison import Comparison, Mismatch
+from gradscope.diagnosis.rule import limit
+from gradscope.diagnosis.verdict import Measurement, Severity
+from gradscope.diagnosis.wording import number
+
+__all__ = ["LossAndTargets"]
+
+
+@dataclass(frozen=True)
+class LossAndTargets(Comparison):
+    """Percentages of zero, logarithms of negatives, weights that favour the common class, labels out of range."""
+
+    max_percentage: float = limit(50.0, "%", "of the targets: half of what answering 0 costs")
+    max_rare: float = limit(0.3, "1", "of the examples: a class that is so rare is weighed up, if at all")
+    max_rarer: float = limit(3.0, "1", "times rarer by its weights than it is")
+    min_counted: float = limit(0.02, "1", "of all weights: what counts for less is left out")
+
+    def _percentages(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[Mismatch]:
+        low, high = (float(term.targets.quantiles[place]) for place in (0, -1))
+        zero = term.targets.least == 0 or low < 0 < high
+        # All answers 0 have an error of 100 %.
+        if term.name == "mean_absolute_percentage_error" and zero and loss_trend.late > self.max_percentage:
+            yield Mismatch(
+                "percentages-of-zero",
+                f"the targets of {output.name} come near zero, and an error in per cent of them has no bound there: "
+                f"the loss is {number(loss_trend.late)} %, and answering 0 costs 100 %",
+                None,
+                Measurement("late loss", loss_trend.late, self.max_percentage, "%", output.name, "below 20 %"),
+                (remedies.absolute_error(),),
+            )
+
+    def _logarithms(self, term: LossTerm, output: Layer) -> Iterator[Mismatch]:
+        # What lies below 0 counts as 0, for the targets and for the answers.
+        share = term.targets.unreachable(0.0, inf) if term.name == "mean_squared_logarithmic_error" else 0.0
+        if share > self.min_unreachable:
+            what = "share of the targets' variance below 0"
+            yield Mismatch(
+                "logarithm-of-negatives",
+                f"mean_squared_logarithmic_error takes all below 0 for 0, but the targets of {output.name} go down to "
+                f"{number(term.targets.least)}",
+                Severity.ERROR if share > self.error_unreachable else Severity.WARNING,
+                Measurement(what, share, self.min_unreachable, "1", output.name, "0"),
+                (remedies.squared_error(),),
+            )
+
+    def _weights(self, term: LossTerm, loss_trend: LossTrend) -> Iterator[Mismatch]:
+        share, counts = term.targets.mean, term.weighted_share
+        rare, counted = (share, counts) if share < 1 - share else (1 - share, 1 - counts)
+        two = term.name == "binary_crossentropy" or (term.name.startswith("sparse") and term.units == 2)
+        if two and 0 < rare < self.max_rare and counted < rare / self.max_rarer:
+            grave = loss_trend.at_rest or counted < self.min_counted
+            yield Mismatch(
+                "weights-reversed",
+                f"the weights of the examples favour the common class: the rare one, {number(100 * rare)} % of them, "
+                f"counts for {number(100 * counted)} %",
+                Severity.ERROR if grave else Severity.WARNING,
+                Measurement("share of all weights that the rare class has", counted, rare / self.max_rarer, "1"),
+                (remedies.weigh_rare(share),),
+            )
+
+    def _labels(self, term: LossTerm, *, broken: bool) -> Iterator[Mismatch]:
+        least, greatest = term.targets.least, term.targets.greatest
+        top, fits = 1.0, "between 0 and 1"
+        if term.name.startswith("sparse"):
+            # Labels that are to be ignored are outside as well; only what breaks the loss is known to be wrong.
+            if term.units is None or not broken:
+                return
+            top, fits = term.units - 1.0, f"from 0 to {term.units - 1}"
+        elif not term.name.endswith("crossentropy"):
+            return
+        if least < -self.max_excess or greatest > top + self.max_excess:
+            worst, bound = (least, 0.0) if least < 0 else (greatest, top)
+            yield Mismatch(
+                "labels-out-of-range",
+                f"{term.name} wants targets {fits}, but they reach from {number(least)} to {number(greatest)}",
+                Severity.ERROR if term.name.startswith("binary") else None,
+                Measurement("target farthest outside", worst, bound, "1", "", fits),
+                (remedies.fix_labels(term.name, term.units, greatest),),
+            )
