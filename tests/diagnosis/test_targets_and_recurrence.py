@@ -51,6 +51,14 @@ def with_second_output(scale, loss, weight=1.0):
     )
 
 
+@pytest.mark.parametrize(("late", "left"), [(100.0, 100.0), (1e9, 1e6)])
+def test_a_loss_counts_for_what_a_constant_answer_has_until_all_together_have_less(late, left):
+    large, small = Evidence(with_second_output(1e3, np.full(30, late)))["loss_levels"]
+    assert (large.output.name, large.level, large.left) == ("hidden_2", pytest.approx(1e6), pytest.approx(left))
+    assert (small.output.name, small.left) == ("output", small.level)
+    assert not Evidence(with_second_output(np.nan, 1.0))["loss_levels"][1:]
+
+
 def test_large_targets_that_drown_another_output_are_an_error_however_far_the_loss_falls():
     falling = np.geomspace(1e7, 1e4, 30)
     (finding,) = findings("badly-scaled-target", with_second_output(1e3, falling))

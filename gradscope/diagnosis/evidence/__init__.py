@@ -27,6 +27,7 @@ from gradscope.diagnosis.evidence.input_scale import InputScale, input_scale
 from gradscope.diagnosis.evidence.kernels import Kernel, kernels
 from gradscope.diagnosis.evidence.layers import Layer, layers
 from gradscope.diagnosis.evidence.learning_rate import LearningRate, learning_rate
+from gradscope.diagnosis.evidence.loss_levels import LossLevel, loss_levels
 from gradscope.diagnosis.evidence.loss_terms import LossTerm, loss_terms
 from gradscope.diagnosis.evidence.loss_trend import LossTrend, loss_trend
 from gradscope.diagnosis.evidence.memories import Memory, memories
@@ -59,6 +60,7 @@ __all__ = [
     "Layer",
     "LayerGain",
     "LearningRate",
+    "LossLevel",
     "LossTerm",
     "LossTrend",
     "Memory",
@@ -97,6 +99,7 @@ _FUNCTIONS = (
     output_spread,
     output_spreads,
     loss_terms,
+    loss_levels,
     disconnections,
     example_spread,
     input_scale,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 from typing import ClassVar
 
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import ConstantAnswer, LossTerm, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence import Layer, LossLevel, LossTerm, LossTrend, Nonfinite
 from gradscope.diagnosis.evidence.reach import TargetRange
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
@@ -103,7 +103,7 @@ class BadlyScaledTarget(Rule):
         *,
         run: Run,
         loss_terms: tuple[LossTerm, ...],
-        constant_answer: ConstantAnswer,
+        loss_levels: tuple[LossLevel, ...],
         loss_trend: LossTrend,
         nonfinite: Nonfinite,
     ) -> Iterable[Finding]:
@@ -113,45 +113,30 @@ class BadlyScaledTarget(Rule):
                 "the targets were not recorded; record fit() with gradscope.Recorder, or a wrapped loop whose step "
                 "names them y, labels or targets"
             )
-        for term, level in zip(loss_terms, constant_answer.terms, strict=True):
-            std = median(run.series("target", term.target, "std").astype(np.float64))
-            if term.name != _SQUARED:
-                std = np.fmin(std, term.targets.inner_spread)
-            mean = abs(median(run.series("target", term.target, "mean").astype(np.float64)))
-            judged = term.name in _REGRESSION and term.output is not None and term.activation in ("linear", "")
-            if not judged or term.output is None:
+        for term in loss_terms:
+            if term.output is None or term.name not in _REGRESSION or term.activation not in ("linear", ""):
                 continue
+            std, mean = self._scale(run, term)
             if term.name == _SQUARED and self._has_outliers(term.targets, loss_trend):
                 yield self._outlying(run, term.targets, term.output.name)
             elif std > self.max_std:
-                drowned = self._drowned(min(level, loss_trend.late), loss_terms, constant_answer, loss_trend)
-                measured = Measurement(
-                    "standard deviation of the targets", std, self.max_std, "1", term.output.name, "about 1"
-                )
+                drowned = self._drowned(term, loss_levels, loss_trend)
                 severity = Severity.ERROR if drowned else self._severity(run, term, loss_trend, nonfinite)
+                measured = self._deviation(std, self.max_std, term.output)
                 yield self._finding(run, f"are large (standard deviation {number(std)})", measured, severity, drowned)
             elif 0 < std < self.min_std and mean < self.min_std and self._is_above(loss_trend):
-                measured = Measurement(
-                    "standard deviation of the targets", std, self.min_std, "1", term.output.name, "about 1"
-                )
                 severity = Severity.ERROR if loss_trend.reach >= self.late_steps else Severity.NOTE
+                measured = self._deviation(std, self.min_std, term.output)
                 yield self._finding(run, f"are tiny (standard deviation {number(std)})", measured, severity)
-            elif mean > (most := self._most_offset(loss_trend)) * max(1.0, std):
-                lagging = self._is_above(loss_trend)
-                share = mean / max(1.0, std)
-                measured = Measurement(
-                    "mean of the targets over their standard deviation, or over 1",
-                    share,
-                    most,
-                    "1",
-                    term.output.name,
-                    "about 0",
-                )
-                least = self.min_stuck_loss if loss_trend.answers_constantly else self.max_lagging_loss
-                soon = loss_trend.ahead < least * loss_trend.constant and loss_trend.change < self.max_lagging_change
-                severity = Severity.ERROR if loss_trend.answers_constantly or lagging else Severity.WARNING
-                severity = Severity.NOTE if soon else severity
-                yield self._finding(run, f"lie about a large mean ({number(mean)})", measured, severity)
+            elif mean > self._most_offset(loss_trend) * max(1.0, std):
+                yield self._off_centre(run, mean, std, term.output, loss_trend)
+
+    def _scale(self, run: Run, term: LossTerm) -> tuple[float, float]:
+        """Standard deviation and |mean| of the targets, the former without a few far ones where these do not rule."""
+        std, mean = (median(run.series("target", term.target, s).astype(np.float64)) for s in ("std", "mean"))
+        if term.name != _SQUARED:
+            std = float(np.fmin(std, term.targets.inner_spread))
+        return std, abs(mean)
 
     def _has_outliers(self, targets: TargetRange, loss_trend: LossTrend) -> bool:
         # Single ones rule squared errors alone: to others each of them is one target among many.
@@ -182,14 +167,12 @@ class BadlyScaledTarget(Rule):
             explains=_EXPLAINS | {"exploding-gradient:over-time"},
         )
 
-    def _drowned(
-        self, size: float, loss_terms: tuple[LossTerm, ...], constant_answer: ConstantAnswer, loss_trend: LossTrend
-    ) -> list[str]:
-        """The outputs whose terms count for next to nothing beside a loss of that size."""
+    def _drowned(self, term: LossTerm, levels: tuple[LossLevel, ...], loss_trend: LossTrend) -> list[str]:
+        """The outputs whose losses count for next to nothing beside what is left of this one."""
         if loss_trend.reach < self.error_steps:
             return []
-        levels = zip(loss_terms, constant_answer.terms, strict=True)
-        return [term.output.name for term, level in levels if term.output and 0 < level < size / self.max_outweighing]
+        left = next((each.left for each in levels if each.term is term), nan)
+        return [each.output.name for each in levels if each.level < left / self.max_outweighing]
 
     def _most_offset(self, loss_trend: LossTrend) -> float:
         if self._is_above(loss_trend):
@@ -201,6 +184,20 @@ class BadlyScaledTarget(Rule):
 
     def _is_above(self, loss_trend: LossTrend) -> bool:
         return loss_trend.reach >= self.error_steps and loss_trend.remaining > self.max_lagging_loss
+
+    @staticmethod
+    def _deviation(std: float, bound: float, output: Layer) -> Measurement:
+        return Measurement("standard deviation of the targets", std, bound, "1", output.name, "about 1")
+
+    def _off_centre(self, run: Run, mean: float, std: float, output: Layer, loss_trend: LossTrend) -> Finding:
+        what = "mean of the targets over their standard deviation, or over 1"
+        most = self._most_offset(loss_trend)
+        measured = Measurement(what, mean / max(1.0, std), most, "1", output.name, "about 0")
+        least = self.min_stuck_loss if loss_trend.answers_constantly else self.max_lagging_loss
+        soon = loss_trend.ahead < least * loss_trend.constant and loss_trend.change < self.max_lagging_change
+        idle = loss_trend.answers_constantly or self._is_above(loss_trend)
+        severity = Severity.NOTE if soon else Severity.ERROR if idle else Severity.WARNING
+        return self._finding(run, f"lie about a large mean ({number(mean)})", measured, severity)
 
     def _finding(
         self, run: Run, what: str, measured: Measurement, severity: Severity, drowned: Sequence[str] = ()

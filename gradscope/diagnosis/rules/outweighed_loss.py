@@ -8,7 +8,7 @@ from math import inf
 from typing import ClassVar
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import ConstantAnswer, LossTerm, LossTrend, Travel, Window
+from gradscope.diagnosis.evidence import LossLevel, LossTerm, LossTrend, Travel, Window
 from gradscope.diagnosis.evidence.output_spread import right_spread
 from gradscope.diagnosis.rule import NothingToJudge, NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -76,7 +76,7 @@ class OutweighedLoss(Rule):
         *,
         run: Run,
         loss_terms: tuple[LossTerm, ...],
-        constant_answer: ConstantAnswer,
+        loss_levels: tuple[LossLevel, ...],
         loss_trend: LossTrend,
         window: Window,
         travel: tuple[Travel, ...],
@@ -86,52 +86,41 @@ class OutweighedLoss(Rule):
             raise NotJudged("the losses are unknown; record fit() of a compiled model with gradscope.Recorder")
         if len(loss_terms) == 1:
             raise NothingToJudge("there is one loss")
-        known = [
-            (term, term.output.name, level)
-            for term, level in zip(loss_terms, constant_answer.terms, strict=True)
-            if term.output and level > 0
-        ]
-        if len(known) <= 1:
+        if len(loss_levels) <= 1:
             raise NotJudged("how large the losses can be is unknown; record fit() of a compiled model")
         if loss_trend.reach < self.error_steps:
             return
-        largest, other, most = max(known, key=lambda each: each[-1])
-        for term, name, level in known:
-            share = level / most
-            still = self._stands_still(name, travel)
+        largest = max(loss_levels, key=lambda each: each.level)
+        for small in loss_levels:
+            still = self._stands_still(small.output.name, travel)
             # A large loss that was learnt leaves the small one its share, unless that one waits for larger steps.
-            if not level < self.min_share * (most if still else min(most, loss_trend.late)):
-                continue
-            if not still and self._is_learnt(run, term, name, window):
-                continue
-            meant = term.weight < self.min_weight * largest.weight
-            yield Finding(
-                rule=self.name,
-                title="loss outweighed by another",
-                sentence=f"the loss of {name} counts for {number(share)} of that of {other}: "
-                + (f"{name} stood still" if still else f"what both share follows {other}"),
-                severity=Severity.WARNING if meant and not still else Severity.ERROR,
-                layers=(name,),
-                first_step=int(run.steps[0]),
-                last_step=int(run.steps[-1]),
-                measurements=(
-                    Measurement(
-                        "loss of a constant answer, over the largest of all",
-                        share,
-                        self.min_share,
-                        "1",
-                        name,
-                        "above 0.05",
-                    ),
-                ),
-                remedies=(remedies.weigh_losses({name: term.weight / share, other: largest.weight}),),
-                phase="run",
-                explains=_EXPLAINS,
-            )
+            outweighed = small.level < self.min_share * (largest.level if still else largest.left)
+            if outweighed and (still or not self._is_learnt(run, small, window)):
+                yield self._finding(run, small, largest, still=still)
 
-    def _is_learnt(self, run: Run, term: LossTerm, name: str, window: Window) -> bool:
-        spread = window.lower(run.series("activation", name, "example_std"))
-        return spread > self.min_learnt_spread * right_spread(run, term)
+    def _finding(self, run: Run, small: LossLevel, largest: LossLevel, *, still: bool) -> Finding:
+        name, other = small.output.name, largest.output.name
+        share = small.level / largest.level
+        meant = small.term.weight < self.min_weight * largest.term.weight
+        where = "loss of a constant answer, over the largest of all"
+        return Finding(
+            rule=self.name,
+            title="loss outweighed by another",
+            sentence=f"the loss of {name} counts for {number(share)} of that of {other}: "
+            + (f"{name} stood still" if still else f"what both share follows {other}"),
+            severity=Severity.WARNING if meant and not still else Severity.ERROR,
+            layers=(name,),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=(Measurement(where, share, self.min_share, "1", name, "above 0.05"),),
+            remedies=(remedies.weigh_losses({name: small.term.weight / share, other: largest.term.weight}),),
+            phase="run",
+            explains=_EXPLAINS,
+        )
+
+    def _is_learnt(self, run: Run, small: LossLevel, window: Window) -> bool:
+        spread = window.lower(run.series("activation", small.output.name, "example_std"))
+        return spread > self.min_learnt_spread * right_spread(run, small.term)
 
     def _stands_still(self, output: str, travel: tuple[Travel, ...]) -> bool:
         own = max((path.distance for path in travel if path.kernel.layer.name == output), default=inf)
