@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.loss_terms import LossTerm
 from gradscope.diagnosis.evidence.window import Window, median
 from gradscope.run import Run
 
@@ -44,7 +45,7 @@ def exhibits_of(name: str, evidence: Any, window: Window) -> Iterator[Exhibit]:
     """The numbers in a piece of evidence: those of its fields and properties, and of the dataclasses in it.
 
     Arrays ``[steps]`` become levels, arrays ``[steps, layers]`` one row per layer of the field ``layers``. Texts,
-    layers, masks and what is private are left out.
+    layers, masks and what is private are left out, and of another piece of evidence the terms of the loss.
     """
     if isinstance(evidence, (Run, Window, Layer)):
         return
@@ -96,7 +97,7 @@ def _of_value(  # noqa: PLR0917  a table's row is what it is
         yield Exhibit(name, where, quantity, bool(value))
     elif isinstance(value, (int, float, np.number)):
         yield Exhibit(name, where, quantity, float(value))
-    elif is_dataclass(value) and not isinstance(value, (Layer, Run, Window, type)):
+    elif is_dataclass(value) and not isinstance(value, (Layer, LossTerm, Run, Window, type)):
         yield from _of_fields(f"{name}.{quantity}", where or _label(value), value, window)
 
 

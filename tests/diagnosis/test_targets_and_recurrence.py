@@ -10,6 +10,7 @@ import pytest
 from gradscope.diagnosis.engine import diagnose
 from gradscope.diagnosis.evidence import Evidence
 from gradscope.diagnosis.example import toy_run
+from gradscope.diagnosis.inquiry import inquire
 from gradscope.diagnosis.rules import all_rules
 from gradscope.diagnosis.verdict import Severity
 from gradscope.model_card import VariableCard
@@ -54,9 +55,15 @@ def with_second_output(scale, loss, weight=1.0):
 @pytest.mark.parametrize(("late", "left"), [(100.0, 100.0), (1e9, 1e6)])
 def test_a_loss_counts_for_what_a_constant_answer_has_until_all_together_have_less(late, left):
     large, small = Evidence(with_second_output(1e3, np.full(30, late)))["loss_levels"]
-    assert (large.output.name, large.level, large.left) == ("hidden_2", pytest.approx(1e6), pytest.approx(left))
-    assert (small.output.name, small.left) == ("output", small.level)
+    assert (large.name, large.level, large.left) == ("hidden_2", pytest.approx(1e6), pytest.approx(left))
+    assert (small.name, small.left) == ("output", small.level)
     assert not Evidence(with_second_output(np.nan, 1.0))["loss_levels"][1:]
+
+
+def test_who_asks_why_a_loss_is_outweighed_sees_what_each_counts_for():
+    seen = inquire(with_second_output(1e3, 1.0), BY_NAME["outweighed-loss"]).exhibits
+    levels = [(each.evidence, each.where, each.quantity) for each in seen if each.evidence.startswith("loss_levels")]
+    assert levels == [("loss_levels", n, q) for n in ("hidden_2", "output") for q in ("level", "left")]
 
 
 def test_large_targets_that_drown_another_output_are_an_error_however_far_the_loss_falls():

@@ -23,6 +23,11 @@ class LossLevel:
     left: float
     """The same, or the late loss of all together where that is less: what it counts for now at most."""
 
+    @property
+    def name(self) -> str:
+        """The output's."""
+        return self.output.name
+
 
 def loss_levels(
     loss_terms: tuple[LossTerm, ...], constant_answer: ConstantAnswer, loss_trend: LossTrend

@@ -172,7 +172,7 @@ class BadlyScaledTarget(Rule):
         if loss_trend.reach < self.error_steps:
             return []
         left = next((each.left for each in levels if each.term is term), nan)
-        return [each.output.name for each in levels if each.level < left / self.max_outweighing]
+        return [each.name for each in levels if each.level < left / self.max_outweighing]
 
     def _most_offset(self, loss_trend: LossTrend) -> float:
         if self._is_above(loss_trend):

@@ -92,14 +92,14 @@ class OutweighedLoss(Rule):
             return
         largest = max(loss_levels, key=lambda each: each.level)
         for small in loss_levels:
-            still = self._stands_still(small.output.name, travel)
+            still = self._stands_still(small.name, travel)
             # A large loss that was learnt leaves the small one its share, unless that one waits for larger steps.
             outweighed = small.level < self.min_share * (largest.level if still else largest.left)
             if outweighed and (still or not self._is_learnt(run, small, window)):
                 yield self._finding(run, small, largest, still=still)
 
     def _finding(self, run: Run, small: LossLevel, largest: LossLevel, *, still: bool) -> Finding:
-        name, other = small.output.name, largest.output.name
+        name, other = small.name, largest.name
         share = small.level / largest.level
         meant = small.term.weight < self.min_weight * largest.term.weight
         where = "loss of a constant answer, over the largest of all"
@@ -119,7 +119,7 @@ class OutweighedLoss(Rule):
         )
 
     def _is_learnt(self, run: Run, small: LossLevel, window: Window) -> bool:
-        spread = window.lower(run.series("activation", small.output.name, "example_std"))
+        spread = window.lower(run.series("activation", small.name, "example_std"))
         return spread > self.min_learnt_spread * right_spread(run, small.term)
 
     def _stands_still(self, output: str, travel: tuple[Travel, ...]) -> bool:
