@@ -52,7 +52,7 @@ def raise_learning_rate(learning_rate: float, factor: float, reason: str) -> Rem
 
 def warm_up(learning_rate: float) -> Remedy:
     """A linear rise of the learning rate over the first steps, then cosine decay."""
-    rate = f"{learning_rate:.3g}" if isfinite(learning_rate) and learning_rate > 0 else "1e-3"
+    rate = _or_usual(learning_rate)
     return Remedy(
         "Warm the learning rate up",
         "The first steps are the most fragile: the optimizer's averages are not settled yet. Where the rate itself is "
@@ -77,7 +77,7 @@ def warm_up_sooner(steps: int) -> Remedy:
 
 def decay_learning_rate(learning_rate: float) -> Remedy:
     """A learning rate that falls exponentially, tenfold over training."""
-    rate = f"{learning_rate:.3g}" if isfinite(learning_rate) and learning_rate > 0 else "1e-3"
+    rate = _or_usual(learning_rate)
     return Remedy(
         "Let the learning rate decay",
         "Large steps cover the distance at first, small ones settle the loss at the end.",
@@ -89,7 +89,7 @@ def decay_learning_rate(learning_rate: float) -> Remedy:
 
 def decay_later(learning_rate: float) -> Remedy:
     """A schedule that ends later."""
-    rate = f"{learning_rate:.3g}" if isfinite(learning_rate) and learning_rate > 0 else "1e-3"
+    rate = _or_usual(learning_rate)
     return Remedy(
         "Let the schedule end later",
         "The learning rate has come down to a small share of what it was: from then on nothing moves, learnt or not.",
@@ -100,7 +100,7 @@ def decay_later(learning_rate: float) -> Remedy:
 
 def _change(learning_rate: float, factor: float, reason: str) -> Remedy:
     way = "Lower" if factor < 1 else "Raise"
-    if not (isfinite(learning_rate) and learning_rate > 0):
+    if not _is_known(learning_rate):
         title = f"{way} the learning rate by a factor of {_one_digit(max(factor, 1 / factor)):g}"
         return Remedy(title, reason, topic=_TOPIC)
     new = f"{_one_digit(learning_rate * factor):g}"
@@ -110,6 +110,14 @@ def _change(learning_rate: float, factor: float, reason: str) -> Remedy:
         f"optimizer.learning_rate = {new}",
         topic=_TOPIC,
     )
+
+
+def _is_known(learning_rate: float) -> bool:
+    return isfinite(learning_rate) and learning_rate > 0
+
+
+def _or_usual(learning_rate: float) -> str:
+    return f"{learning_rate:.3g}" if _is_known(learning_rate) else "1e-3"
 
 
 def _one_digit(value: float) -> float:

@@ -98,53 +98,81 @@ class CollapsedRepresentation(Rule):
         inputs = [window.upper(series) for series in example_spread.inputs.values()]
         if inputs and max(inputs) < self.min_input_spread:
             return
-        minimised = penalty.left < self.max_penalty_left and loss_trend.slow
-        asked_for = penalty.early > self.max_penalty or minimised
         collapsed = self._alike_behind(layers, levels)
         utter = bool(collapsed) and levels[collapsed[-1].name] < self.utter_relative_spread
         if collapsed and (utter or not loss_trend.falling):
-            names = [layer.name for layer in collapsed]
-            finding = self._finding(
-                collapsed,
-                {name: example_spread.hidden[name] for name in names},
-                ("example_std over rms", self.max_relative_spread, "0.1 to 1"),
-                f"all examples look alike at {among(names)} (they differ by {number(levels[names[-1]])} of the signal)",
-                run,
-                window,
-                grave=loss_trend.at_rest or utter,
-            )
-            yield self._penalised(finding, run, penalty) if asked_for else finding
+            finding = self._alike(run, collapsed, example_spread, window, grave=loss_trend.at_rest or utter)
+            yield self._penalised(finding, run, penalty) if self._is_asked_for(penalty, loss_trend) else finding
             return
         spreads = example_spread.kept
         if loss_trend.relapsed:  # what it had learnt by then counts, not what it began with
             spreads = {name: _over_most(series, window) for name, series in spreads.items()}
+        shrunken = self._shrunken_layers(run, layers, spreads, window, loss_terms)
+        if shrunken and not (loss_trend.falling and loss_trend.knows_constant):
+            finding = self._shrunken(run, shrunken, spreads, window, loss_trend)
+            if self._is_asked_for(penalty, loss_trend):
+                yield self._penalised(finding, run, penalty)
+            elif any(layer.is_output for layer in shrunken) and self._is_rewarded(loss_trend):
+                yield self._rewarded(finding, run)
+            else:
+                yield finding
+
+    def _alike(
+        self, run: Run, collapsed: list[Layer], example_spread: ExampleSpread, window: Window, *, grave: bool
+    ) -> Finding:
+        spreads = {layer.name: example_spread.hidden[layer.name] for layer in collapsed}
+        least = window.upper(spreads[collapsed[-1].name])
+        return self._finding(
+            collapsed,
+            spreads,
+            ("example_std over rms", self.max_relative_spread, "0.1 to 1"),
+            f"all examples look alike at {among(list(spreads))} (they differ by {number(least)} of the signal)",
+            run,
+            window,
+            grave=grave,
+        )
+
+    def _shrunken_layers(
+        self,
+        run: Run,
+        layers: tuple[Layer, ...],
+        spreads: Mapping[str, npt.NDArray[np.floating]],
+        window: Window,
+        loss_terms: tuple[LossTerm, ...],
+    ) -> list[Layer]:
         kept = {name: window.upper(series) for name, series in spreads.items()}
-        shrunken = [layer for layer in layers if kept.get(layer.name, 1.0) < self.min_kept_spread]
         # What a critic is to tell apart shrinks as the policy becomes good.
         asked = {
             term.output.name: window.over_first(run.series("target", term.target, "example_std"))
             for term in loss_terms
             if term.output
         }
-        shrunken = [layer for layer in shrunken if not asked.get(layer.name, 1.0) < self.min_asked_spread]
-        if shrunken and not (loss_trend.falling and loss_trend.knows_constant):
-            names = [layer.name for layer in shrunken]
-            least = min(kept[name] for name in names)
-            finding = self._finding(
-                shrunken,
-                {name: spreads[name] for name in names},
-                ("example_std over what it was", self.min_kept_spread, "above 0.5"),
-                f"what tells the examples apart at {among(names)} has shrunk to {number(least)} of what it was",
-                run,
-                window,
-                grave=loss_trend.at_rest or (least < self.error_kept_spread and not self._learns(loss_trend)),
-            )
-            if asked_for:
-                yield self._penalised(finding, run, penalty)
-            elif any(layer.is_output for layer in shrunken) and self._is_rewarded(loss_trend):
-                yield self._rewarded(finding, run)
-            else:
-                yield finding
+        small = [layer for layer in layers if kept.get(layer.name, 1.0) < self.min_kept_spread]
+        return [layer for layer in small if not asked.get(layer.name, 1.0) < self.min_asked_spread]
+
+    def _shrunken(
+        self,
+        run: Run,
+        shrunken: list[Layer],
+        spreads: Mapping[str, npt.NDArray[np.floating]],
+        window: Window,
+        loss_trend: LossTrend,
+    ) -> Finding:
+        spreads = {layer.name: spreads[layer.name] for layer in shrunken}
+        least = min(window.upper(series) for series in spreads.values())
+        return self._finding(
+            shrunken,
+            spreads,
+            ("example_std over what it was", self.min_kept_spread, "above 0.5"),
+            f"what tells the examples apart at {among(list(spreads))} has shrunk to {number(least)} of what it was",
+            run,
+            window,
+            grave=loss_trend.at_rest or (least < self.error_kept_spread and not self._learns(loss_trend)),
+        )
+
+    def _is_asked_for(self, penalty: Penalty, loss_trend: LossTrend) -> bool:
+        minimised = penalty.left < self.max_penalty_left and loss_trend.slow
+        return penalty.early > self.max_penalty or minimised
 
     def _is_rewarded(self, loss_trend: LossTrend) -> bool:
         solved = loss_trend.nonnegative and loss_trend.late < self.max_rewarded_loss * loss_trend.start

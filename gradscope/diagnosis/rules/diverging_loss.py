@@ -88,10 +88,9 @@ class DivergingLoss(Rule):
         if len(loss_trend.loss) < self.min_samples and not broken:
             raise NotJudged(f"{len(loss_trend.loss)} samples show no level; record at least {self.min_samples:g}")
         known = loss_trend.knows_constant
-        # The loss of few examples is small by chance, and a new network has no skill to lose.
-        skilled = known and not fresh_start and example_count(run) >= self.min_examples
-        skilled = skilled and loss_trend.start < self.max_skilled_loss * loss_trend.constant
-        reference = max(loss_trend.start, loss_trend.constant) if known and not skilled else loss_trend.start
+        skilled = self._is_skilled(run, loss_trend, fresh_start=fresh_start)
+        above_constant = known and not skilled
+        reference = max(loss_trend.start, loss_trend.constant) if above_constant else loss_trend.start
         late = float(loss_trend.loss[-1]) if broken else loss_trend.late
         least = self.max_loss_rise if known and not broken else self.max_unexplained_rise
         least = self.max_skilled_rise if skilled and not broken else least
@@ -99,6 +98,7 @@ class DivergingLoss(Rule):
         if chance or not late > least * reference > 0:
             return
         above = loss_trend.steps[loss_trend.loss > least * reference]
+        what = "late loss over its start" + (" or a constant answer's" if above_constant else "")
         grave = (known and not broken) or late > self.error_unexplained_rise * reference
         yield Finding(
             rule=self.name,
@@ -109,16 +109,7 @@ class DivergingLoss(Rule):
             layers=(),
             first_step=int(above[0]),
             last_step=int(above[-1]),
-            measurements=(
-                Measurement(
-                    "late loss over its start" + (" or a constant answer's" if known and not skilled else ""),
-                    late / reference,
-                    least,
-                    "1",
-                    "",
-                    "below 1",
-                ),
-            ),
+            measurements=(Measurement(what, late / reference, least, "1", "", "below 1"),),
             remedies=(
                 *remedies.lower_high_momentum(optimizer_settings(run)),
                 remedies.lower_learning_rate(learning_rate.largest, "The loss climbs where steps overshoot."),
@@ -128,6 +119,11 @@ class DivergingLoss(Rule):
             confidence="high" if known else "medium",
             explains=frozenset({"learning-rate-too-high:runaway", "nonfinite-values"}),
         )
+
+    def _is_skilled(self, run: Run, loss_trend: LossTrend, *, fresh_start: bool | None) -> bool:
+        # The loss of few examples is small by chance, and a new network has no skill to lose.
+        tells = loss_trend.knows_constant and not fresh_start and example_count(run) >= self.min_examples
+        return tells and loss_trend.start < self.max_skilled_loss * loss_trend.constant
 
     def _unbounded(self, loss_trend: LossTrend, nonfinite: Nonfinite) -> Iterable[Finding]:
         size = max(1.0, float(np.abs(loss_trend.loss[:_FIRST]).max()))

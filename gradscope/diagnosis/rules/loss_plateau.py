@@ -99,9 +99,16 @@ class LossPlateau(Rule):
                 f"{len(loss_trend.loss)} samples over {loss_trend.reach} steps show no plateau; record at least "
                 f"{self.min_samples:g} over {self.min_steps:g}"
             )
-        if self._is_above(loss_trend) and nonfinite.first_broken is None:
-            yield self._above(loss_trend)
+        if nonfinite.first_broken is not None:
             return
+        if self._is_above(loss_trend):
+            yield self._above(loss_trend)
+        elif self._stands_still(loss_trend):
+            yield from self._standing(run, loss_trend, learning_rate)
+        elif self._crawls(loss_trend):
+            yield self._crawling(loss_trend)
+
+    def _stands_still(self, loss_trend: LossTrend) -> bool:
         falls = -loss_trend.significance > self.max_trend and -loss_trend.slope > self.max_fall * loss_trend.late
         low, high = loss_trend.late_range
         # A huge penalty on the weights may still decay long after the answers have become one constant.
@@ -110,48 +117,43 @@ class LossPlateau(Rule):
             and high < self.max_settled_loss * loss_trend.constant
             and loss_trend.reach >= _THIRDS * self.min_steps
         )
-        if nonfinite.first_broken is not None:
+        return settled or bool(np.isfinite(loss_trend.significance) and not falls)
+
+    def _standing(self, run: Run, loss_trend: LossTrend, learning_rate: LearningRate) -> Iterable[Finding]:
+        known, remaining = loss_trend.knows_constant, loss_trend.remaining
+        nothing = self._has_learnt_nothing(loss_trend)
+        if not nothing and not (known and remaining > self.note_remaining_loss):
             return
-        if (falls or not np.isfinite(loss_trend.significance)) and not settled:
-            if self._crawls(loss_trend):
-                yield self._crawling(loss_trend)
-            return
-        far = _FAR if loss_trend.bounded else _FAR_UNBOUNDED
-        nothing = loss_trend.remaining > self.min_remaining_loss and (
-            # Class weights or a penalty put the loss above that of a constant answer, and it may yet have fallen far.
-            (loss_trend.knows_constant and (loss_trend.remaining < self.max_settled_loss or loss_trend.change > far))
-            or loss_trend.change > self.min_remaining_loss
-        )
-        if nothing:
-            named = run.settings.get("losses") or run.settings.get("loss")
-            # Where it fell without doubt, if only a little, the rest may be an offset that nothing can change.
-            severity = Severity.WARNING if named and not loss_trend.has_fallen else Severity.NOTE
-            # Of noisy classes next to nothing can be learnt, and that takes time.
-            sure = loss_trend.remaining > self.min_settled_loss or loss_trend.reach >= _TWICE * self.min_steps
-            severity = (Severity.ERROR if sure else Severity.WARNING) if loss_trend.knows_constant else severity
-        elif loss_trend.knows_constant and loss_trend.remaining > self.note_remaining_loss:
-            severity = Severity.NOTE
-        else:
-            return
-        share = f"{100 * loss_trend.remaining:.0f} %"
-        place = (
-            f"{share} of what a constant answer has" if loss_trend.knows_constant else f"{share} of where it started"
-        )
+        place = f"{100 * remaining:.0f} % of {'what a constant answer has' if known else 'where it started'}"
         yield Finding(
             rule=self.name,
             title="loss plateau",
             sentence=f"the loss stands still at {number(loss_trend.late)}, {place}"
             + ("" if nothing else "; the noise of the data may allow no less"),
-            severity=severity,
+            severity=self._severity(run, loss_trend) if nothing else Severity.NOTE,
             layers=(),
             first_step=_begin(loss_trend),
             last_step=int(loss_trend.steps[-1]),
-            measurements=(
-                Measurement("remaining loss", loss_trend.remaining, self.min_remaining_loss, "1", "", "falling to 0"),
-            ),
+            measurements=(Measurement("remaining loss", remaining, self.min_remaining_loss, "1", "", "falling to 0"),),
             remedies=_remedies(learning_rate, nothing=nothing),
-            confidence="high" if loss_trend.knows_constant else "medium",
+            confidence="high" if known else "medium",
         )
+
+    def _has_learnt_nothing(self, loss_trend: LossTrend) -> bool:
+        far = _FAR if loss_trend.bounded else _FAR_UNBOUNDED
+        # Class weights or a penalty put the loss above that of a constant answer, and it may yet have fallen far.
+        near = loss_trend.remaining < self.max_settled_loss or loss_trend.change > far
+        unmoved = (loss_trend.knows_constant and near) or loss_trend.change > self.min_remaining_loss
+        return loss_trend.remaining > self.min_remaining_loss and unmoved
+
+    def _severity(self, run: Run, loss_trend: LossTrend) -> Severity:
+        if loss_trend.knows_constant:
+            # Of noisy classes next to nothing can be learnt, and that takes time.
+            sure = loss_trend.remaining > self.min_settled_loss or loss_trend.reach >= _TWICE * self.min_steps
+            return Severity.ERROR if sure else Severity.WARNING
+        named = run.settings.get("losses") or run.settings.get("loss")
+        # Where it fell without doubt, if only a little, the rest may be an offset that nothing can change.
+        return Severity.WARNING if named and not loss_trend.has_fallen else Severity.NOTE
 
     def _crawls(self, loss_trend: LossTrend) -> bool:
         if not (loss_trend.knows_constant and loss_trend.bounded):

@@ -133,16 +133,7 @@ class SaturatedActivation(Rule):
             layers=(layer.name,),
             first_step=first,
             last_step=last,
-            measurements=(
-                Measurement(
-                    f"saturation_fraction (|f'| below {SATURATION_BOUND:.0%} of its maximum)",
-                    level,
-                    self.error_saturation_fraction,
-                    "1",
-                    layer.name,
-                    "below 0.3",
-                ),
-            ),
+            measurements=(_measured(layer, level, self.error_saturation_fraction),),
             variant="passed",
             phase="forward",
         )
@@ -161,11 +152,6 @@ class SaturatedActivation(Rule):
         with np.errstate(invalid="ignore"):
             ill = np.any([series[layer.name] > self.max_saturation_fraction for layer in found], axis=0)
         first, last = window.span(ill)
-        if grave and not loss_trend.falling:
-            severity = window.cap(Severity.ERROR)
-        else:
-            harmed = loss_trend.slow or (grave and not loss_trend.fallen)
-            severity = Severity.WARNING if harmed else Severity.NOTE
         sides = {_side(layer, window.lower(run.series("activation", layer.name, "mean"))) for layer in found}
         where = f", {sides.pop()}" if len(sides) == 1 else ""
         names = [layer.name for layer in found]
@@ -177,21 +163,11 @@ class SaturatedActivation(Rule):
             rule=self.name,
             title="saturated activation",
             sentence=f"{shares(levels)} of the entries of {among(names)} are saturated{where}",
-            severity=severity,
+            severity=_severity(window, loss_trend, grave=grave),
             layers=tuple(names),
             first_step=first,
             last_step=last,
-            measurements=tuple(
-                Measurement(
-                    f"saturation_fraction (|f'| below {SATURATION_BOUND:.0%} of its maximum)",
-                    level,
-                    bound,
-                    "1",
-                    layer.name,
-                    "below 0.3",
-                )
-                for layer, level in zip(found, levels, strict=True)
-            ),
+            measurements=tuple(_measured(layer, level, bound) for layer, level in zip(found, levels, strict=True)),
             remedies=(
                 remedies.initialise(found),
                 remedies.normalise(found, run),
@@ -210,6 +186,18 @@ class SaturatedActivation(Rule):
             return bool(flow.level(flow.gradient[:, column - 1], window) < self.min_gradient_passed * here)
         ratios = [window.upper(k.update_to_weight_ratio) for k in kernels if k.layer.name == layer.name]
         return any(ratio < self.min_update_to_weight_ratio for ratio in ratios)
+
+
+def _severity(window: Window, loss_trend: LossTrend, *, grave: bool) -> Severity:
+    if grave and not loss_trend.falling:
+        return window.cap(Severity.ERROR)
+    harmed = loss_trend.slow or (grave and not loss_trend.fallen)
+    return Severity.WARNING if harmed else Severity.NOTE
+
+
+def _measured(layer: Layer, level: float, bound: float) -> Measurement:
+    what = f"saturation_fraction (|f'| below {SATURATION_BOUND:.0%} of its maximum)"
+    return Measurement(what, level, bound, "1", layer.name, "below 0.3")
 
 
 def _side(layer: Layer, mean: float) -> str:

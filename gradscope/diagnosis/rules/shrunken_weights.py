@@ -109,20 +109,14 @@ class ShrunkenWeights(Rule):
         gone = any(known[kernel.name] < self.utter_remaining_ratio for kernel in small)
         severity = Severity.NOTE if loss_trend.falling and not gone else severity
         severity = Severity.ERROR if heavy else severity
-        names = list(dict.fromkeys(kernel.layer.name for kernel in small))
-        under = f" under a penalty that was {number(penalty.early)} times what the outputs cost"
-        yield Finding(
-            rule=self.name,
-            title="shrunken weights",
-            sentence=f"the weights of {among(names)} have shrunk to {span([known[k.name] for k in small])} of what "
-            f"they were{under if heavy else ''}",
-            severity=severity,
-            layers=tuple(names),
-            first_step=int(run.steps[0]),
-            last_step=int(run.steps[-1]),
-            measurements=tuple(_left(kernel.name, kernel.layer.name, known[kernel.name], most) for kernel in small),
-            remedies=(remedies.weaken_penalty(),),
-            explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
+        among_layers = among(list(dict.fromkeys(kernel.layer.name for kernel in small)))
+        under = f" under a penalty that was {number(penalty.early)} times what the outputs cost" if heavy else ""
+        yield self._finding(
+            run,
+            f"the weights of {among_layers} have shrunk to {span([known[k.name] for k in small])} of what they were"
+            f"{under}",
+            [_left(kernel.name, kernel.layer.name, known[kernel.name], most) for kernel in small],
+            severity,
         )
 
     def _held(self, run: Run, kernels: tuple[Kernel, ...], window: Window, trend: LossTrend) -> dict[Kernel, float]:
@@ -137,20 +131,12 @@ class ShrunkenWeights(Rule):
         names = list(dict.fromkeys(kernel.layer.name for kernel in held))
         kinds = {card.name: card.constraint for card in run.model.variables}
         kind = kinds[next(iter(held)).name]
-        return Finding(
-            rule=self.name,
+        return self._finding(
+            run,
+            f"{kind} holds the weights of {among(names)} at {span(list(held.values()))} of what they were",
+            [_left(kernel.name, kernel.layer.name, ratio, self.max_penalised_ratio) for kernel, ratio in held.items()],
             title="weights held too small",
-            sentence=f"{kind} holds the weights of {among(names)} at {span(list(held.values()))} of what they were",
-            severity=Severity.ERROR,
-            layers=tuple(names),
-            first_step=int(run.steps[0]),
-            last_step=int(run.steps[-1]),
-            measurements=tuple(
-                _left(kernel.name, kernel.layer.name, ratio, self.max_penalised_ratio) for kernel, ratio in held.items()
-            ),
-            remedies=(remedies.weaken_penalty(),),
             variant="constrained",
-            explains=_EXPLAINS,
         )
 
     def _decayed(self, run: Run, kernels: tuple[Kernel, ...], decay: float, severity: Severity) -> Finding:
@@ -178,21 +164,36 @@ class ShrunkenWeights(Rule):
         if not small or len(small) <= self.min_kernel_fraction * len(gains):
             return
         names = list(dict.fromkeys(gain.layer for gain in small))
-        yield Finding(
-            rule=self.name,
-            title="shrunken weights",
-            sentence=f"the gains of {among(names)} have shrunk to {span([ratios[gain.name] for gain in small])} of "
+        yield self._finding(
+            run,
+            f"the gains of {among(names)} have shrunk to {span([ratios[gain.name] for gain in small])} of "
             f"what they were under a penalty that was {number(penalty)} times what the outputs cost",
-            severity=Severity.ERROR,
-            layers=tuple(names),
+            [_left(gain.name, gain.layer, ratios[gain.name], self.max_penalised_ratio) for gain in small],
+            variant="gains",
+        )
+
+    def _finding(
+        self,
+        run: Run,
+        sentence: str,
+        left: list[Measurement],
+        severity: Severity = Severity.ERROR,
+        *,
+        title: str = "shrunken weights",
+        variant: str = "",
+    ) -> Finding:
+        return Finding(
+            rule=self.name,
+            title=title,
+            sentence=sentence,
+            severity=severity,
+            layers=tuple(dict.fromkeys(measured.layer for measured in left)),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
-            measurements=tuple(
-                _left(gain.name, gain.layer, ratios[gain.name], self.max_penalised_ratio) for gain in small
-            ),
+            measurements=tuple(left),
             remedies=(remedies.weaken_penalty(),),
-            variant="gains",
-            explains=_EXPLAINS,
+            variant=variant,
+            explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )
 
 

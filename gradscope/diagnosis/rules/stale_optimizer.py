@@ -99,15 +99,24 @@ class StaleOptimizer(Rule):
                 f"{len(steps)} samples over {steps[-1] - steps[0]} steps show no trend; record at least "
                 f"{self.min_samples:g} over {self.min_steps:g}"
             )
-        far = loss_trend.is_far(self.min_remaining_loss)
+        if self._has_far_to_go(run, elasticity, learning_rate, loss_trend):
+            yield from self._short_steps(run, effective_step, learning_rate)
+
+    def _has_far_to_go(
+        self, run: Run, elasticity: dict[str, float], learning_rate: LearningRate, loss_trend: LossTrend
+    ) -> bool:
+        """Whether the loss is high, the gradients could lower it, and neither a schedule nor its pace settles that."""
+        drowned = self._is_drowned(run, learning_rate)
         usable = median(np.array(list(elasticity.values())))
         # With a huge epsilon set by hand it is known why the loss is still on its way.
-        far |= self._is_drowned(run, learning_rate) and self._is_on_its_way(loss_trend)
+        far = loss_trend.is_far(self.min_remaining_loss) or (drowned and self._is_on_its_way(loss_trend))
         if not far or learning_rate.falls_to < self.min_rate_kept or not usable >= self.min_elasticity:
-            return
-        soon = loss_trend.ahead < self.max_coming_loss * loss_trend.level and not self._is_drowned(run, learning_rate)
-        if soon and loss_trend.remaining < 1:
-            return
+            return False
+        soon = loss_trend.ahead < self.max_coming_loss * loss_trend.level and not drowned
+        return not (soon and loss_trend.remaining < 1)
+
+    def _short_steps(self, run: Run, effective_step: EffectiveStep, learning_rate: LearningRate) -> Iterable[Finding]:
+        steps = effective_step.steps
         late = steps >= steps[-1] - (steps[-1] - steps[0]) / 3
         first = slice(0, 3)
         shrinkage = median(effective_step.gain[late]) / median(effective_step.gain[first])

@@ -94,14 +94,19 @@ class UnchangedWeights(Rule):
         if not still or (not any(one.is_kernel for one in still) and share < self.error_variable_fraction):
             return
         grave = share >= self.error_variable_fraction and not loss_trend.fallen
+        yield self._standing(still, learning_rate, clipping, Severity.ERROR if grave else Severity.WARNING)
+
+    def _standing(
+        self, still: list[Standstill], learning_rate: LearningRate, clipping: Clipping, severity: Severity
+    ) -> Finding:
         levels = [median(one.unmoved_fraction) for one in still]
         names = [one.variable.name for one in still]
-        yield Finding(
+        return Finding(
             rule=self.name,
             title="unchanged weights",
             sentence=f"{shares(levels)} of the entries of {among(names)} that have a gradient never change"
             + self._reason(still, learning_rate, clipping),
-            severity=Severity.ERROR if grave else Severity.WARNING,
+            severity=severity,
             layers=tuple(dict.fromkeys(one.variable.layer for one in still)),
             first_step=int(min(one.steps[0] for one in still)),
             last_step=int(max(one.steps[-1] for one in still)),

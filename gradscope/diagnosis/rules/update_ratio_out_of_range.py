@@ -93,6 +93,7 @@ class UpdateRatioOutOfRange(Rule):
         ratios = np.nan_to_num(np.stack([kernel.update_to_weight_ratio for kernel in found]))
         first, last = window.span(ratios.max(axis=0) > self.max_update_to_weight_ratio, lasting=lasting)
         rate = _learning_rate(run, window)
+        bound = self.error_update_to_weight_ratio if grave else self.max_update_to_weight_ratio
         return Finding(
             rule=self.name,
             title="updates too large",
@@ -102,17 +103,7 @@ class UpdateRatioOutOfRange(Rule):
             layers=tuple(dict.fromkeys(kernel.layer.name for kernel in found)),
             first_step=first,
             last_step=last,
-            measurements=tuple(
-                Measurement(
-                    f"update_to_weight_ratio of {kernel.name}",
-                    level,
-                    self.error_update_to_weight_ratio if grave else self.max_update_to_weight_ratio,
-                    "1",
-                    kernel.layer.name,
-                    "about 1e-3",
-                )
-                for kernel, level in zip(found, levels, strict=True)
-            ),
+            measurements=_measured(found, levels, bound),
             remedies=(
                 remedies.set_learning_rate(rate, max(levels)),
                 remedies.warm_up(rate),
@@ -145,17 +136,7 @@ class UpdateRatioOutOfRange(Rule):
             layers=tuple(dict.fromkeys(kernel.layer.name for kernel in found)),
             first_step=first,
             last_step=last,
-            measurements=tuple(
-                Measurement(
-                    f"update_to_weight_ratio of {kernel.name}",
-                    level,
-                    self.min_update_to_weight_ratio,
-                    "1",
-                    kernel.layer.name,
-                    "about 1e-3",
-                )
-                for kernel, level in zip(found, levels, strict=True)
-            ),
+            measurements=_measured(found, levels, self.min_update_to_weight_ratio),
             remedies=(remedies.set_learning_rate(_learning_rate(run, window), typical),)
             if typical > 0
             else (remedies.initialise([kernel.layer for kernel in found]),),
@@ -163,6 +144,13 @@ class UpdateRatioOutOfRange(Rule):
             phase="update",
             explains=frozenset({"loss-plateau"}),
         )
+
+
+def _measured(found: list[Kernel], levels: list[float], bound: float) -> tuple[Measurement, ...]:
+    return tuple(
+        Measurement(f"update_to_weight_ratio of {kernel.name}", level, bound, "1", kernel.layer.name, "about 1e-3")
+        for kernel, level in zip(found, levels, strict=True)
+    )
 
 
 def _learning_rate(run: Run, window: Window) -> float:
