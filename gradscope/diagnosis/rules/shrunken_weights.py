@@ -87,35 +87,40 @@ class ShrunkenWeights(Rule):
         if held := self._held(run, kernels, window, loss_trend):
             yield self._constrained(run, held)
             return
-        ratios = {kernel.name: window.over_first(kernel.weight_rms) for kernel in kernels}
-        known = {name: ratio for name, ratio in ratios.items() if np.isfinite(ratio)}
+        ratios = {kernel: window.over_first(kernel.weight_rms) for kernel in kernels}
+        known = {kernel: ratio for kernel, ratio in ratios.items() if np.isfinite(ratio)}
         if not known:
             raise NotJudged("no kernel's size was recorded at the start and later; record weights")
         heavy = penalty.early > self.max_penalty and (loss_trend.slow or loss_trend.remaining > self.max_penalised_loss)
         most = self.max_penalised_ratio if heavy else self.max_remaining_ratio
-        small = [kernel for kernel in kernels if known.get(kernel.name, 1.0) < most]
+        small = {kernel: ratio for kernel, ratio in known.items() if ratio < most}
         few = len(small) <= self.min_kernel_fraction * len(known)
         # A penalty that is gone while most weights are not was none on the weights.
         if few and (not heavy or penalty.left < self.max_penalty_left):
             # Some kernels may well shrink; none that the data has a use for does so to nothing.
             penalised = "penalties" in (run.settings.get("loss_additions") or ()) and loss_trend.slow
             least = self.max_remaining_ratio if penalised else self.utter_remaining_ratio
-            small = [kernel for kernel in small if known[kernel.name] < least]
-        if not small:
-            if heavy:
-                yield from self._gains(run, window, penalty.early)
-            return
-        severity = Severity.ERROR if loss_trend.slow else Severity.WARNING
-        gone = any(known[kernel.name] < self.utter_remaining_ratio for kernel in small)
-        severity = Severity.NOTE if loss_trend.falling and not gone else severity
-        severity = Severity.ERROR if heavy else severity
-        among_layers = among(list(dict.fromkeys(kernel.layer.name for kernel in small)))
-        under = f" under a penalty that was {number(penalty.early)} times what the outputs cost" if heavy else ""
-        yield self._finding(
+            small = {kernel: ratio for kernel, ratio in small.items() if ratio < least}
+        if small:
+            severity = Severity.ERROR if heavy else self._severity(small, loss_trend)
+            yield self._shrunken(run, small, most, penalty.early if heavy else None, severity)
+        elif heavy:
+            yield from self._gains(run, window, penalty.early)
+
+    def _severity(self, small: dict[Kernel, float], loss_trend: LossTrend) -> Severity:
+        if loss_trend.falling and not min(small.values()) < self.utter_remaining_ratio:
+            return Severity.NOTE
+        return Severity.ERROR if loss_trend.slow else Severity.WARNING
+
+    def _shrunken(
+        self, run: Run, small: dict[Kernel, float], most: float, penalty: float | None, severity: Severity
+    ) -> Finding:
+        names = list(dict.fromkeys(kernel.layer.name for kernel in small))
+        under = "" if penalty is None else f" under a penalty that was {number(penalty)} times what the outputs cost"
+        return self._finding(
             run,
-            f"the weights of {among_layers} have shrunk to {span([known[k.name] for k in small])} of what they were"
-            f"{under}",
-            [_left(kernel.name, kernel.layer.name, known[kernel.name], most) for kernel in small],
+            f"the weights of {among(names)} have shrunk to {span(list(small.values()))} of what they were{under}",
+            _all_left(small, most),
             severity,
         )
 
@@ -134,7 +139,7 @@ class ShrunkenWeights(Rule):
         return self._finding(
             run,
             f"{kind} holds the weights of {among(names)} at {span(list(held.values()))} of what they were",
-            [_left(kernel.name, kernel.layer.name, ratio, self.max_penalised_ratio) for kernel, ratio in held.items()],
+            _all_left(held, self.max_penalised_ratio),
             title="weights held too small",
             variant="constrained",
         )
@@ -195,6 +200,10 @@ class ShrunkenWeights(Rule):
             variant=variant,
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )
+
+
+def _all_left(ratios: dict[Kernel, float], bound: float) -> list[Measurement]:
+    return [_left(kernel.name, kernel.layer.name, ratio, bound) for kernel, ratio in ratios.items()]
 
 
 def _left(variable: str, layer: str, ratio: float, bound: float) -> Measurement:

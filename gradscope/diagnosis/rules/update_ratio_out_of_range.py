@@ -9,12 +9,13 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Kernel, LossTrend, Window
+from gradscope.diagnosis.evidence import Kernel, LearningRate, LossTrend, Window
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among, span
-from gradscope.run import Run
+
+_SCHEDULED_DOWN = 0.1  # of what it was early
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ class UpdateRatioOutOfRange(Rule):
     min_still_fraction: float = limit(0.8, "1", "share of the kernels that must stand still")
     min_idle_fraction: float = limit(0.5, "1", "the same where the loss is known to be that of a constant answer")
 
-    def check(self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
+    def check(
+        self, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend, learning_rate: LearningRate
+    ) -> Iterable[Finding]:
         """Judge both directions."""
         known = [kernel for kernel in kernels if np.isfinite(kernel.update_to_weight_ratio[window.usable]).any()]
         if not known:
@@ -74,16 +77,23 @@ class UpdateRatioOutOfRange(Rule):
         small = [k for k in known if window.upper(k.update_to_weight_ratio) < self.min_update_to_weight_ratio]
         at_first = [k for k in known if window.early_level(k.update_to_weight_ratio) > self.max_update_to_weight_ratio]
         if large:
-            yield self._too_large(large, run, window, loss_trend)
+            yield self._too_large(large, window, loss_trend, learning_rate)
         elif len(at_first) > len(known) / 2:
-            yield self._too_large(at_first, run, window, loss_trend, lasting=False)
+            yield self._too_large(at_first, window, loss_trend, learning_rate, lasting=False)
         least = self.min_still_fraction if not loss_trend.answers_constantly else self.min_idle_fraction
         still = len(small) >= least * len(known)
-        if still and loss_trend.flat and not _scheduled_down(run, window):
-            yield self._too_small(small, run, window)
+        scheduled = learning_rate.late < _SCHEDULED_DOWN * learning_rate.early
+        if still and loss_trend.flat and not scheduled:
+            yield self._too_small(small, window, learning_rate)
 
     def _too_large(
-        self, found: list[Kernel], run: Run, window: Window, loss_trend: LossTrend, *, lasting: bool = True
+        self,
+        found: list[Kernel],
+        window: Window,
+        loss_trend: LossTrend,
+        learning_rate: LearningRate,
+        *,
+        lasting: bool = True,
     ) -> Finding:
         level_of = window.lower if lasting else window.early_level
         levels = [level_of(kernel.update_to_weight_ratio) for kernel in found]
@@ -92,7 +102,6 @@ class UpdateRatioOutOfRange(Rule):
         mild = loss_trend.fallen or (not grave and loss_trend.remaining < self.max_remaining_loss)
         ratios = np.nan_to_num(np.stack([kernel.update_to_weight_ratio for kernel in found]))
         first, last = window.span(ratios.max(axis=0) > self.max_update_to_weight_ratio, lasting=lasting)
-        rate = _learning_rate(run, window)
         bound = self.error_update_to_weight_ratio if grave else self.max_update_to_weight_ratio
         return Finding(
             rule=self.name,
@@ -105,8 +114,8 @@ class UpdateRatioOutOfRange(Rule):
             last_step=last,
             measurements=_measured(found, levels, bound),
             remedies=(
-                remedies.set_learning_rate(rate, max(levels)),
-                remedies.warm_up(rate),
+                remedies.set_learning_rate(learning_rate.late, max(levels)),
+                remedies.warm_up(learning_rate.late),
                 remedies.clip_gradients(),
             ),
             variant="too-large",
@@ -123,7 +132,7 @@ class UpdateRatioOutOfRange(Rule):
             ),
         )
 
-    def _too_small(self, found: list[Kernel], run: Run, window: Window) -> Finding:
+    def _too_small(self, found: list[Kernel], window: Window, learning_rate: LearningRate) -> Finding:
         levels = [window.upper(kernel.update_to_weight_ratio) for kernel in found]
         ratios = np.nan_to_num(np.stack([kernel.update_to_weight_ratio for kernel in found]))
         first, last = window.span(ratios.max(axis=0) < self.min_update_to_weight_ratio)
@@ -137,7 +146,7 @@ class UpdateRatioOutOfRange(Rule):
             first_step=first,
             last_step=last,
             measurements=_measured(found, levels, self.min_update_to_weight_ratio),
-            remedies=(remedies.set_learning_rate(_learning_rate(run, window), typical),)
+            remedies=(remedies.set_learning_rate(learning_rate.late, typical),)
             if typical > 0
             else (remedies.initialise([kernel.layer for kernel in found]),),
             variant="too-small",
@@ -151,15 +160,3 @@ def _measured(found: list[Kernel], levels: list[float], bound: float) -> tuple[M
         Measurement(f"update_to_weight_ratio of {kernel.name}", level, bound, "1", kernel.layer.name, "about 1e-3")
         for kernel, level in zip(found, levels, strict=True)
     )
-
-
-def _learning_rate(run: Run, window: Window) -> float:
-    rate = run.step_statistics.get("learning_rate")
-    return median(np.asarray(rate)[window.late]) if rate is not None and len(rate) else float("nan")
-
-
-def _scheduled_down(run: Run, window: Window) -> bool:
-    rate = run.step_statistics.get("learning_rate")
-    if rate is None or not len(rate):
-        return False
-    return bool(median(np.asarray(rate)[window.late]) < 0.1 * median(np.asarray(rate)[window.early]))
