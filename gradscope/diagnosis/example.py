@@ -97,21 +97,9 @@ def toy_run(
     index = {(key.kind, key.name): row for row, key in enumerate(tensors)}
     for where, factor in (scale or {}).items():
         values[:, index[where], columns] *= np.broadcast_to(factor, (len(steps),))[:, None]
-    weights = [key.name for key in tensors if key.kind == "weight" and ("update", key.name) in index]
-    norm, ratio = STATISTIC_NAMES.index("norm"), STATISTIC_NAMES.index("update_to_weight_ratio")
-    for name in weights:
-        update = index.get(("update", name))
-        if update is None:
-            continue  # statistics of the batches
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values[:, update, ratio] = values[:, update, norm] / values[:, index["weight", name], norm]
+    _relate_updates(values, index)
     for (kind, name, statistic), number in (put or {}).items():
-        if statistic == "dead_unit_fraction":  # dead units are zeros
-            known = np.nan_to_num(np.broadcast_to(number, len(values)))
-            dead = np.where(np.isfinite(number), known, known.max())
-            zeros = values[:, index[kind, name], STATISTIC_NAMES.index("zero_fraction")]
-            np.maximum(zeros, dead, out=zeros)
-        values[:, index[kind, name], STATISTIC_NAMES.index(statistic)] = number
+        _put(values[:, index[kind, name]], statistic, number)
     falling = 0.05 + 0.95 * np.exp(-5 * np.linspace(0, 1, len(steps)))
     return Run(
         "toy",
@@ -125,6 +113,24 @@ def toy_run(
         },
         _card(names, activation, (frozen, omitted), dropout, settings or {}) if card else ModelCard(),
     )
+
+
+def _relate_updates(values: npt.NDArray[np.float32], index: Mapping[tuple[str, str], int]) -> None:
+    """Fill in ``update_to_weight_ratio`` from the two norms."""
+    norm, ratio = STATISTIC_NAMES.index("norm"), STATISTIC_NAMES.index("update_to_weight_ratio")
+    for (kind, name), update in index.items():
+        if kind == "update":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values[:, update, ratio] = values[:, update, norm] / values[:, index["weight", name], norm]
+
+
+def _put(rows: npt.NDArray[np.float32], statistic: str, number: Values) -> None:
+    if statistic == "dead_unit_fraction":  # dead units are zeros
+        known = np.nan_to_num(np.broadcast_to(number, len(rows)))
+        dead = np.where(np.isfinite(number), known, known.max())
+        zeros = rows[:, STATISTIC_NAMES.index("zero_fraction")]
+        np.maximum(zeros, dead, out=zeros)
+    rows[:, STATISTIC_NAMES.index(statistic)] = number
 
 
 def _tensors(names: Sequence[str]) -> list[TensorKey]:

@@ -79,15 +79,18 @@ class ConstantOutput(Rule):
             yield from (self._one_of_several(window, each) for each in idle)
             return
         alike = self._alike(output_spread, window, loss_trend)
-        if alike is not None:
-            statistic, series, bound, healthy = alike
-            with np.errstate(invalid="ignore"):
-                where = window.span(series < bound)
-            measured = Measurement(statistic, window.upper(series), bound, "1", output_spread.layer, healthy)
-            early = loss_trend.reach < self.error_steps and statistic.endswith("right ones")
-            severity = window.cap(Severity.WARNING if early else Severity.ERROR)
-            yield self._finding(run, flow, where, measured, severity)
+        if alike is None:
+            yield from self._immovable(run, flow, window, loss_trend)
             return
+        statistic, series, bound, healthy = alike
+        with np.errstate(invalid="ignore"):
+            where = window.span(series < bound)
+        measured = Measurement(statistic, window.upper(series), bound, "1", output_spread.layer, healthy)
+        early = loss_trend.reach < self.error_steps and statistic.endswith("right ones")
+        yield self._finding(run, flow, where, measured, window.cap(Severity.WARNING if early else Severity.ERROR))
+
+    def _immovable(self, run: Run, flow: Flow, window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
+        """Judge by how much of the output the best connected of the first layers can move."""
         flow.require()
         if flow.input_reaches_output:
             raise NotJudged("a path from the input to the output passes no trainable layer with a recorded gradient")
@@ -104,9 +107,8 @@ class ConstantOutput(Rule):
             return
         name = flow.layers[column].name
         judged = np.nan_to_num(share[:, list(known)], nan=0.0).max(axis=1)
-        measured = Measurement(
-            f"share of the output that {name} can move", value, self.min_output_share, "1", name, "1 to 40"
-        )
+        what = f"share of the output that {name} can move"
+        measured = Measurement(what, value, self.min_output_share, "1", name, "1 to 40")
         severity = window.cap(Severity.ERROR, extreme=value < self.min_output_share / 100)
         yield self._finding(run, flow, window.span(judged < self.min_output_share), measured, severity)
 
