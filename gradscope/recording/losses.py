@@ -93,16 +93,19 @@ def _by_output(loss: Any, count: int) -> Iterator[tuple[int | str | None, Any]]:
 
 
 def describe_loss(loss: Any) -> dict[str, Any]:
-    """Name and ``from_logits`` of a loss, and ``delta`` of a Huber loss: whatever ``compile()`` takes for one."""
+    """What ``compile()`` takes for a loss: name and ``from_logits``; ``delta`` and ``label_smoothing`` where given."""
     try:
         resolved = keras.losses.get(loss)
     except Exception:  # noqa: BLE001  names that compile() alone understands, and whatever else a user gives
         resolved = loss
     function = getattr(resolved, "fn", None) or resolved
     given = getattr(resolved, "_fn_kwargs", {})
-    name, delta = _name(resolved, function), given.get("delta")
-    bend = {"delta": float(delta)} if isinstance(delta, (int, float)) else {}
-    return {"name": name, "from_logits": _takes_logits(resolved, function, given), **bend}
+    numbers = {name: given.get(name) for name in ("delta", "label_smoothing")}
+    return {
+        "name": _name(resolved, function),
+        "from_logits": _takes_logits(resolved, function, given),
+        **{name: float(number) for name, number in numbers.items() if isinstance(number, (int, float)) and number},
+    }
 
 
 def _name(resolved: Any, function: Any) -> str:

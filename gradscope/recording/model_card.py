@@ -51,6 +51,7 @@ def build_model_card(
             **_settings(model, getattr(model, "optimizer", None) or next(iter(optimizers), None)),
             **({"optimizers": [_optimizer_settings(optimizer) for optimizer in optimizers]} if optimizers[1:] else {}),
             **_describe_loss(model, observer),
+            **({"trainable_since_compile": sorted(left)} if (left := observer.optimizers.left_out) else {}),
             **settings,
         },
     )

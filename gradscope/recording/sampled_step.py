@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -158,8 +159,10 @@ class SampledStep:
 def train_function(model: Any) -> Callable[[Observer], _Step]:
     """Makes the sampled form of a compiled model's train function; the taps wrap the train_step in it."""
 
-    def make(_observer: Observer) -> _Step:
+    def make(observer: Observer) -> _Step:
         own = model.train_function
+        if _was_traced(own):
+            observer.optimizers.keep_to_built(model)
         try:
             # Keras up to 3.14 returns nothing, later versions neither; the function is set on the model.
             model.make_train_function(force=True)
@@ -169,6 +172,14 @@ def train_function(model: Any) -> Callable[[Observer], _Step]:
         return sampled
 
     return make
+
+
+def _was_traced(own: Any) -> bool:
+    """Whether a train function has run before: it then trains the variables that were trainable at that time."""
+    # Later versions of Keras hand the compiled step on in a closure.
+    parts = [own, *inspect.getclosurevars(own).nonlocals.values()] if inspect.isfunction(own) else [own]
+    counts = [getattr(part, "experimental_get_tracing_count", None) for part in parts]
+    return any(count() > 0 for count in counts if count is not None)
 
 
 def _is_the_models_own(error: Exception) -> bool:

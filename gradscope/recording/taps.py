@@ -312,7 +312,7 @@ class Taps:
     def _tap_apply(self, optimizer: Any, apply: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(grads: Any, trainable_variables: Any = None, *args: Any, **kwargs: Any) -> Any:
             variables = _built_for(optimizer) if trainable_variables is None else trainable_variables
-            gradients, variables = list(grads), list(variables)
+            gradients, variables = self._observer.optimizers.known(optimizer, list(grads), list(variables))
             handed = self._observer.optimizers.before_own(optimizer, gradients, variables)
             result = apply(gradients, variables if trainable_variables is not None else None, *args, **kwargs)
             self._observer.optimizers.after(handed)

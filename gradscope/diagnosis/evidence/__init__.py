@@ -35,6 +35,7 @@ from gradscope.diagnosis.evidence.nonfinite import Nonfinite, Occurrence, nonfin
 from gradscope.diagnosis.evidence.optimizer_groups import OptimizerGroup, optimizer_groups
 from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread, output_spreads
 from gradscope.diagnosis.evidence.penalty import Penalty, penalty
+from gradscope.diagnosis.evidence.reduction_ratio import reduction_ratio
 from gradscope.diagnosis.evidence.siblings import Sibling, siblings
 from gradscope.diagnosis.evidence.standstill import Standstill, standstill
 from gradscope.diagnosis.evidence.travel import Travel, travel
@@ -109,6 +110,7 @@ _FUNCTIONS = (
     elasticity,
     fresh_start,
     learning_rate,
+    reduction_ratio,
     standstill,
     travel,
     optimizer_groups,

@@ -48,6 +48,9 @@ class BatchNorm:
     features: int | None = None
     """Entries of one example that layer or group normalisation takes the spread over; None for others, or unknown."""
 
+    examples: float = nan
+    """Over how many vectors a batch normalisation takes its statistics; NaN for maps, whose places count as well."""
+
     @property
     def within_example(self) -> bool:
         """True for layer and group normalisation, which take no statistics over the batch."""
@@ -124,7 +127,12 @@ def _batch_norm(run: Run, layer: Layer, window: Window, *, starved: bool) -> Bat
         starved=starved,
         variance_ratio=_variance_ratio(batches, sqrt(max(0.0, float(known[-1])))) if batches and len(known) else nan,
         mean_distance=_mean_distance(batches, _last(level), _last(mean), settled) if batches else nan,
+        examples=example_count(run) if _takes_vectors(layer) else nan,
     )
+
+
+def _takes_vectors(layer: Layer) -> bool:
+    return layer.card is not None and len(layer.card.output_shape) == _VECTORS
 
 
 def _last(series: FloatArray) -> float:
@@ -133,7 +141,7 @@ def _last(series: FloatArray) -> float:
 
 
 def _signal(run: Run, layer: Layer, window: Window) -> float:
-    vectors = layer.card is not None and len(layer.card.output_shape) == _VECTORS
+    vectors = _takes_vectors(layer)
     if example_count(run) == 1 and vectors:
         return 0.0  # one vector is its own mean
     spread = median(run.series("activation", layer.name, "example_std")[window.late])

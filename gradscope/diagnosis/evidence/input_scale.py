@@ -67,6 +67,8 @@ class InputScale:
     """The largest magnitude in a batch."""
     takers: tuple[Layer, ...]
     """The layers with weights that take it as it is, in forward order."""
+    constant: bool
+    """True where all examples of all batches were the same, to the last digit, and not zero."""
     first_step: int
     last_step: int
     """The sampled steps of which this is said: all, or those before or after a jump of the scale."""
@@ -98,6 +100,9 @@ def input_scale(run: Run, layers: tuple[Layer, ...]) -> tuple[InputScale, ...]:
     # One that was never adapted hands on what it is given.
     scalers = [layer.name for layer in layers if layer.card and layer.card.kind in _SCALING]
     takers |= {("activation", name): _takers(run, layers, name) for name in scalers}
+    # Numbers of words have no scale, but they are to differ.
+    alike = [name for name in names if told and _is_constant(run, name)]
+    takers |= {("input", name): found for name in alike if (found := _readers(layers, name))}
     return tuple(scale for (kind, name), found in takers.items() if found for scale in _scales(run, kind, name, found))
 
 
@@ -117,6 +122,23 @@ def _takers(run: Run, layers: tuple[Layer, ...], name: str) -> tuple[Layer, ...]
     return tuple(found)
 
 
+def _readers(layers: tuple[Layer, ...], name: str) -> tuple[Layer, ...]:
+    """The layers that look the numbers of an input up."""
+    return tuple(
+        layer
+        for layer in layers
+        if layer.card and layer.card.kind in _NUMBERS_OF_WORDS and name in (layer.card.inbound or ())
+    )
+
+
+def _is_constant(run: Run, name: str) -> bool:
+    """Whether all examples of all batches were the same, to the last digit."""
+    spread, level = run.series("input", name, "example_std"), run.series("input", name, "mean")
+    known = np.isfinite(spread) & np.isfinite(level)
+    same = known.any() and not spread[known].any() and bool(np.ptp(level[known]) == 0)
+    return bool(same) and example_count(run) > 1
+
+
 def _scales(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> Iterator[InputScale]:
     rms, spread = (run.series(kind, name, statistic).astype(np.float64) for statistic in ("rms", "example_std"))
     shared = np.sqrt(np.maximum(np.square(rms) - np.square(spread), 0.0))
@@ -127,6 +149,7 @@ def _scales(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> Iterat
     offset = np.divide(shared, spread, out=np.full(len(rms), nan), where=spread > 0)
     level = rms / sqrt(filled) if filled > 0 else np.zeros(len(rms))
     largest = np.maximum(np.abs(run.series(kind, name, "min")), np.abs(run.series(kind, name, "max")))
+    constant = kind == "input" and _is_constant(run, name) and median(rms) > 0
     jump = _jump(level)
     parts = [slice(0, jump), slice(jump, None)] if jump else [slice(None)]
     levels = [median(level[part]) for part in parts]
@@ -140,6 +163,7 @@ def _scales(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> Iterat
             median(offset[part]),
             median(largest[part]),
             takers,
+            constant,
             int(steps[0]),
             int(steps[-1]),
             elsewhere if jump else nan,

@@ -63,6 +63,8 @@ class LossTerm:
     """Mean target by the weights of the examples; NaN where they have none, or it is unknown."""
     delta: float
     """Of a Huber loss: from which error on it is no longer squared; 1 where it was not recorded."""
+    label_smoothing: float
+    """Share of each target that is given to all classes alike; 0 where it was not recorded."""
     from_preactivation: bool
     """True where Keras computed the loss from the argument of the output's activation and so passed the activation by:
     it does so with softmax and sigmoid, whatever ``from_logits`` says."""
@@ -146,6 +148,7 @@ def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str, ca
         silent=_silent(run, output, target),
         weighted_share=_weighted_share(run, target),
         delta=float(entry.get("delta", 1.0)),
+        label_smoothing=float(entry.get("label_smoothing", 0.0)),
         from_preactivation=bool(bypass),
     )
 

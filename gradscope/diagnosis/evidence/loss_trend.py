@@ -31,6 +31,7 @@ _NEAR = 1.3
 _IMPOSSIBLE = 0.01
 _FLOAT32_STEP = 2.0**-24
 _RESOLVED = 10.0
+_EXPONENTIAL = 10.0  # standard errors of the line through the logarithms
 _AT_CONSTANT = (0.97, 1.1)
 
 
@@ -170,6 +171,16 @@ class LossTrend:
     def flat(self) -> bool:
         """True where it is at rest, unknown or not positive."""
         return not 0 <= self.late < _FLAT * self.start or self.answers_constantly
+
+    @property
+    def growth(self) -> float:
+        """By what the loss is multiplied per step, where it rises exponentially over the last half; else NaN."""
+        last = self.steps >= self.steps[0] + self.reach / 2 if self.is_known else self.steps > 0
+        if not self.nonnegative or last.sum() < _IN_A_ROW or not (self.loss[last] > 0).all():
+            return nan
+        rise, significance = median_line(self.steps[last], np.log(self.loss[last]))
+        exponential = rise > 1 and significance > _EXPONENTIAL
+        return float(np.exp(rise / (self.steps[last][-1] - self.steps[last][0]))) if exponential else nan
 
     def is_far(self, least: float) -> bool:
         """True where ``remaining`` is above ``least`` and the loss is not on its way down from far above.

@@ -40,8 +40,9 @@ class OptimizerSettings:
 
     @property
     def epsilon_is_zero(self) -> bool:
-        """Whether float16 variables round epsilon to zero: one below 3e-8."""
-        return self.float16 and self.epsilon > 0 and float(np.float16(self.epsilon)) == 0
+        """Whether epsilon is zero in the format of the variables: in float16 one below 3e-8 is."""
+        rounded = np.float16(self.epsilon) if self.float16 else np.float32(self.epsilon)
+        return self.epsilon >= 0 and float(rounded) == 0
 
 
 def optimizer_settings(run: Run, kernel: str = "") -> OptimizerSettings:

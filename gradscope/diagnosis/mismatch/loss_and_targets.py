@@ -18,11 +18,12 @@ __all__ = ["LossAndTargets"]
 
 @dataclass(frozen=True)
 class LossAndTargets(Comparison):
-    """Percentages of zero, logarithms of negatives, weights that favour the common class, labels out of range."""
+    """Percentages of zero, logarithms of negatives, weights for the common class, labels all alike or out of range."""
 
     max_percentage: float = limit(50.0, "%", "of the targets: half of what answering 0 costs")
     max_rare: float = limit(0.3, "1", "of the examples: a class that is so rare is weighed up, if at all")
     max_rarer: float = limit(3.0, "1", "times rarer by its weights than it is")
+    max_smoothing: float = limit(0.8, "1", "of the targets: 0.1 is usual, 1 makes them all alike")
     min_counted: float = limit(0.02, "1", "of all weights: what counts for less is left out")
 
     def _percentages(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[Mismatch]:
@@ -55,17 +56,33 @@ class LossAndTargets(Comparison):
 
     def _weights(self, term: LossTerm, loss_trend: LossTrend) -> Iterator[Mismatch]:
         share, counts = term.targets.mean, term.weighted_share
-        rare, counted = (share, counts) if share < 1 - share else (1 - share, 1 - counts)
+        classes = ((share, counts), (1 - share, 1 - counts))
+        part, counted = min(classes, key=lambda one: one[1] / one[0] if one[0] > 0 else inf)
         two = term.name == "binary_crossentropy" or (term.name.startswith("sparse") and term.units == 2)
-        if two and 0 < rare < self.max_rare and counted < rare / self.max_rarer:
-            grave = loss_trend.at_rest or counted < self.min_counted
+        left_out = counted < self.min_counted
+        if two and part > 0 and (part < self.max_rare or left_out) and counted < part / self.max_rarer:
+            against = (
+                "favour the common class: the rare one" if part < 1 - part else "leave a class out: the common one"
+            )
+            grave = loss_trend.at_rest or left_out
             yield Mismatch(
                 "weights-reversed",
-                f"the weights of the examples favour the common class: the rare one, {number(100 * rare)} % of them, "
-                f"counts for {number(100 * counted)} %",
+                f"the weights of the examples {against}, {number(100 * part)} % of them, counts for "
+                f"{number(100 * counted)} %",
                 Severity.ERROR if grave else Severity.WARNING,
-                Measurement("share of all weights that the rare class has", counted, rare / self.max_rarer, "1"),
+                Measurement("share of all weights that the class has", counted, part / self.max_rarer, "1"),
                 (remedies.weigh_rare(share),),
+            )
+
+    def _smoothing(self, term: LossTerm, output: Layer) -> Iterator[Mismatch]:
+        if term.name.endswith("crossentropy") and term.label_smoothing > self.max_smoothing:
+            yield Mismatch(
+                "smoothed-away",
+                f"label_smoothing={number(term.label_smoothing)} leaves next to nothing of the targets of "
+                f"{output.name}: they are nearly the same for all examples",
+                None,
+                Measurement("label_smoothing", term.label_smoothing, self.max_smoothing, "1", output.name, "0 to 0.2"),
+                (remedies.smooth_less(),),
             )
 
     def _labels(self, term: LossTerm, *, broken: bool) -> Iterator[Mismatch]:

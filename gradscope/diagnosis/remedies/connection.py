@@ -10,7 +10,15 @@ from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 from gradscope.model_card import LayerCard
 
-__all__ = ["freeze", "judge_output", "load_or_train", "pass_gradient", "train_all_variables", "unfreeze_head"]
+__all__ = [
+    "compile_again",
+    "freeze",
+    "judge_output",
+    "load_or_train",
+    "pass_gradient",
+    "train_all_variables",
+    "unfreeze_head",
+]
 
 
 def pass_gradient(layer: Layer) -> Remedy:
@@ -67,6 +75,17 @@ def load_or_train(layers: Sequence[Layer]) -> Remedy:
         'model.load_weights("pretrained.weights.h5")  # before the layers are frozen; or:\n'
         + code_of_layers(layers, lambda layer: f'model.get_layer("{layer.name.rpartition("/")[2]}").trainable = True'),
         topic="freeze",
+    )
+
+
+def compile_again() -> Remedy:
+    """Compile after a change of ``trainable``."""
+    return Remedy(
+        "Compile the model again after changing trainable",
+        "compile() settles which variables a training step changes; what becomes trainable later has no effect until "
+        "the next one.",
+        "model.compile(optimizer=keras.optimizers.Adam(1e-5), loss=loss)  # a new optimizer, then fit()",
+        topic="variables",
     )
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "check_input",
     "check_targets",
     "input_is_off",
+    "look_at_input",
     "scale_alike",
     "scale_columns",
     "scale_input",
@@ -119,6 +120,17 @@ def _scale(run: Run, name: str) -> float:
     zeros = median(run.series("input", name, "zero_fraction"))
     share = 1.0 - zeros if np.isfinite(zeros) else 1.0
     return rms / float(np.sqrt(share)) if share > 0 else float("nan")
+
+
+def look_at_input() -> Remedy:
+    """See what the pipeline makes of the examples."""
+    return Remedy(
+        "Look at what the model is fed",
+        "All examples of all batches are one and the same: a step of the preprocessing maps everything to one value (a "
+        "vocabulary that was never adapted, numbers cast to integers after scaling, the wrong column).",
+        "x, y = next(iter(dataset))\nprint(np.unique(np.asarray(x), return_counts=True))",
+        topic="input-values",
+    )
 
 
 def check_targets() -> Remedy:

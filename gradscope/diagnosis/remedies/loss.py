@@ -19,6 +19,7 @@ __all__ = [
     "scale_loss",
     "scale_targets",
     "set_from_logits",
+    "smooth_less",
     "squared_error",
     "stable_loss",
     "standardise_targets",
@@ -68,6 +69,17 @@ def scale_loss() -> Remedy:
         "optimizer = keras.optimizers.LossScaleOptimizer(optimizer)\n"
         '# or, before the model is built: keras.config.set_dtype_policy("mixed_bfloat16")',
         topic="loss-scale",
+    )
+
+
+def smooth_less() -> Remedy:
+    """The usual share of label smoothing."""
+    return Remedy(
+        "Smooth the labels by 0.1, or not at all",
+        "Label smoothing takes its share from each target and gives it to all classes alike; at 1 nothing tells them "
+        "apart any more.",
+        "loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)",
+        topic="loss",
     )
 
 

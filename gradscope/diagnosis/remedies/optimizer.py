@@ -15,6 +15,7 @@ __all__ = [
     "loosen_clipping",
     "lower_epsilon",
     "lower_high_momentum",
+    "raise_epsilon",
     "use_optimizer",
     "weaken_dropout",
     "weaken_penalty",
@@ -77,6 +78,17 @@ def lower_high_momentum(settings: OptimizerSettings) -> tuple[Remedy, ...]:
             f"optimizer.{settings.momentum_argument} = 0.9  # before the first training step",
             topic="optimizer-momentum",
         ),
+    )
+
+
+def raise_epsilon(settings: OptimizerSettings) -> Remedy:
+    """The usual epsilon in place of none."""
+    return Remedy(
+        f"Raise epsilon from {settings.epsilon:g} to 1e-7",
+        f"{settings.name} divides by the size of the gradient plus epsilon. Where a gradient is exactly zero, as "
+        "behind an input that is always zero, that is 0/0 without it.",
+        "optimizer.epsilon = 1e-7  # before the first training step",
+        topic="optimizer-epsilon",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor, isfinite, log10
+from math import floor, isfinite, log10, sqrt
 
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import number
@@ -13,6 +13,7 @@ __all__ = [
     "lower_learning_rate",
     "raise_learning_rate",
     "set_learning_rate",
+    "stable_learning_rate",
     "warm_up",
     "warm_up_sooner",
 ]
@@ -35,6 +36,28 @@ def set_learning_rate(learning_rate: float, ratio: float) -> Remedy:
     )
     reason = f"The measured update-to-weight ratio is {number(ratio)}; about 1e-3 is healthy."
     return _change(learning_rate, factor, reason)
+
+
+def stable_learning_rate(learning_rate: float, growth: float) -> Remedy:
+    """Half of the longest rate at which plain descent on a parabola does not diverge.
+
+    There an error e becomes (1 - ηλ) e with the curvature λ, and the loss, its square, grows by (ηλ - 1)² per step: so
+    the growth tells λ, and η = 1/λ brings the error to zero where it was the steepest.
+
+    Args:
+        learning_rate: the present one, η.
+        growth: factor of the loss per step, > 1.
+
+    References:
+        LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, section 5.1 (optimal and largest stable learning rate).
+    """
+    factor = 1 / (1 + sqrt(growth))
+    where = f" at {number(2 * factor * learning_rate)}" if isfinite(learning_rate) else ""
+    return _change(
+        learning_rate,
+        factor,
+        f"The loss grows {growth:.3g} times per step; plain descent that does so turns stable{where}.",
+    )
 
 
 def lower_learning_rate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import isnan, log
+from math import isnan, log, nan
 from typing import ClassVar
 
 from gradscope.diagnosis import remedies
@@ -114,6 +114,7 @@ class BadlyScaledInput(Rule):
     min_breaking_rms: float = limit(20.0, "as the input", "twice max_rms: less makes no run explode by itself")
     min_breaking_entry: float = limit(100.0, "as the input", "in most batches: single examples overshoot by themselves")
     max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: next to nothing is learnt")
+    max_far_loss: float = limit(0.3, "1", "likewise where the scale is extreme: more was to be learnt")
     max_saturation_fraction: float = limit(0.8, "1", "of the first layer: most entries")
 
     def check(
@@ -150,17 +151,15 @@ class BadlyScaledInput(Rule):
         return abs(log(max(value, _TINY) / bound)) if variant else -1.0
 
     def _off(self, scale: InputScale) -> tuple[str, float, float]:
-        if scale.rms > self.max_rms:
-            return "too-large", scale.rms, self.max_rms
-        if scale.rms < self.min_rms:
-            return "too-small", scale.rms, self.min_rms
-        if scale.offset > self.max_offset:
-            return "offset", scale.offset, self.max_offset
-        if scale.leading_ratio > self.max_leading_ratio:
-            return "uneven", scale.leading_ratio, self.max_leading_ratio
-        if scale.outlying > self.max_outlying:
-            return "outliers", scale.outlying, self.max_outlying
-        return "", float("nan"), float("nan")
+        cases = (
+            (scale.constant, "offset", scale.offset, self.max_offset),
+            (scale.rms > self.max_rms, "too-large", scale.rms, self.max_rms),
+            (scale.rms < self.min_rms, "too-small", scale.rms, self.min_rms),
+            (scale.offset > self.max_offset, "offset", scale.offset, self.max_offset),
+            (scale.leading_ratio > self.max_leading_ratio, "uneven", scale.leading_ratio, self.max_leading_ratio),
+            (scale.outlying > self.max_outlying, "outliers", scale.outlying, self.max_outlying),
+        )
+        return next(((name, value, bound) for off, name, value, bound in cases if off), ("", nan, nan))
 
     def _breaks(self, scale: InputScale) -> bool:
         return scale.rms > self.min_breaking_rms or scale.largest > self.min_breaking_entry
@@ -171,7 +170,11 @@ class BadlyScaledInput(Rule):
         far = scale.rms > self.error_rms or (variant == "uneven" and scale.leading_ratio > self.error_leading_ratio)
         grave = saturated or (far and loss_trend.slow)
         grave |= loss_trend.knows_constant and loss_trend.remaining > self.max_remaining_loss
-        if broken or loss_trend.at_rest:
+        if (
+            broken
+            or loss_trend.at_rest
+            or (far and loss_trend.knows_constant and loss_trend.remaining > self.max_far_loss)
+        ):
             severity = Severity.ERROR
         elif loss_trend.falling:
             severity = Severity.WARNING if saturated and not loss_trend.fallen else Severity.NOTE
@@ -220,6 +223,8 @@ class BadlyScaledInput(Rule):
 def _remedy(scale: InputScale, variant: str) -> Remedy:
     if variant == "uneven":
         return remedies.scale_columns(scale.leading_column)
+    if scale.constant:
+        return remedies.look_at_input()
     return remedies.scale_input() if isnan(scale.rms_elsewhere) else remedies.scale_alike(scale.rms_elsewhere)
 
 

@@ -34,8 +34,9 @@ class CollapsedBatchStatistics(Rule):
 
     ## What it detects
     A normalisation that wipes out its input (one example per batch, an input that does not vary, a huge epsilon, layer
-    normalisation over a single feature), a batch normalisation that never updates its moving statistics, and one whose
-    moving statistics are still mostly their initial values.
+    normalisation over a single feature), or leaves little of it (two or three examples per batch), a batch
+    normalisation that never updates its moving statistics, and one whose moving statistics are still mostly their
+    initial values.
 
     ## Why it matters
     Without variance, or with an epsilon far above it, the layer gives beta whatever comes in, and nothing passes.
@@ -76,6 +77,7 @@ class CollapsedBatchStatistics(Rule):
     max_slow_mean_distance: float = limit(0.5, "1", "likewise")
     max_settling_steps: float = limit(100, "steps", "1 / (1 - momentum), with the default of Keras")
     error_steps: float = limit(100, "steps", "a trial of fewer is not meant to give a network to use")
+    min_examples: float = limit(4, "examples", "of vectors: whatever two differ by, they become -1 and 1")
     min_steps: float = limit(10, "steps", "statistics that are not updated at all show at once")
 
     def check(self, run: Run, batch_norms: tuple[BatchNorm, ...], loss_trend: LossTrend) -> Iterable[Finding]:
@@ -92,6 +94,9 @@ class CollapsedBatchStatistics(Rule):
             yield self._not_updated(run, still, Severity.ERROR if loss_trend.at_rest else Severity.WARNING)
         if off:
             yield self._not_settled(run, off)
+        few = [norm for norm in batch_norms if self.min_examples > norm.examples and norm not in flat]
+        if few and loss_trend.reach >= self.error_steps and not loss_trend.falling:
+            yield self._few_examples(run, few, Severity.ERROR if loss_trend.slow else Severity.WARNING)
 
     def _wiped_out(self, run: Run, found: list[BatchNorm], severity: Severity) -> Finding:
         names = [norm.layer.name for norm in found]
@@ -146,6 +151,23 @@ class CollapsedBatchStatistics(Rule):
             "not-settled",
         )
 
+    def _few_examples(self, run: Run, found: list[BatchNorm], severity: Severity) -> Finding:
+        names = [norm.layer.name for norm in found]
+        examples = found[0].examples
+        do = "normalises" if len(names) == 1 else "normalise"
+        return _finding(
+            run,
+            found,
+            f"{among(names)} {do} over {examples:.0f} examples, of which little more than their order is left",
+            severity,
+            tuple(
+                Measurement("examples per batch", examples, self.min_examples, "examples", name, "16 or more")
+                for name in names
+            ),
+            (remedies.replace_batch_norm(names, f"{examples:.0f} examples have no variance to speak of"),),
+            "few-examples",
+        )
+
     def _distance(self, norm: BatchNorm) -> Measurement:
         if self._has_another_variance(norm):
             most = self._most_variance(norm)
@@ -187,7 +209,7 @@ class CollapsedBatchStatistics(Rule):
         return (1 - momentum) * self.max_settling_steps < _ROUNDING
 
 
-def _finding(  # noqa: PLR0917  what the three kinds differ in
+def _finding(  # noqa: PLR0917  what the kinds differ in
     run: Run,
     found: list[BatchNorm],
     sentence: str,

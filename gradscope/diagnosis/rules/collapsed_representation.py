@@ -171,7 +171,7 @@ class CollapsedRepresentation(Rule):
         )
 
     def _is_asked_for(self, penalty: Penalty, loss_trend: LossTrend) -> bool:
-        minimised = penalty.left < self.max_penalty_left and loss_trend.slow
+        minimised = penalty.left < self.max_penalty_left and not loss_trend.falling
         return penalty.early > self.max_penalty or minimised
 
     def _is_rewarded(self, loss_trend: LossTrend) -> bool:
@@ -196,7 +196,7 @@ class CollapsedRepresentation(Rule):
         which = (
             f"that was {number(penalty.early)} times what the outputs cost"
             if heavy
-            else f"of which {number(100 * penalty.left)} % is left, while the outputs cost what they did"
+            else f"of which {number(100 * penalty.left)} % is left, while the outputs still cost most of what they did"
         )
         measured = (
             Measurement("penalty over what the outputs cost, at first", penalty.early, self.max_penalty, "1", "", "0")

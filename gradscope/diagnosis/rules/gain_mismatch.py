@@ -40,6 +40,7 @@ _EXPLAINS = {
             "exploding-gradient",
             "learning-rate-too-high",
             "learning-rate-too-low",
+            "linear-units",
             "loss-plateau",
             "saturated-activation",
             "nonfinite-values",

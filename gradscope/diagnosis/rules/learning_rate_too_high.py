@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import nan
 from typing import ClassVar
 
 import numpy as np
@@ -132,7 +133,8 @@ class LearningRateTooHigh(Rule):
             step = median(np.array([path.largest for path in group.paths]))
             anew = step > self.max_replacing_step and self._leaps(loss_trend)
             least = self.min_shared_loss if group.layers or anew else self.min_remaining_loss
-            harm = self._harm(loss_trend, nonfinite, least)
+            calm = loss_trend.fallen and max(float(path.sizes[-1]) for path in group.paths) < self.max_step / 3
+            harm = "" if calm else self._harm(loss_trend, nonfinite, least)
             flattened = example_spread.first_steps < self.min_kept_spread and loss_trend.slow
             most = self.max_leaping_step if self._has_leapt(loss_trend) or flattened else self.max_step
             growth = median(np.array([path.growth[-1] for path in group.paths]))
@@ -141,7 +143,7 @@ class LearningRateTooHigh(Rule):
             found |= step > most and bool(harm or lossless)
             if step > most and (harm or lossless):
                 grave = (step > self.error_step or most < self.max_step) and not window.young
-                yield self._overshooting(run, group, (step, most), harm, grave=grave)
+                yield self._overshooting(run, group, (step, most), harm, grave=grave, growth=loss_trend.growth)
             elif growth > self.max_growth and not self._is_well(loss_trend):
                 found = True
                 yield self._runaway(run, group, growth)
@@ -156,7 +158,14 @@ class LearningRateTooHigh(Rule):
             raise NotJudged("no finite loss was recorded; record the loss")
 
     def _overshooting(
-        self, run: Run, group: OptimizerGroup, size: tuple[float, float], harm: str, *, grave: bool
+        self,
+        run: Run,
+        group: OptimizerGroup,
+        size: tuple[float, float],
+        harm: str,
+        *,
+        grave: bool,
+        growth: float = nan,
     ) -> Finding:
         step, most = size
         large = [
@@ -178,7 +187,7 @@ class LearningRateTooHigh(Rule):
             ),
             remedies=(
                 *_less_momentum(run, group),
-                remedies.set_learning_rate(group.learning_rate, step),
+                _lower(run, group, step, growth),
                 remedies.warm_up(group.learning_rate),
                 remedies.clip_gradients(),
             ),
@@ -310,6 +319,13 @@ def _grown(group: OptimizerGroup, least: float) -> npt.NDArray[np.int64]:
     slow = np.flatnonzero(~(pace >= _SAME_PACE * pace[-1:]))
     begin = min(int(slow[-1]) + 2, above) if len(slow) else 0
     return steps[begin:][(known[:, begin:] > least).any(axis=0)]
+
+
+def _lower(run: Run, group: OptimizerGroup, step: float, growth: float) -> Remedy:
+    settings = optimizer_settings(run, group.paths[0].kernel.name)
+    if growth > 1 and settings.name == "SGD" and not settings.momentum > 0:
+        return remedies.stable_learning_rate(group.learning_rate, growth)
+    return remedies.set_learning_rate(group.learning_rate, step)
 
 
 def _less_momentum(run: Run, group: OptimizerGroup) -> tuple[Remedy, ...]:

@@ -42,10 +42,13 @@ class LearningRateTooLow(Rule):
     and is left in peace; without that level, only a network whose biases begin at zero is taken for a new one. A
     warning where as many steps again, at the pace of the last half, would bring the loss well below. Where the last
     half of the steps brought about half of all the fall, and as many again would still leave most of it, a thousandth
-    of a kernel's size per step is too little. Of several optimizers each is judged by the kernels it trains. One that
-    leaves new layers as they were while another trains its own is found whatever the loss does, for that of rivals says
-    little. A schedule that is over by half of the run is an error where the loss was still falling when the rate came
-    down, or is far from solved; accumulated gradients are judged by how many updates they leave.
+    of a kernel's size per step is too little; so too, in shorter runs, where the loss makes at least half of the
+    descent that the gradients promise, ⟨∂loss/∂w, update⟩ summed over the last half (Nocedal & Wright's actual over
+    predicted reduction): along such steps it is a straight line and would bear longer ones. Of several optimizers each
+    is judged by the kernels it trains. One that leaves new layers as they were while another trains its own is found
+    whatever the loss does, for that of rivals says little. A schedule that is over by half of the run is an error where
+    the loss was still falling when the rate came down, or is far from solved; accumulated gradients are judged by how
+    many updates they leave.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -62,7 +65,8 @@ class LearningRateTooLow(Rule):
     a time; an adaptive optimizer; a schedule that decays later.
 
     ## References
-    Karpathy, CS231n notes (update-to-weight ratio about 1e-3); Smith 2017, Cyclical learning rates (range test).
+    Karpathy, CS231n notes (update-to-weight ratio about 1e-3); Smith 2017, Cyclical learning rates (range test);
+    Nocedal & Wright 2006, Numerical Optimization, (4.4).
     """
 
     name: ClassVar[str] = "learning-rate-too-low"
@@ -85,6 +89,12 @@ class LearningRateTooLow(Rule):
     max_short_line_step: float = limit(5e-4, "1", "likewise where the line leads a little farther")
     min_short_line_loss: float = limit(0.7, "1", "of a constant answer's loss, there")
     min_short_line_ahead: float = limit(0.4, "1", "the same, as many steps later")
+    min_reduction_ratio: float = limit(
+        0.5, "1", "of the descent that the gradients promise: noise and curvature leave less where steps are long"
+    )
+    min_unbent_ahead: float = limit(
+        0.35, "1", "of a constant answer's loss, as many steps later, where the loss makes what is promised"
+    )
     min_late_share: float = limit(0.4, "1", "of all that the loss fell, by the last half: half of a straight line")
     min_fall: float = limit(3.0, "standard errors", "of the loss over the last half: it plainly falls")
     line_steps: float = limit(400, "steps", "earlier a plain deep network may yet begin to learn")
@@ -110,6 +120,7 @@ class LearningRateTooLow(Rule):
         optimizer_groups: tuple[OptimizerGroup, ...],
         elasticity: dict[str, float],
         learning_rate: LearningRate,
+        reduction_ratio: float,
         fresh_start: bool | None,
     ) -> Iterable[Finding]:
         """Judge the whole run at once, each optimizer for itself."""
@@ -135,7 +146,8 @@ class LearningRateTooLow(Rule):
             return
         # Without a level to reach, a network that was trained before may be near its goal from the start.
         sure = bool(loss_trend.knows_constant or fresh_start)
-        least = self._least_distance(loss_trend)
+        unbent = self._is_unbent(loss_trend, reduction_ratio)
+        least = self._least_distance(loss_trend, unbent=unbent)
         for group in optimizer_groups:
             farthest = group.farthest
             # Behind a branch that begins at zero the first gradients are zero as they should be.
@@ -149,7 +161,7 @@ class LearningRateTooLow(Rule):
                 title="learning rate too low",
                 sentence=f"{loss_trend.reach:,} steps together moved no kernel{of_layers(group.layers)} by more than "
                 f"{number(100 * farthest.distance)} % of its size; the loss is at {self._place(loss_trend)}",
-                severity=self._severity(loss_trend, farthest, sure=sure),
+                severity=Severity.ERROR if unbent else self._severity(loss_trend, farthest, sure=sure),
                 layers=group.layers,
                 first_step=int(loss_trend.steps[0]),
                 last_step=int(loss_trend.steps[-1]),
@@ -157,6 +169,7 @@ class LearningRateTooLow(Rule):
                     self._distance(farthest, least),
                     self._remaining(loss_trend),
                     Measurement("elasticity of the loss", usable, self.min_elasticity, "1", "", "0.4 to 160"),
+                    *self._promised(reduction_ratio, unbent=unbent),
                 ),
                 remedies=_remedies(
                     replace(learning_rate, largest=group.learning_rate), farthest.distance / loss_trend.reach
@@ -241,13 +254,24 @@ class LearningRateTooLow(Rule):
             "above 0.3",
         )
 
-    def _least_distance(self, trend: LossTrend) -> float:
+    def _promised(self, ratio: float, *, unbent: bool) -> tuple[Measurement, ...]:
+        what = "descent of the loss over what the gradients promise"
+        return (Measurement(what, ratio, self.min_reduction_ratio, "1", "", "below a half"),) if unbent else ()
+
+    def _is_unbent(self, trend: LossTrend, reduction_ratio: float) -> bool:
+        """Whether the loss is a straight line along the very steps, and far from its end even after as many again."""
+        plain = trend.knows_constant and trend.bounded and trend.reach >= self.error_steps
+        plain &= -trend.significance > self.min_fall and reduction_ratio >= self.min_reduction_ratio
+        return plain and trend.is_far(self.min_short_line_loss) and trend.ahead > self.min_unbent_ahead * trend.constant
+
+    def _least_distance(self, trend: LossTrend, *, unbent: bool) -> float:
         if trend.answers_constantly and trend.has_fallen:
             return self.max_crawling_distance
+        least = max(self.max_distance, self.max_line_step * trend.reach) if unbent else self.max_distance
         straight = -trend.significance > self.min_fall and trend.late_share > self.min_late_share
         if not (trend.knows_constant and trend.bounded and trend.reach >= self.line_steps and straight):
-            return self.max_distance
-        least, ahead = self.max_distance, trend.ahead / trend.constant
+            return least
+        ahead = trend.ahead / trend.constant
         if trend.is_far(self.min_line_loss) and ahead > self.error_remaining_loss:
             least = max(least, self.max_line_step * trend.reach)
         elif trend.is_far(self.min_short_line_loss) and ahead > self.min_short_line_ahead:

@@ -12,7 +12,7 @@ from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Layer, LossTrend, Window
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
-from gradscope.diagnosis.wording import among, number
+from gradscope.diagnosis.wording import among, number, shares
 from gradscope.run import Run
 
 # ELU, GELU and their kin bend at zero, sigmoid and tanh farther out.
@@ -27,6 +27,8 @@ _LINEAR_KINDS = (
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
 )
+_FAR_ABOVE = 2.0  # of a constant answer's loss: something else is wrong
+_OFF = "zero_fraction, without dead units"
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,13 @@ class LinearUnits(Rule):
     two diseases that Glorot and Bengio watch for, beside saturation.
 
     ## Evidence
-    The 2 % and 98 % quantiles of the pre-activation z, lately: with |z| below 0.2, tanh and sigmoid deviate from
-    their tangent by less than 2 %. A ReLU layer is linear where none of its entries is off. Every nonlinear hidden
-    layer must be linear, since one that is not suffices. A network of several layers none of which has an activation
-    function is an error where the loss has not fallen by half; a single one that has more units than inputs where the
-    loss is that of a constant answer. It is an error where the loss stands where it began, a
-    warning where it has hardly fallen, and a note where it falls: then the task may ask for no more.
+    The 2 % and 98 % quantiles of the pre-activation z, lately: with |z| below 0.2, tanh and sigmoid deviate from their
+    tangent by less than 2 %. A ReLU layer is linear where none of its entries is off; where much of the loss is left,
+    also where next to none is off but those of dead units: then each unit is on for all examples or off for all, which
+    is an error too. Every nonlinear hidden layer must be linear, since one that is not suffices. A network of several
+    layers none of which has an activation function is an error where the loss has not fallen by half; a single one that
+    has more units than inputs where the loss is that of a constant answer. It is an error where the loss stands where
+    it began, a warning where it has hardly fallen, and a note where it falls: then the task may ask for no more.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -68,6 +71,12 @@ class LinearUnits(Rule):
     max_preactivation: float = limit(0.2, "1", "tanh deviates from its tangent by 1.3 % there, the sigmoid by 0.3 %")
     max_bare_layers: float = limit(1, "layers", "one linear layer may be a projection; two in a row are one")
     max_off_fraction: float = limit(5e-3, "1", "share of entries of a ReLU layer that are off")
+    max_slow_off_fraction: float = limit(
+        0.1, "1", "the same without dead units where much of the loss is left; 0.2 to 0.5 in healthy networks there"
+    )
+    max_dead_unit_fraction: float = limit(0.3, "1", "of a layer: one with more of them is dead rather than linear")
+    min_slow_loss: float = limit(0.6, "1", "of a constant answer's loss: much of it is left")
+    min_steps: float = limit(100, "steps", "earlier much of the loss may be left")
 
     def check(self, run: Run, layers: tuple[Layer, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge all nonlinear hidden layers together."""
@@ -80,21 +89,23 @@ class LinearUnits(Rule):
             yield self._bare(stack, window)
             return
         nonlinear = [layer for layer in layers if layer.shape not in ("", "linear") and not layer.is_output]
-        measured = [self._reach(run, layer, window) for layer in nonlinear]
+        stays = loss_trend.knows_constant and loss_trend.is_far(self.min_slow_loss)
+        stays &= loss_trend.reach >= self.min_steps
+        measured = [self._reach(run, layer, window, stays=stays) for layer in nonlinear]
         measurements = tuple(reach for reach in measured if reach is not None and reach.value < reach.limit)
-        if not nonlinear or len(measurements) < len(nonlinear):
+        if not nonlinear or len(measurements) < len(nonlinear) or loss_trend.remaining > _FAR_ABOVE:
             return
         names = [layer.name for layer in nonlinear]
-        bends = [reach.value for reach in measurements if reach.statistic != "zero_fraction"]
+        bends = [reach.value for reach in measurements if "zero_fraction" not in reach.statistic]
         its, work = ("its", "works as a linear layer") if len(names) == 1 else ("their", "work as linear layers")
-        why = f"98 % of {its} pre-activations are within ±{number(max(bends))}" if bends else "no entry is ever off"
+        why = f"98 % of {its} pre-activations are within ±{number(max(bends))}" if bends else _never_off(measurements)
         steps = window.steps[window.usable]
         severity = Severity.NOTE if loss_trend.falling else Severity.WARNING
         yield Finding(
             rule=self.name,
             title="linear units",
             sentence=f"{among(names)} {work} ({why})",
-            severity=window.cap(Severity.ERROR) if loss_trend.at_rest else severity,
+            severity=window.cap(Severity.ERROR) if loss_trend.at_rest or (stays and not bends) else severity,
             layers=tuple(names),
             first_step=int(steps[0]),
             last_step=int(steps[-1]),
@@ -105,6 +116,11 @@ class LinearUnits(Rule):
                 remedies.normalise(nonlinear, run),
             ),
         )
+
+    def _stays(self, trend: LossTrend) -> bool:
+        """Whether much of the loss is left when it need not be."""
+        left = trend.knows_constant and trend.is_far(self.min_slow_loss)
+        return left and trend.reach >= self.min_steps
 
     def _bare(self, stack: list[Layer], window: Window) -> Finding:
         names = [layer.name for layer in stack]
@@ -133,15 +149,10 @@ class LinearUnits(Rule):
             explains=frozenset({"loss-plateau"}),
         )
 
-    def _reach(self, run: Run, layer: Layer, window: Window) -> Measurement | None:
+    def _reach(self, run: Run, layer: Layer, window: Window, *, stays: bool) -> Measurement | None:
         """How far the layer reaches into the bent part of its activation; None if unknown."""
         if layer.shape == "rectifier":
-            off = window.upper(run.series("activation", layer.name, "zero_fraction"))
-            return (
-                Measurement("zero_fraction", off, self.max_off_fraction, "1", layer.name, "about 0.5")
-                if np.isfinite(off)
-                else None
-            )
+            return self._off(run, layer, window, stays=stays)
         ends = [
             window.upper(np.abs(run.series("preactivation", layer.name, f"quantile_{q}").astype(np.float64)))
             for q in ("02", "98")
@@ -150,6 +161,22 @@ class LinearUnits(Rule):
             return None
         bound = self.max_preactivation * _LINEAR_UP_TO[layer.shape]
         return Measurement("greatest |quantile| of the pre-activation", max(ends), bound, "1", layer.name, "about 1")
+
+    def _off(self, run: Run, layer: Layer, window: Window, *, stays: bool) -> Measurement | None:
+        zeros = run.series("activation", layer.name, "zero_fraction")
+        if not stays:
+            off, most, what = window.upper(zeros), self.max_off_fraction, "zero_fraction"
+        else:
+            dead = np.nan_to_num(run.series("activation", layer.name, "dead_unit_fraction"))
+            if window.upper(dead) > self.max_dead_unit_fraction:
+                return None
+            off, most, what = window.upper(np.maximum(zeros - dead, 0.0)), self.max_slow_off_fraction, _OFF
+        return Measurement(what, off, most, "1", layer.name, "about 0.5") if np.isfinite(off) else None
+
+
+def _never_off(measurements: tuple[Measurement, ...]) -> str:
+    most = max(measurement.value for measurement in measurements)
+    return f"of units that are not dead {shares([most])} of the entries are off" if most else "no entry is ever off"
 
 
 def _widens(layer: Layer) -> bool:

@@ -43,7 +43,7 @@ class MismatchedLoss(LossAndTargets, OutputAndTargets, LossAndOutput):
     for several labels at once, targets that the output's activation cannot reach, a ReLU output that falls silent, the
     absolute error of a softmax, or a squared one that learns nothing, errors in per cent of targets near zero, rates
     that are not above zero, logarithms of targets below zero, weights of the examples that leave the rare class out,
-    and targets that the loss is not defined for.
+    smoothed labels that are all alike, and targets that the loss is not defined for.
 
     ## Why it matters
     The loss then has no minimum where the answers are right: training runs and the figures move, but towards nothing.
@@ -123,6 +123,7 @@ class MismatchedLoss(LossAndTargets, OutputAndTargets, LossAndOutput):
             yield from self._percentages(term, term.output, loss_trend)
             yield from self._rates(term, term.output)
             yield from self._logarithms(term, term.output)
+            yield from self._smoothing(term, term.output)
             yield from self._silence(term, term.output, loss_trend)
         yield from self._weights(term, loss_trend)
         yield from self._labels(term, broken=broken)

@@ -85,7 +85,8 @@ class NonfiniteValues(Rule):
         settings = optimizer_settings(run, first.key.name)
         updating = first.phase == "update"
         if updating and settings.epsilon_is_zero:
-            step += f", and {settings.name}'s epsilon of {settings.epsilon:g} is zero in float16"
+            where = " in float16" if settings.float16 else ""
+            step += f", and {settings.name}'s epsilon of {settings.epsilon:g} is zero{where}"
         step += ", without a large step or loss before it" if sudden else ""
         largest = _largest_input(run, first.step)
         half = run.settings.get("dtype_policy") in ("float16", "mixed_float16")
@@ -113,7 +114,11 @@ class NonfiniteValues(Rule):
             remedies=(
                 *((remedies.scale_input(),) if overflows else ()),
                 *((remedies.keep_float32_optimizer(settings),) if updating and settings.float16 else ()),
-                *_remedies(first, run, sudden=sudden),
+                *(
+                    (remedies.raise_epsilon(settings),)
+                    if updating and settings.epsilon_is_zero and not settings.float16
+                    else _remedies(first, run, sudden=sudden)
+                ),
             ),
             variant=first.phase,
         )

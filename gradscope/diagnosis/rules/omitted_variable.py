@@ -68,6 +68,10 @@ class OmittedVariable(Rule):
         left_out = [layer for layer in layers if layer.name in omitted - kept]
         fresh = [layer for layer in left_out if is_fresh(run, layer.name) is not False]
         known = [layer for layer in left_out if layer not in fresh]
+        if late := [layer for layer in left_out if layer.name in _trainable_since_compile(run)]:
+            severity = Severity.WARNING if loss_trend.fallen else Severity.ERROR
+            yield self._finding(late, run, severity, since_compile=True)
+            return
         if len(fresh) > self.max_omitted_count:
             yield self._finding(fresh, run, Severity.WARNING if loss_trend.fallen else Severity.ERROR)
         if len(known) > self.max_omitted_count:
@@ -81,13 +85,17 @@ class OmittedVariable(Rule):
             grave = loss_trend.at_rest or (far and loss_trend.reach >= self.error_steps)
             yield self._frozen(frozen, run, Severity.ERROR if grave else Severity.WARNING)
 
-    def _finding(self, found: list[Layer], run: Run, severity: Severity) -> Finding:
+    def _finding(self, found: list[Layer], run: Run, severity: Severity, *, since_compile: bool = False) -> Finding:
         names = [layer.name for layer in found]
         is_are, its = ("is", "its") if len(names) == 1 else ("are", "their")
+        changes = (
+            [remedies.compile_again()] if since_compile else [remedies.train_all_variables(), remedies.freeze(found)]
+        )
+        since = " since compile()" if since_compile else ""
         return Finding(
             rule=self.name,
             title="variables left out",
-            sentence=f"{among(names)} {is_are} trainable, but no optimizer is handed {its} variables",
+            sentence=f"{among(names)} {is_are} trainable{since}, but no optimizer is handed {its} variables",
             severity=severity,
             layers=tuple(names),
             first_step=int(run.steps[0]),
@@ -97,7 +105,7 @@ class OmittedVariable(Rule):
                 for name in names
                 for count in [sum(v.layer == name and v.trainable for v in run.model.variables)]
             ),
-            remedies=(remedies.train_all_variables(), remedies.freeze(found)),
+            remedies=tuple(changes),
             explains=frozenset({"collapsed-representation", "constant-output", "loss-plateau", "vanishing-gradient"})
             if severity > Severity.NOTE
             else frozenset(),
@@ -125,3 +133,9 @@ class OmittedVariable(Rule):
             variant="frozen",
             explains=frozenset({"collapsed-representation", "constant-output", "loss-plateau"}),
         )
+
+
+def _trainable_since_compile(run: Run) -> set[str]:
+    """The layers of variables that became trainable when the step had been compiled without them."""
+    names = set(run.settings.get("trainable_since_compile") or ())
+    return {variable.layer for variable in run.model.variables if variable.name in names}

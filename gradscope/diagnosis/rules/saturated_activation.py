@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Window
+from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Travel, Window
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -19,6 +19,7 @@ from gradscope.run import Run
 from gradscope.vocabulary import SATURATION_BOUND
 
 _MOSTLY = 0.8
+_LESS = 5  # times less far than the farthest
 _EXPLAINS = frozenset(
     {
         "collapsed-representation",
@@ -46,8 +47,9 @@ class SaturatedActivation(Rule):
     The share of entries where |f'(z)| is below 5 % of its maximum, from the derivative of the layer's own activation.
     Nearly all of them are an error if the loss stands still or the gradient that passes is weak: less than a tenth of
     it arrives at the layer below, or, for the first layer, its kernel hardly moves; most of them if the loss is known
-    and has not fallen by half. Layers that were nearly all saturated for a tenth of the run, and recovered, are noted.
-    Output layers are meant to saturate and are not judged. ReLU is judged by dead-units.
+    and has not fallen by half, or if the layer stays as it was drawn while others go far. Layers that were nearly all
+    saturated for a tenth of the run, and recovered, are noted. Output layers are meant to saturate and are not judged.
+    ReLU is judged by dead-units.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -72,6 +74,8 @@ class SaturatedActivation(Rule):
     error_saturation_fraction: float = limit(0.9, "1", "nearly all entries")
     max_arriving_loss: float = limit(0.5, "1", "of a constant answer's loss, as many steps later: it learns")
     slow_saturation_fraction: float = limit(0.7, "1", "where the loss is known and has not fallen by half")
+    max_distance: float = limit(0.1, "1", "of a kernel's norm over the whole run, others going five times as far")
+    min_stuck_loss: float = limit(0.2, "1", "of a constant answer's loss, where the saturated layers do not move")
     min_passed_share: float = limit(0.1, "1", "of the steps, for a note where it passed")
     min_gradient_passed: float = limit(0.1, "1", "gradient norm at the layer below over that at this layer")
     min_update_to_weight_ratio: float = limit(1e-5, "1", "a hundredth of the healthy 1e-3")
@@ -83,6 +87,7 @@ class SaturatedActivation(Rule):
         layers: tuple[Layer, ...],
         kernels: tuple[Kernel, ...],
         flow: Flow,
+        travel: tuple[Travel, ...],
         window: Window,
         loss_trend: LossTrend,
     ) -> Iterable[Finding]:
@@ -93,6 +98,7 @@ class SaturatedActivation(Rule):
         series = {layer.name: run.series("activation", layer.name, "saturation_fraction") for layer in judged}
         if judged and not any(np.isfinite(values).any() for values in series.values()):
             raise NotJudged("saturation_fraction was not recorded; record activations")
+        stuck = self._stuck(travel, loss_trend)
         groups: dict[bool, list[Layer]] = {}
         for layer in judged:
             level = window.lower(series[layer.name])
@@ -102,11 +108,21 @@ class SaturatedActivation(Rule):
                 arrives = loss_trend.ahead < self.max_arriving_loss * loss_trend.constant
                 arrives &= level <= self.error_saturation_fraction
                 grave |= level > self.slow_saturation_fraction and loss_trend.slow and not arrives
+                grave |= layer.name in stuck
                 groups.setdefault(grave, []).append(layer)
             elif (past := self._past(series[layer.name], window)) is not None:
                 yield self._passed(layer, past, run, window)
         for grave, found in groups.items():
-            yield self._finding(found, series, run, window, loss_trend, grave=grave)
+            harmful = not loss_trend.falling or any(layer.name in stuck for layer in found)
+            severity = window.cap(Severity.ERROR) if grave and harmful else _mildly(loss_trend, grave=grave)
+            yield self._finding(found, series, run, window, grave=grave, severity=severity)
+
+    def _stuck(self, travel: tuple[Travel, ...], trend: LossTrend) -> set[str]:
+        """The layers that are as they were drawn while others are not, where much of the loss is left."""
+        if not (trend.knows_constant and trend.remaining > self.min_stuck_loss):
+            return set()
+        farthest = max((path.distance for path in travel), default=0.0)
+        return {path.kernel.layer.name for path in travel if path.distance < min(self.max_distance, farthest / _LESS)}
 
     def _past(self, series: npt.NDArray[np.floating], window: Window) -> tuple[int, int] | None:
         with np.errstate(invalid="ignore"):
@@ -144,9 +160,9 @@ class SaturatedActivation(Rule):
         series: dict[str, npt.NDArray[np.floating]],
         run: Run,
         window: Window,
-        loss_trend: LossTrend,
         *,
         grave: bool,
+        severity: Severity,
     ) -> Finding:
         levels = [window.lower(series[layer.name]) for layer in found]
         with np.errstate(invalid="ignore"):
@@ -155,15 +171,13 @@ class SaturatedActivation(Rule):
         sides = {_side(layer, window.lower(run.series("activation", layer.name, "mean"))) for layer in found}
         where = f", {sides.pop()}" if len(sides) == 1 else ""
         names = [layer.name for layer in found]
-        bound = self.max_saturation_fraction
-        if grave:
-            slow = min(levels) <= self.error_saturation_fraction
-            bound = self.slow_saturation_fraction if slow else self.error_saturation_fraction
+        bounds = (self.error_saturation_fraction, self.slow_saturation_fraction) if grave else ()
+        bound = next((bound for bound in bounds if min(levels) > bound), self.max_saturation_fraction)
         return Finding(
             rule=self.name,
             title="saturated activation",
             sentence=f"{shares(levels)} of the entries of {among(names)} are saturated{where}",
-            severity=_severity(window, loss_trend, grave=grave),
+            severity=severity,
             layers=tuple(names),
             first_step=first,
             last_step=last,
@@ -188,11 +202,8 @@ class SaturatedActivation(Rule):
         return any(ratio < self.min_update_to_weight_ratio for ratio in ratios)
 
 
-def _severity(window: Window, loss_trend: LossTrend, *, grave: bool) -> Severity:
-    if grave and not loss_trend.falling:
-        return window.cap(Severity.ERROR)
-    harmed = loss_trend.slow or (grave and not loss_trend.fallen)
-    return Severity.WARNING if harmed else Severity.NOTE
+def _mildly(trend: LossTrend, *, grave: bool) -> Severity:
+    return Severity.WARNING if trend.slow or (grave and not trend.fallen) else Severity.NOTE
 
 
 def _measured(layer: Layer, level: float, bound: float) -> Measurement:
