@@ -14,7 +14,7 @@ from gradscope.diagnosis.evidence import Flow, Layer, LayerGain, LossTrend, Nonf
 from gradscope.diagnosis.evidence.window import finite_window, largest, median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
-from gradscope.diagnosis.wording import among, span
+from gradscope.diagnosis.wording import among, number, span
 from gradscope.run import Run
 
 _NOTABLE = 1.25  # a factor that counts as a share of a mismatch of the product, or as a change
@@ -123,6 +123,11 @@ class GainMismatch(Rule):
     max_vector_rms: float = limit(
         2.0, "1", "of an embedding's entries; usual initialisers give 0.03 to 1, and no layer behind expects more"
     )
+    max_product_rms: float = limit(
+        0.2, "1", "of an embedding's entries where products of them are the answers: 0.03 is usual"
+    )
+    max_first_product_loss: float = limit(5.0, "1", "of a constant answer's loss: the products are far too large")
+    min_late_product_loss: float = limit(0.9, "1", "of a constant answer's loss, there: nothing is learnt yet")
     min_gradient_ratio: float = limit(1e-3, "1", "a gradient that arrives within 1e-3 to 1e3 is unhurt by the mismatch")
     max_saturation_fraction: float = limit(
         0.5, "1", "of a sigmoid's or tanh's entries: what is learnt is by the others"
@@ -143,35 +148,47 @@ class GainMismatch(Rule):
             raise NotJudged("no layer with a kernel of known fan-in was recorded; record weights and the model card")
         if run.steps[0] > self.max_first_step:
             raise NotJudged(f"the first sampled step is {run.steps[0]:,}; record from the start of training")
+        yield from self._too_small(run, gains, flow, nonfinite, loss_trend)
+        yield from self._too_large(run, gains, nonfinite, loss_trend)
+
+    def _too_small(
+        self, run: Run, gains: tuple[LayerGain, ...], flow: Flow, nonfinite: Nonfinite, loss_trend: LossTrend
+    ) -> Iterable[Finding]:
         fading = [gain for gain in gains if gain.recurrent and gain.shortfall(gain.initial) < self.min_recurrent_gain]
-        small = [gain for gain in gains if not gain.recurrent and gain.shortfall(gain.initial) < self.min_gain_ratio]
-        large = [gain for gain in gains if gain.excess(gain.initial) > self._max_gain(gain)]
+        if fading and loss_trend.at_rest:
+            sure = loss_trend.knows_constant and loss_trend.reach >= self.late_steps
+            yield self._finding("too-small", fading, run, Severity.ERROR if sure else Severity.WARNING)
         stack = [gain for gain in gains if not gain.recurrent]
+        small = [gain for gain in stack if gain.shortfall(gain.initial) < self.min_gain_ratio]
         held_up = loss_trend.delay > self.max_delay and loss_trend.remaining > self.max_held_up_loss
         held_up &= loss_trend.reach >= self.error_steps
         least = self.min_idle_gain_product if loss_trend.at_rest or held_up else self.min_gain_product
         if prod(min(1.0, gain.shortfall(gain.initial)) for gain in stack) < least:
             small = [gain for gain in stack if gain.shortfall(gain.initial) < 1 / _NOTABLE] or small
-        blown_up = loss_trend.knows_constant and loss_trend.start > self.max_first_loss * loss_trend.constant
-        blown_up &= loss_trend.reach >= self.error_steps
-        most = self.max_blown_gain_product if blown_up else self.max_gain_product
-        if prod(max(1.0, gain.excess(gain.initial)) for gain in stack) > most:
-            large = [gain for gain in gains if gain.excess(gain.initial) > _NOTABLE] or large
-        calm = Severity.NOTE if loss_trend.falling or self._flows(flow) else Severity.WARNING
-        if fading and loss_trend.at_rest:
-            sure = loss_trend.knows_constant and loss_trend.reach >= self.late_steps
-            yield self._finding("too-small", fading, run, Severity.ERROR if sure else Severity.WARNING)
         if small:
+            calm = Severity.NOTE if loss_trend.falling or self._flows(flow) else Severity.WARNING
             harm = Severity.NOTE if small == [gains[-1]] else calm
             weak = self._early(flow, finite_window(run, nonfinite)) < self.max_weak_gradient
             if held_up and weak:
                 harm = Severity.ERROR if loss_trend.reach >= self.late_steps else Severity.WARNING
             yield self._finding("too-small", small, run, harm, slow=loss_trend.slow, held_up=held_up and weak)
+
+    def _too_large(
+        self, run: Run, gains: tuple[LayerGain, ...], nonfinite: Nonfinite, loss_trend: LossTrend
+    ) -> Iterable[Finding]:
+        large = [gain for gain in gains if gain.excess(gain.initial) > self._max_gain(gain)]
+        blown_up = loss_trend.knows_constant and loss_trend.start > self.max_first_loss * loss_trend.constant
+        blown_up &= loss_trend.reach >= self.error_steps
+        most = self.max_blown_gain_product if blown_up else self.max_gain_product
+        if prod(max(1.0, gain.excess(gain.initial)) for gain in gains if not gain.recurrent) > most:
+            large = [gain for gain in gains if gain.excess(gain.initial) > _NOTABLE] or large
         if large:
             harm = Severity.ERROR if loss_trend.slow else Severity.NOTE if loss_trend.falling else Severity.WARNING
             if not loss_trend.fallen and any(self._is_saturated(gain.layer, run, nonfinite) for gain in large):
                 harm = Severity.ERROR
             yield self._finding("too-large", large, run, harm)
+        elif long := [gain for gain in gains if gain.looked_up and self._is_long(gain, loss_trend)]:
+            yield self._long_vectors(long, run, loss_trend)
 
     def _finding(
         self,
@@ -218,6 +235,29 @@ class GainMismatch(Rule):
             explains=explained | {"learning-rate-too-low"} if held_up else explained,
         )
 
+    def _long_vectors(self, found: list[LayerGain], run: Run, trend: LossTrend) -> Finding:
+        names = [gain.layer.name for gain in found]
+        return Finding(
+            rule=self.name,
+            title="initial weights too large",
+            sentence=f"the initial vectors of {among(names)} are far too long (rms {span([g.initial for g in found])}, "
+            f"usual is 0.03): the loss starts at {number(trend.start / trend.constant)} times a constant answer's, and "
+            "has not come below it",
+            severity=Severity.ERROR,
+            layers=tuple(names),
+            first_step=int(run.steps[0]),
+            last_step=int(trend.steps[-1]),
+            measurements=tuple(
+                Measurement(
+                    f"rms of the vectors of {name}, at first", gain.initial, self.max_product_rms, "1", name, "0.03"
+                )
+                for name, gain in zip(names, found, strict=True)
+            ),
+            remedies=_remedies(found, "too-large"),
+            variant="too-large",
+            explains=_EXPLAINS["too-large"],
+        )
+
     def _min_gain(self, gain: LayerGain) -> float:
         return self.min_recurrent_gain if gain.recurrent else self.min_gain_ratio
 
@@ -226,6 +266,12 @@ class GainMismatch(Rule):
             activation = gain.layer.card.arguments.get("activation") if gain.layer.card else None
             return self.max_unbounded_gain if activation in _UNBOUNDED else self.max_recurrent_gain
         return self.max_vector_rms if gain.looked_up else self.max_gain_ratio
+
+    def _is_long(self, vectors: LayerGain, trend: LossTrend) -> bool:
+        """Whether vectors that are multiplied with each other start the loss so high that it never gets below."""
+        high = trend.knows_constant and trend.start > self.max_first_product_loss * trend.constant
+        late = trend.remaining > self.min_late_product_loss and trend.reach >= self.error_steps
+        return high and late and vectors.initial > self.max_product_rms
 
     def _is_saturated(self, layer: Layer, run: Run, nonfinite: Nonfinite) -> bool:
         share = finite_window(run, nonfinite).lower(run.series("activation", layer.name, "saturation_fraction"))
