@@ -72,8 +72,9 @@ class GainMismatch(Rule):
     gradient was weak at first and the loss stood still for a fifth of the run, and is still high. Weights too large are
     an error where the loss has not fallen by half, or where half of a bounded layer stays saturated and the loss is not
     down to a tenth. Layers that a normalisation follows and depthwise kernels are not judged; of an embedding the rms
-    of its vectors counts; of a recurrent layer it is the kernel of its state, whose gain acts once per step of the
-    sequence; without gates it is judged for being too small as well where the loss stands still.
+    of its vectors counts, shorter ones where the loss starts far above a constant answer's and never gets below it; of
+    a recurrent layer it is the kernel of its state, whose gain acts once per step of the sequence; without gates it is
+    judged for being too small as well where the loss stands still.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
