@@ -60,9 +60,9 @@ class LearningRateTooHigh(Rule):
     that all go one way add up: weights that have grown tenfold, where the loss is no better for it or unknown. Of
     several optimizers each is judged by the kernels it trains, and the finding names their layers. Where the loss leapt
     up and is no better than at first since, or the first steps made all examples alike in the last hidden layer and
-    nothing was learnt since, shorter steps count; so they do where the network had begun to learn and then units that
-    lived died; and a rate that still grows at the end of the run counts where what was learnt is lost again, or values
-    break.
+    nothing was learnt since, shorter steps count; so they do where units that lived died, after the network had begun
+    to learn or as the weights doubled; and a rate that still grows at the end of the run counts where what was learnt
+    is lost again, or values break.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -98,6 +98,9 @@ class LearningRateTooHigh(Rule):
         0.05, "1", "the same where units that lived at first have died and what was learnt is lost: fifty times usual"
     )
     min_killing_growth: float = limit(1.5, "1", "times the first size, of the weights, there")
+    min_sudden_growth: float = limit(
+        2.0, "1", "the same where nothing was learnt before, after steps as where it leapt"
+    )
     min_died: float = limit(0.35, "1", "of the units of a layer, there")
     max_learnt: float = limit(0.9, "1", "of the late loss, the lowest level before, there: it had learnt something")
     max_loss_rise: float = limit(1.5, "1", "times the start: beyond the noise of small batches")
@@ -128,7 +131,7 @@ class LearningRateTooHigh(Rule):
         """Judge step size and harm together, each optimizer's for itself."""
         if not optimizer_groups:
             raise NotJudged("no update of a kernel was recorded; record updates and weights")
-        found, killing = False, []
+        found, killing, at_once = False, [], True
         for group in optimizer_groups:
             step = median(np.array([path.largest for path in group.paths]))
             anew = step > self.max_replacing_step and self._leaps(loss_trend)
@@ -149,9 +152,10 @@ class LearningRateTooHigh(Rule):
                 yield self._runaway(run, group, growth)
             elif step > self.max_killing_step and growth > self.min_killing_growth:
                 killing.append((group, step))
+                at_once &= step > self.max_leaping_step and growth > self.min_sudden_growth
         if not found and (rising := self._rising(loss_trend, nonfinite, learning_rate)):
             yield rising
-        elif not found and killing and (died := self._died(run, loss_trend)):
+        elif not found and killing and (died := self._died(run, loss_trend, at_once=at_once)):
             for group, step in killing:
                 yield self._overshooting(run, group, (step, self.max_killing_step), died, grave=True)
         elif not found and not loss_trend.steps.size and len(optimizer_groups) == 1:
@@ -195,9 +199,10 @@ class LearningRateTooHigh(Rule):
             explains=_EXPLAINS,
         )
 
-    def _died(self, run: Run, trend: LossTrend) -> str:
-        """Which units died after the network had begun to learn, and took with them what it knew; empty if none did."""
-        if not (trend.slow and trend.best < self.max_learnt * trend.late):
+    def _died(self, run: Run, trend: LossTrend, *, at_once: bool) -> str:
+        """Which units died, by the first steps or with what the network had begun to learn; empty if none did."""
+        learnt = trend.best < self.max_learnt * trend.late
+        if not (trend.slow and (learnt or (at_once and trend.at_rest))):
             return ""
         for name in run.names("activation"):
             dead = run.series("activation", name, "dead_unit_fraction")
