@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gradscope.model_card import LayerCard
 from gradscope.run import Run
 
-__all__ = ["RECURRENT", "Layer", "input_names", "is_normalisation", "layers"]
+__all__ = ["RECURRENT", "Layer", "input_names", "is_normalisation", "layers", "without_activations"]
 
 _NORMALISATIONS = (
     "BatchNormalization",
@@ -74,6 +74,13 @@ def layers(run: Run) -> tuple[Layer, ...]:
         )
         for card in cards
     )
+
+
+def without_activations(run: Run) -> str:
+    """Why nothing can be said of activation functions where no layer is known to have one."""
+    if run.model.layers:
+        return "no layer has an activation function that is known"
+    return "the activation functions are unknown; record with gradscope.Recorder for a model card"
 
 
 def is_normalisation(card: LayerCard) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Layer, LossTrend, Window
+from gradscope.diagnosis.evidence.layers import without_activations
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among, number, shares
@@ -81,7 +82,7 @@ class LinearUnits(Rule):
     def check(self, run: Run, layers: tuple[Layer, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
         """Judge all nonlinear hidden layers together."""
         if not any(layer.shape for layer in layers):
-            raise NotJudged("the activation functions are unknown; record with gradscope.Recorder for a model card")
+            raise NotJudged(without_activations(run))
         stack = _linear_stack(layers)
         # A layer that has more units than inputs projects nothing.
         idle = loss_trend.answers_constantly and any(_widens(layer) for layer in stack)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Travel, Window
+from gradscope.diagnosis.evidence.layers import without_activations
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -93,7 +94,7 @@ class SaturatedActivation(Rule):
     ) -> Iterable[Finding]:
         """Judge each hidden layer with a bounded activation."""
         if not any(layer.shape for layer in layers):
-            raise NotJudged("the activation functions are unknown; record with gradscope.Recorder for a model card")
+            raise NotJudged(without_activations(run))
         judged = [layer for layer in layers if layer.shape == "bounded" and not layer.is_output and not layer.frozen]
         series = {layer.name: run.series("activation", layer.name, "saturation_fraction") for layer in judged}
         if judged and not any(np.isfinite(values).any() for values in series.values()):
