@@ -15,6 +15,7 @@ from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.losses import describe_losses, loss_additions
 from gradscope.recording.naming import NamedVariable
 from gradscope.recording.observer import Observer, Sighting
+from gradscope.recording.untracked import untracked_variables
 
 __all__ = ["build_model_card"]
 
@@ -52,6 +53,7 @@ def build_model_card(
             **({"optimizers": [_optimizer_settings(optimizer) for optimizer in optimizers]} if optimizers[1:] else {}),
             **_describe_loss(model, observer),
             **({"trainable_since_compile": sorted(left)} if (left := observer.optimizers.left_out) else {}),
+            **({"untracked_variables": names} if (names := _untracked(observer)) else {}),
             **settings,
         },
     )
@@ -61,6 +63,13 @@ def _optimizers(observer: Observer) -> list[Any]:
     """The optimizers that were handed variables, each once."""
     found = {id(optimizer): optimizer for optimizer in observer.optimizers.trained_by.values() if optimizer is not None}
     return list(found.values())
+
+
+def _untracked(observer: Observer) -> list[str]:
+    names: list[str] = []
+    with observer.trouble.instead_of_raising("variables that Keras does not know are not looked for"):
+        names = untracked_variables(observer.names, observer.optimizers.optimized)
+    return names
 
 
 def _describe_loss(model: Any, observer: Observer) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from gradscope.diagnosis.remedies.batch_statistics import (
     usual_epsilon,
 )
 from gradscope.diagnosis.remedies.connection import (
+    add_weights,
     compile_again,
     freeze,
     judge_output,
@@ -89,6 +90,7 @@ from gradscope.diagnosis.remedies.step_size import (
 __all__ = [
     "absolute_error",
     "accumulate_less",
+    "add_weights",
     "align_shapes",
     "average_apart",
     "batch_size",

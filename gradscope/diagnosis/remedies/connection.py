@@ -11,6 +11,7 @@ from gradscope.diagnosis.wording import among
 from gradscope.model_card import LayerCard
 
 __all__ = [
+    "add_weights",
     "compile_again",
     "freeze",
     "judge_output",
@@ -75,6 +76,17 @@ def load_or_train(layers: Sequence[Layer]) -> Remedy:
         'model.load_weights("pretrained.weights.h5")  # before the layers are frozen; or:\n'
         + code_of_layers(layers, lambda layer: f'model.get_layer("{layer.name.rpartition("/")[2]}").trainable = True'),
         topic="freeze",
+    )
+
+
+def add_weights(names: Sequence[str]) -> Remedy:
+    """Variables that Keras keeps account of."""
+    return Remedy(
+        f"Make {among(names)} by add_weight",
+        "Keras 3 trains and saves what add_weight and keras.Variable make; a tf.Variable that a layer keeps is not in "
+        "trainable_variables.",
+        'self.matrix = self.add_weight(shape=(inputs, units), initializer="glorot_uniform", name="matrix")',
+        topic="variables",
     )
 
 

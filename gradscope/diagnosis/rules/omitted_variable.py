@@ -14,6 +14,8 @@ from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among
 from gradscope.run import Run
 
+_HIDES = frozenset({"collapsed-representation", "constant-output", "loss-plateau", "vanishing-gradient"})
+
 
 @dataclass(frozen=True)
 class OmittedVariable(Rule):
@@ -21,8 +23,10 @@ class OmittedVariable(Rule):
 
     ## What it detects
     A loop of one's own that computes the gradients of some of the model's variables only: the head's but not the
-    encoder's, or what was left after variables without a gradient were dropped; and layers that were frozen before they
-    were trained, as where pretrained weights were never loaded.
+    encoder's, or what was left after variables without a gradient were dropped; layers that became trainable after
+    ``compile()``, which had settled what is trained; variables of TensorFlow's in layers of one's own, of which Keras 3
+    keeps no account; and layers that were frozen before they were trained, as where pretrained weights were never
+    loaded.
 
     ## Why it matters
     The layers left out keep their initial weights, and nothing says so: the loss may even fall, as what is trained
@@ -32,9 +36,11 @@ class OmittedVariable(Rule):
     The model's list of trainable variables against those that any optimizer was handed in a sampled step. Leaving
     layers out is also a way to freeze them: one whose biases are not zero was trained before, and is a note, or a
     warning where the loss is known to have fallen by less than half of a constant answer's. An untrained one that is
-    left out is an error, and a warning where the loss is down to a tenth. One that is set not trainable although its
-    biases are still zero is an error where the loss stands still, and a warning where it has not fallen by half; else
-    random features are enough.
+    left out is an error, and a warning where the loss is down to a tenth; so is what became trainable since
+    ``compile()``. A ``tf.Variable`` of several entries that a layer keeps as an attribute, and no optimizer was handed,
+    is a note where the loss is solved without it, a warning or an error by what is left. One that is set not trainable
+    although its biases are still zero is an error where the loss stands still, and a warning where it has not fallen by
+    half; else random features are enough.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -46,7 +52,8 @@ class OmittedVariable(Rule):
     []
 
     ## Remedies
-    Hand the optimizer the gradients of all of ``model.trainable_variables``; say so where a layer is to stay as it is.
+    Hand the optimizer the gradients of all of ``model.trainable_variables``; say so where a layer is to stay as it is;
+    ``compile()`` again; ``add_weight``.
 
     ## References
     Yosinski et al. 2014, How transferable are features in deep neural networks? (random lower layers against trained).
@@ -55,6 +62,10 @@ class OmittedVariable(Rule):
     name: ClassVar[str] = "omitted-variable"
     max_omitted_count: float = limit(0, "variables", "what is trainable is there to be trained")
     max_frozen_loss: float = limit(0.7, "1", "of a constant answer's loss: a head on layers that know nothing")
+    max_untracked_loss: float = limit(
+        0.2, "1", "of a constant answer's loss or the start, without variables of one's own"
+    )
+    error_untracked_loss: float = limit(0.5, "1", "likewise: without them little is learnt")
     error_steps: float = limit(100, "steps", "earlier no learning is to be expected")
 
     def check(self, run: Run, layers: tuple[Layer, ...], loss_trend: LossTrend) -> Iterable[Finding]:
@@ -78,6 +89,8 @@ class OmittedVariable(Rule):
             # To train a new head alone is usual, and enough where it learns.
             grave = loss_trend.knows_constant and loss_trend.slow
             yield self._finding(known, run, Severity.WARNING if grave else Severity.NOTE)
+        if names := list(run.settings.get("untracked_variables") or ()):
+            yield self._untracked(names, run, loss_trend)
         trained = {variable.layer for variable in trainable}
         frozen = [layer for layer in layers if layer.frozen and layer.name not in trained and is_still(run, layer.name)]
         if len(frozen) > self.max_omitted_count and loss_trend.slow:
@@ -106,9 +119,27 @@ class OmittedVariable(Rule):
                 for count in [sum(v.layer == name and v.trainable for v in run.model.variables)]
             ),
             remedies=tuple(changes),
-            explains=frozenset({"collapsed-representation", "constant-output", "loss-plateau", "vanishing-gradient"})
-            if severity > Severity.NOTE
-            else frozenset(),
+            explains=_HIDES if severity > Severity.NOTE else frozenset(),
+        )
+
+    def _untracked(self, names: list[str], run: Run, trend: LossTrend) -> Finding:
+        is_are, it, one = ("is", "it", "a tf.Variable") if len(names) == 1 else ("are", "them", "tf.Variables")
+        left = trend.remaining if trend.knows_constant else trend.change
+        harm = Severity.WARNING if left > self.max_untracked_loss else Severity.NOTE
+        return Finding(
+            rule=self.name,
+            title="variables unknown to Keras",
+            sentence=f"{among(names)} {is_are} {one} that Keras does not know of: nothing trains {it}",
+            severity=Severity.ERROR if left > self.error_untracked_loss or trend.at_rest else harm,
+            layers=tuple(dict.fromkeys(name.rpartition("/")[0] for name in names if "/" in name)),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=(
+                Measurement("variables unknown to Keras", len(names), self.max_omitted_count, "variables", "", "none"),
+            ),
+            remedies=(remedies.add_weights(names),),
+            variant="untracked",
+            explains=_HIDES if harm > Severity.NOTE else frozenset(),
         )
 
     def _frozen(self, found: list[Layer], run: Run, severity: Severity) -> Finding:
