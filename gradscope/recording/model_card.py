@@ -66,10 +66,9 @@ def _optimizers(observer: Observer) -> list[Any]:
 
 
 def _untracked(observer: Observer) -> list[str]:
-    names: list[str] = []
     with observer.trouble.instead_of_raising("variables that Keras does not know are not looked for"):
-        names = untracked_variables(observer.names, observer.optimizers.optimized)
-    return names
+        return untracked_variables(observer.names, observer.optimizers.optimized)
+    return []
 
 
 def _describe_loss(model: Any, observer: Observer) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def untracked_variables(names: Names, optimized: set[str]) -> list[str]:
         names: of the model's layers and variables.
         optimized: names of the variables that optimizers were handed; a loop may hand over any.
     """
-    found = {}
+    found: dict[int, str] = {}
     owners = [("", names.model), *((named.path, named.layer) for named in names.layers)]
     for path, owner in owners:
         for attribute, variable in _kept(owner):

@@ -63,9 +63,9 @@ class OmittedVariable(Rule):
     max_omitted_count: float = limit(0, "variables", "what is trainable is there to be trained")
     max_frozen_loss: float = limit(0.7, "1", "of a constant answer's loss: a head on layers that know nothing")
     max_untracked_loss: float = limit(
-        0.2, "1", "of a constant answer's loss or the start, without variables of one's own"
+        0.05, "1", "of a constant answer's loss or the start: more might be learnt with them"
     )
-    error_untracked_loss: float = limit(0.5, "1", "likewise: without them little is learnt")
+    error_untracked_loss: float = limit(0.2, "1", "likewise: it is far from solved without them")
     error_steps: float = limit(100, "steps", "earlier no learning is to be expected")
 
     def check(self, run: Run, layers: tuple[Layer, ...], loss_trend: LossTrend) -> Iterable[Finding]:
