@@ -53,6 +53,7 @@ def build_model_card(
             **({"optimizers": [_optimizer_settings(optimizer) for optimizer in optimizers]} if optimizers[1:] else {}),
             **_describe_loss(model, observer),
             **({"trainable_since_compile": sorted(left)} if (left := observer.optimizers.left_out) else {}),
+            **({"noises": noises} if (noises := _noises(observer)) else {}),
             **({"untracked_variables": names} if (names := _untracked(observer)) else {}),
             **settings,
         },
@@ -63,6 +64,15 @@ def _optimizers(observer: Observer) -> list[Any]:
     """The optimizers that were handed variables, each once."""
     found = {id(optimizer): optimizer for optimizer in observer.optimizers.trained_by.values() if optimizer is not None}
     return list(found.values())
+
+
+def _noises(observer: Observer) -> list[dict[str, Any]]:
+    """The layers that add noise while training: how much, and to what."""
+    return [
+        {"layer": named.path, "stddev": float(named.layer.stddev), "inbound": observer.passed.get(named.path)}
+        for named in observer.names.layers
+        if isinstance(named.layer, keras.layers.GaussianNoise)
+    ]
 
 
 def _untracked(observer: Observer) -> list[str]:

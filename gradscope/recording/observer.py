@@ -55,6 +55,8 @@ class Observer:
     sightings: dict[str, Sighting] = field(default_factory=dict)
     outputs: dict[int | str, str | None] = field(default_factory=dict)
     """The layer that each output of the model comes from, by its place or its key; None if unknown."""
+    passed: dict[str, str] = field(default_factory=dict)
+    """Where the signal came from that a layer passed on which is not recorded."""
     _calls: dict[str, int] = field(default_factory=dict)
     _origins: Origins = field(default_factory=Origins)
     _elsewhere: set[str] = field(default_factory=set)
@@ -257,10 +259,11 @@ class Observer:
                 inbound=inbound,
             )
 
-    def passed_through(self, inputs: Any, outputs: Any) -> None:
+    def passed_through(self, path: str, inputs: Any, outputs: Any) -> None:
         """A layer that is not recorded (dropout, flatten) passed a signal on: output and input have one origin."""
         if self.collector.listening:
             origins = {self._origins.of(tensor) for tensor in tensors_in(inputs)}
             if len(origins) == 1 and (origin := origins.pop()) is not None:
+                self.passed[path] = origin
                 for tensor in tensors_in(outputs):
                     self._origins.remember(tensor, origin)

@@ -112,7 +112,7 @@ class Taps:
     def _plan_layer(self, named: NamedLayer) -> None:
         layer, path = named.layer, named.path
         if isinstance(layer, _TRANSPARENT):
-            self._taps.append((layer, "call", self._tap_transparent))
+            self._taps.append((layer, "call", partial(self._tap_transparent, path)))
             return
         weights = isinstance(layer, keras.layers.Softmax) and path in self._inside_attention
         if weights or not (is_leaf(layer) or _owns_variables(layer)):
@@ -268,10 +268,10 @@ class Taps:
 
         return tapped
 
-    def _tap_transparent(self, call: Callable[..., Any]) -> Callable[..., Any]:
+    def _tap_transparent(self, path: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(*args: Any, **kwargs: Any) -> Any:
             outputs = call(*args, **kwargs)
-            self._observer.passed_through(args, outputs)
+            self._observer.passed_through(path, args, outputs)
             return outputs
 
         return tapped

@@ -72,6 +72,7 @@ from gradscope.diagnosis.remedies.optimizer import (
     raise_epsilon,
     use_optimizer,
     weaken_dropout,
+    weaken_noise,
     weaken_penalty,
 )
 from gradscope.diagnosis.remedies.precision import keep_float32_optimizer, keep_float32_variables
@@ -157,6 +158,7 @@ __all__ = [
     "warm_up",
     "warm_up_sooner",
     "weaken_dropout",
+    "weaken_noise",
     "weaken_penalty",
     "weigh_losses",
     "weigh_rare",

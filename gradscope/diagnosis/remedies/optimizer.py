@@ -18,6 +18,7 @@ __all__ = [
     "raise_epsilon",
     "use_optimizer",
     "weaken_dropout",
+    "weaken_noise",
     "weaken_penalty",
 ]
 
@@ -159,6 +160,21 @@ def weaken_penalty() -> Remedy:
         "may rise from 0.",
         "kernel_regularizer = keras.regularizers.L2(1e-4)  # or weight_decay=4e-3 of the optimizer, MaxNorm(3.0)",
         topic="penalty",
+    )
+
+
+def weaken_noise(name: str, signal: float) -> Remedy:
+    """A tenth of the signal.
+
+    Args:
+        name: of the layer that adds noise.
+        signal: standard deviation of what it is added to.
+    """
+    return Remedy(
+        f"Add less noise at {name}",
+        "The deviation is in the units of the signal: inputs from 0 to 1 differ by 0.3, and noise of 1 hides them.",
+        f'keras.layers.GaussianNoise({signal / 10:.1g}, name="{name}")',
+        topic="dropout",
     )
 
 

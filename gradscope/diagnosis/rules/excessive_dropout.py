@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import prod
-from typing import ClassVar
+from math import nan, prod
+from typing import ClassVar, NamedTuple
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LossTrend
+from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NothingToJudge, NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among, number
@@ -17,22 +18,51 @@ from gradscope.run import Run
 
 _KINDS = ("Dropout", "AlphaDropout", "GaussianDropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 
+_EXPLAINS = frozenset(
+    {
+        "collapsed-representation",
+        "constant-output",
+        "dead-units",
+        "disconnected-variable:zero",
+        "learning-rate-too-high",
+        "loss-plateau",
+        "unchanged-weights",
+        "update-ratio-out-of-range:too-large",
+        "vanishing-gradient",
+    }
+)
+
+
+class Noise(NamedTuple):
+    """A layer that adds noise, and what it adds it to."""
+
+    layer: str
+    stddev: float
+    signal: float
+    """How the examples differ in what comes in: the rms over units of their standard deviation, at its median."""
+
+    @property
+    def ratio(self) -> float:
+        """Noise over signal; NaN where the latter is unknown or zero."""
+        return self.stddev / self.signal if self.signal > 0 else nan
+
 
 @dataclass(frozen=True)
 class ExcessiveDropout(Rule):
-    """Dropout that leaves next to nothing of a layer.
+    """Dropout, or noise, that leaves next to nothing of a layer.
 
     ## What it detects
-    Dropout layers with a rate near 1, often a share to keep that was taken for a share to drop.
+    Dropout layers with a rate near 1, often a share to keep that was taken for a share to drop; layers that add noise
+    beside which the signal does not count.
 
     ## Why it matters
     What is left is scaled up by 1 / (1 - rate): a signal of which a tenth arrives, ten times as large, is mostly noise,
     and so is its gradient.
 
     ## Evidence
-    The rate in the model card, or the product of what several strong ones keep. It is an error where the loss is
-    known and has not fallen by half, but for several that only slow it down a warning; a note where the network learns
-    all the same.
+    The rate in the model card, or the product of what several strong ones keep; the deviation of the noise over that of
+    the examples in what it is added to. It is an error where the loss is known and has not fallen by half, but for
+    several that only slow it down a warning; a note where the network learns all the same.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -44,7 +74,7 @@ class ExcessiveDropout(Rule):
     []
 
     ## Remedies
-    A rate of 0.2 to 0.5.
+    A rate of 0.2 to 0.5; noise of a tenth of the signal.
 
     ## References
     Srivastava et al. 2014, Dropout (rates of 0.2 at the input and 0.5 in hidden layers).
@@ -53,6 +83,9 @@ class ExcessiveDropout(Rule):
     name: ClassVar[str] = "excessive-dropout"
     max_rate: float = limit(0.85, "1", "Srivastava et al. (figure 9) find rates of 0.2 to 0.6 equally good")
 
+    max_noise: float = limit(1.5, "1", "times the signal: denoising autoencoders take 0.1 to 1")
+    error_noise: float = limit(8.0, "1", "times the signal: what a layer of 64 inputs can still make out")
+    max_noisy_loss: float = limit(0.85, "1", "of a constant answer's loss or of the start, under noise")
     max_shared_rate: float = limit(0.5, "1", "the usual rate: what a network bears in every hidden layer")
     min_kept: float = limit(0.1, "1", "the product of what layers above that keep: three of 0.6 keep 0.064")
 
@@ -67,7 +100,12 @@ class ExcessiveDropout(Rule):
         """Judge all dropout layers together."""
         if not run.model.layers:
             raise NotJudged("the kinds of the layers are unknown; record with gradscope.Recorder for a model card")
+        noises = _noises(run)
+        if drowning := [noise for noise in noises if noise.ratio > self.max_noise]:
+            yield self._noise(drowning, run, loss_trend)
         rates = {card.name: rate for card in run.model.layers if (rate := _rate(card))}
+        if not rates and noises:
+            return
         if not rates:
             raise NothingToJudge("no layer of the model card drops anything")
         strong = {name: rate for name, rate in rates.items() if rate > self.max_rate}
@@ -88,19 +126,34 @@ class ExcessiveDropout(Rule):
                 for name, rate in strong.items()
             ),
             remedies=(remedies.weaken_dropout(next(iter(strong))),),
-            explains=frozenset(
-                {
-                    "collapsed-representation",
-                    "constant-output",
-                    "dead-units",
-                    "disconnected-variable:zero",
-                    "learning-rate-too-high",
-                    "loss-plateau",
-                    "unchanged-weights",
-                    "update-ratio-out-of-range:too-large",
-                    "vanishing-gradient",
-                }
+            explains=_EXPLAINS,
+        )
+
+    def _noise(self, found: list[Noise], run: Run, trend: LossTrend) -> Finding:
+        worst = max(found, key=lambda noise: noise.ratio)
+        return Finding(
+            rule=self.name,
+            title="noise too strong",
+            sentence=f"{worst.layer} adds noise of deviation {number(worst.stddev)} to a signal whose examples differ "
+            f"by {number(worst.signal)}",
+            severity=self._drowned(trend, worst.ratio),
+            layers=tuple(noise.layer for noise in found),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=tuple(
+                Measurement(
+                    "stddev over the example_std of what comes in",
+                    noise.ratio,
+                    self.max_noise,
+                    "1",
+                    noise.layer,
+                    "0.1 to 0.5",
+                )
+                for noise in found
             ),
+            remedies=(remedies.weaken_noise(worst.layer, worst.signal),),
+            variant="noise",
+            explains=_EXPLAINS,
         )
 
     def _severity(self, trend: LossTrend, rate: float) -> Severity:
@@ -109,6 +162,12 @@ class ExcessiveDropout(Rule):
         # Several moderate rates may only ask for patience.
         coming = trend.ahead < self.max_coming_loss * trend.level and rate <= self.max_rate
         return Severity.WARNING if coming else Severity.ERROR
+
+    def _drowned(self, trend: LossTrend, ratio: float) -> Severity:
+        # Without noise, and over many inputs, a network may do far better than its training loss.
+        if trend.at_rest or trend.remaining > self.max_noisy_loss or (trend.slow and ratio > self.error_noise):
+            return Severity.ERROR
+        return Severity.WARNING if trend.slow else Severity.NOTE
 
     def _together(self, rates: dict[str, float]) -> dict[str, float]:
         """The layers that leave next to nothing between them, where each leaves something."""
@@ -122,3 +181,13 @@ def _rate(card: LayerCard) -> float:
     names = ("rate",) if card.kind in _KINDS else ("dropout", "recurrent_dropout")
     rates = [card.arguments.get(name, 0.0) for name in names]
     return max(float(rate) if isinstance(rate, (int, float)) else 0.0 for rate in rates)
+
+
+def _noises(run: Run) -> list[Noise]:
+    """The layers of the model card that add noise; what they add it to is recorded as an input or an activation."""
+    found = []
+    for entry in run.settings.get("noises") or ():
+        kind = "input" if entry.get("inbound") in run.names("input") else "activation"
+        signal = median(run.series(kind, entry.get("inbound") or "", "example_std"))
+        found.append(Noise(str(entry["layer"]), float(entry["stddev"]), signal))
+    return found
