@@ -238,7 +238,7 @@ class TestLearningRateTooHigh:
     @pytest.mark.parametrize(("dead", "loss", "found"), [(0.9, 0.4, 1), (0.2, 0.4, 0), (0.9, 0.9, 0)])
     def test_steps_that_killed_units_after_something_was_learnt_were_too_large(self, dead, loss, found):
         dying = {("activation", "hidden_1", "dead_unit_fraction"): [0.0] * 10 + [dead] * 20}
-        growing = {("weight", f"{name}/kernel"): np.linspace(1, 4, SAMPLES) for name in NAMES}
+        growing = {("weight", f"{name}/kernel"): np.linspace(1, 1.9, SAMPLES) for name in NAMES}
         run = toy_run(updates(100) | growing, dying, loss=np.r_[1.0, 0.8, np.full(8, loss), np.full(20, 0.9)])
         assert len(findings("learning-rate-too-high", run)) == found
 
@@ -271,6 +271,15 @@ class TestLearningRateTooHigh:
         ).causes
         assert cause.root.rule == "learning-rate-too-high"
         assert [finding.rule for finding in cause.consequences] == ["nonfinite-values"]
+
+    @pytest.mark.parametrize(("growth", "found"), [(3.0, ["learning-rate-too-high"]), (1.7, [])])
+    def test_units_that_the_first_steps_killed_are_its_work(self, growth, found):
+        sizes = np.where(np.arange(SAMPLES) < 2, 150.0, 1.0)
+        scale = updates(sizes) | {("weight", f"{name}/kernel"): np.linspace(1, growth, SAMPLES) for name in NAMES}
+        put = {("activation", "hidden_1", "dead_unit_fraction"): np.where(np.arange(SAMPLES) < 2, 0.05, 0.9)}
+        rules = [BY_NAME["learning-rate-too-high"], BY_NAME["dead-units"]]
+        roots = [cause.root.rule for cause in diagnose(toy_run(scale, put, loss=1.0), rules).causes]
+        assert roots == (found or ["dead-units"])
 
     def test_nan_after_sane_steps_has_another_cause(self):
         put = {("gradient", "output/kernel", "nan_count"): [0] * 3 + [1] * (SAMPLES - 3)}

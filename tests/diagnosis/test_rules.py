@@ -409,6 +409,20 @@ class TestGainMismatch:
         assert [finding.variant for finding in mine] == found
         assert all("far too large (hidden_1: gain" in finding.sentence for finding in mine)
 
+    @pytest.mark.parametrize(
+        ("scale", "start", "late", "found"),
+        [(2.0, 12.0, 1.1, ["too-large"]), (2.0, 12.0, 0.5, []), (2.0, 2.0, 1.1, []), (0.4, 12.0, 1.1, [])],
+    )
+    def test_vectors_whose_products_start_the_loss_too_high_are_named(self, scale, start, late, found):
+        run = toy_run({("weight", "hidden_1/kernel"): scale}, loss=np.r_[np.full(8, start), np.full(22, late)])
+        words = replace(run.model.layers[0], kind="Embedding", activation=None)
+        vectors = [
+            replace(card, role="embeddings") if card.layer == "hidden_1" else card for card in run.model.variables
+        ]
+        model = replace(run.model, layers=(words, *run.model.layers[1:]), variables=tuple(vectors))
+        mine = findings("gain-mismatch", replace(run, model=model))
+        assert [(f.variant, f.layers, f.severity) for f in mine] == [(v, ("hidden_1",), Severity.ERROR) for v in found]
+
     @pytest.mark.parametrize(("activation", "severity"), [("tanh", Severity.ERROR), ("sigmoid", Severity.NOTE)])
     def test_a_tanh_at_the_output_that_starts_and_stays_saturated_is_an_error(self, activation, severity):
         put = {("activation", "output", "saturation_fraction"): 0.9}

@@ -335,3 +335,38 @@ def test_several_strong_dropouts_that_only_slow_it_down_are_a_warning(late, seve
     )
     (finding,) = findings("excessive-dropout", replace(run, model=two))
     assert finding.severity == severity
+
+
+@pytest.mark.parametrize(
+    ("stddev", "loss", "severity"),
+    [
+        (0.7, 1.0, None),  # the signal of the toy run has a deviation of 1
+        (3.0, 1.0, Severity.ERROR),
+        (3.0, np.linspace(1.0, 0.6, SAMPLES), Severity.WARNING),
+        (9.0, np.linspace(1.0, 0.6, SAMPLES), Severity.ERROR),
+        (3.0, None, Severity.NOTE),
+    ],
+)
+def test_noise_that_drowns_the_signal_is_judged_by_what_is_learnt(stddev, loss, severity):
+    noises = [{"layer": "noise", "stddev": stddev, "inbound": "input"}]
+    run = toy_run(put={("input", "input", "example_std"): 1.0}, loss=loss, settings={"noises": noises})
+    found = findings("excessive-dropout", run)
+    assert [(f.pathology, f.layers, f.severity) for f in found] == (
+        [("excessive-dropout:noise", ("noise",), severity)] if severity else []
+    )
+
+
+def test_noise_on_what_was_not_recorded_is_left_in_peace():
+    noises = [{"layer": "noise", "stddev": 9.0, "inbound": None}]
+    assert not findings("excessive-dropout", toy_run(loss=1.0, settings={"noises": noises}))
+
+
+@pytest.mark.parametrize(
+    ("late", "severity"), [(1.0, Severity.ERROR), (0.4, Severity.ERROR), (0.1, Severity.WARNING), (0.01, Severity.NOTE)]
+)
+def test_variables_that_keras_does_not_know_are_named(late, severity):
+    settings = {"untracked_variables": ["projection/matrix"]}
+    (finding,) = findings("omitted-variable", toy_run(loss=np.r_[np.ones(8), np.full(22, late)], settings=settings))
+    assert (finding.pathology, finding.layers) == ("omitted-variable:untracked", ("projection",))
+    assert finding.severity == severity
+    assert "add_weight" in finding.remedies[0].code
