@@ -77,6 +77,8 @@ class LinearUnits(Rule):
     )
     max_dead_unit_fraction: float = limit(0.3, "1", "of a layer: one with more of them is dead rather than linear")
     min_slow_loss: float = limit(0.6, "1", "of a constant answer's loss: much of it is left")
+    min_fall: float = limit(3.0, "standard errors", "of the loss over the last half, there: it plainly falls")
+    min_late_fall: float = limit(0.05, "1", "of a constant answer's loss, by the last half: there is more to be learnt")
     min_steps: float = limit(100, "steps", "earlier much of the loss may be left")
 
     def check(self, run: Run, layers: tuple[Layer, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
@@ -91,7 +93,7 @@ class LinearUnits(Rule):
             return
         nonlinear = [layer for layer in layers if layer.shape not in ("", "linear") and not layer.is_output]
         stays = loss_trend.knows_constant and loss_trend.is_far(self.min_slow_loss)
-        stays &= loss_trend.reach >= self.min_steps
+        stays &= loss_trend.reach >= self.min_steps and self._comes_down(loss_trend)
         measured = [self._reach(run, layer, window, stays=stays) for layer in nonlinear]
         measurements = tuple(reach for reach in measured if reach is not None and reach.value < reach.limit)
         if not nonlinear or len(measurements) < len(nonlinear) or loss_trend.remaining > _FAR_ABOVE:
@@ -162,6 +164,10 @@ class LinearUnits(Rule):
             return None
         bound = self.max_preactivation * _LINEAR_UP_TO[layer.shape]
         return Measurement("greatest |quantile| of the pre-activation", max(ends), bound, "1", layer.name, "about 1")
+
+    def _comes_down(self, trend: LossTrend) -> bool:
+        """Whether there is more to be learnt; where the loss rests, the noise of the data may allow no less."""
+        return -trend.significance > self.min_fall and -trend.slope > self.min_late_fall * trend.constant
 
     def _off(self, run: Run, layer: Layer, window: Window, *, stays: bool) -> Measurement | None:
         zeros = run.series("activation", layer.name, "zero_fraction")
