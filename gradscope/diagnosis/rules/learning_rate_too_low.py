@@ -92,6 +92,7 @@ class LearningRateTooLow(Rule):
     min_reduction_ratio: float = limit(
         0.5, "1", "of the descent that the gradients promise: noise and curvature leave less where steps are long"
     )
+    max_unbent_step: float = limit(7e-4, "1", "of a kernel's norm per step, there: the healthy 1e-3 is not called low")
     min_unbent_ahead: float = limit(
         0.35, "1", "of a constant answer's loss, as many steps later, where the loss makes what is promised"
     )
@@ -267,7 +268,7 @@ class LearningRateTooLow(Rule):
     def _least_distance(self, trend: LossTrend, *, unbent: bool) -> float:
         if trend.answers_constantly and trend.has_fallen:
             return self.max_crawling_distance
-        least = max(self.max_distance, self.max_line_step * trend.reach) if unbent else self.max_distance
+        least = max(self.max_distance, self.max_unbent_step * trend.reach) if unbent else self.max_distance
         straight = -trend.significance > self.min_fall and trend.late_share > self.min_late_share
         if not (trend.knows_constant and trend.bounded and trend.reach >= self.line_steps and straight):
             return least
