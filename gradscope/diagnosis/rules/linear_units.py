@@ -45,12 +45,13 @@ class LinearUnits(Rule):
 
     ## Evidence
     The 2 % and 98 % quantiles of the pre-activation z, lately: with |z| below 0.2, tanh and sigmoid deviate from their
-    tangent by less than 2 %. A ReLU layer is linear where none of its entries is off; where much of the loss is left,
-    also where next to none is off but those of dead units: then each unit is on for all examples or off for all, which
-    is an error too. Every nonlinear hidden layer must be linear, since one that is not suffices. A network of several
-    layers none of which has an activation function is an error where the loss has not fallen by half; a single one that
-    has more units than inputs where the loss is that of a constant answer. It is an error where the loss stands where
-    it began, a warning where it has hardly fallen, and a note where it falls: then the task may ask for no more.
+    tangent by less than 2 %. A ReLU layer is linear where none of its entries is off; where much of the loss is left
+    and it still comes down, also where next to none is off but those of dead units: then each unit is on for all
+    examples or off for all, which is an error too. Every nonlinear hidden layer must be linear, since one that is not
+    suffices. A network of several layers none of which has an activation function is an error where the loss has not
+    fallen by half; a single one that has more units than inputs where the loss is that of a constant answer. It is an
+    error where the loss stands where it began, a warning where it has hardly fallen, and a note where it falls: then
+    the task may ask for no more.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
