@@ -17,6 +17,7 @@ __all__ = ["RANGES", "TargetRange", "target_range"]
 FloatArray = npt.NDArray[np.floating]
 
 _LOWER, _UPPER = QUANTILES.index(0.25), QUANTILES.index(0.75)
+_FEWEST = 8  # entries per batch
 _QUARTILES = 1.349  # standard deviations between the quartiles of a normal distribution
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -45,7 +46,8 @@ class TargetRange:
     mean: float
     """The median over the sampled steps."""
     quantiles: FloatArray
-    """``[q]``, medians over the sampled steps, at `gradscope.vocabulary.QUANTILES`; NaN where not recorded."""
+    """``[q]``, medians over the sampled steps, at `gradscope.vocabulary.QUANTILES`; NaN where not recorded, or of
+    batches of fewer than eight entries."""
 
     @property
     def spread(self) -> FloatArray:
@@ -97,6 +99,8 @@ def target_range(run: Run, name: str, kind: str = "target") -> TargetRange:
         known = series[np.isfinite(series)]
         return float(pick.reduce(known)) if len(known) else nan
 
-    quantiles = [median(run.series(kind, name, f"quantile_{round(q * 100):02d}")) for q in QUANTILES]
+    # Those of a few entries lie wherever these happen to.
+    few = median(run.series(kind, name, "count")) < _FEWEST
+    quantiles = [nan if few else median(run.series(kind, name, f"quantile_{round(q * 100):02d}")) for q in QUANTILES]
     mean = median(run.series(kind, name, "mean").astype(np.float64))
     return TargetRange(over("min", np.minimum), over("max", np.maximum), mean, np.array(quantiles))
