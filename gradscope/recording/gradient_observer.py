@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradscope.errors import RecordingError
 from gradscope.recording import statistics
 from gradscope.recording.collector import Collector
+from gradscope.recording.compiled_step import CompiledStep
 from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.hearing import Hearing
 from gradscope.recording.kernels import unit_columns
@@ -56,6 +56,7 @@ class GradientObserver:
         self.applied: list[Any] = []
         """The gradients that optimizers were handed in this step, as they were handed."""
         self.learning_rate = LearningRate(collector, trouble)
+        self.compiled = CompiledStep(trouble, names)
         self._collector = collector
         self._trouble = trouble
         self._names = names
@@ -63,8 +64,6 @@ class GradientObserver:
         self._others: list[NamedVariable] = []
         self._elsewhere = False
         self._changes: list[Any] = []
-        self._kept_to: frozenset[int] | None = None
-        self.left_out: set[str] = set()
 
     def forget(self) -> None:
         """A step starts, or is over."""
@@ -86,40 +85,6 @@ class GradientObserver:
         if self._collector.listening and self._changes:
             with scope(), self._trouble.instead_of_raising("the expected change of the loss is not recorded"):
                 self._collector.scalar(("step", "", "expected_loss_change"), tf.add_n(self._changes))
-
-    def keep_to_built(self, model: Any) -> None:
-        """What the step trains is what the model's optimizer was built for: the step was compiled at that time.
-
-        Raises:
-            RecordingError: variables were frozen since, which the compiled step goes on to train. Measuring another
-                step than that would change the training.
-        """
-        known = _known_to(getattr(model, "optimizer", None))
-        if known is None:
-            return
-        now = {id(variable) for variable in model.trainable_variables}
-        frozen = [self._names.of(v).name for v in model.variables if id(v) in known and id(v) not in now]
-        if frozen:
-            raise RecordingError(
-                f"{', '.join(frozen)} were frozen after the model had been compiled, and its compiled step goes on to "
-                "train them: call compile() again"
-            )
-        self._kept_to = known
-
-    def known(self, optimizer: Any, gradients: list[Any], variables: list[Any]) -> tuple[list[Any], list[Any]]:
-        """Those that the step trains which was compiled before; all, unless it was."""
-        if self._kept_to is None or _known_to(optimizer) != self._kept_to:
-            return gradients, variables
-        unknown = [self._names.of(variable).name for variable in variables if id(variable) not in self._kept_to]
-        if not unknown:
-            return gradients, variables
-        self.left_out.update(unknown)
-        self._trouble.report(
-            f"{', '.join(unknown)} became trainable after the model had been compiled, and its compiled step leaves "
-            "them as they are: call compile() again"
-        )
-        pairs = [pair for pair in zip(gradients, variables, strict=True) if id(pair[1]) in self._kept_to]
-        return [gradient for gradient, _ in pairs], [variable for _, variable in pairs]
 
     def before(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> Handed:
         """The optimizer is about to apply ``gradients``: note them and the weights."""
@@ -258,13 +223,6 @@ def _averaged(optimizer: Any, gradient: Any, variable: Any) -> Any:
     place = optimizer._get_variable_index(variable)  # noqa: SLF001  the only way to what was accumulated
     kept = optimizer._accumulated_gradients[place]  # noqa: SLF001  likewise
     return (tf.convert_to_tensor(gradient) + _value(kept)) / optimizer.gradient_accumulation_steps
-
-
-def _known_to(optimizer: Any) -> frozenset[int] | None:
-    """The identities of the variables that an optimizer was built for; None before that, and for what is none."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    variables = getattr(inner, "_trainable_variables", None)
-    return frozenset(map(id, variables)) if variables and getattr(inner, "built", False) else None
 
 
 def _value(variable: Any) -> Any:

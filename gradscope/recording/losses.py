@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from gradscope.recording.frameworks import keras
@@ -99,7 +100,8 @@ def describe_loss(loss: Any) -> dict[str, Any]:
     except Exception:  # noqa: BLE001  names that compile() alone understands, and whatever else a user gives
         resolved = loss
     function = getattr(resolved, "fn", None) or resolved
-    given = getattr(resolved, "_fn_kwargs", {})
+    bound = function.keywords if isinstance(function, partial) else {}
+    given = {**bound, **getattr(resolved, "_fn_kwargs", {})}
     numbers = {name: given.get(name) for name in ("delta", "label_smoothing")}
     return {
         "name": _name(resolved, function),

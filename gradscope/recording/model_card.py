@@ -52,7 +52,7 @@ def build_model_card(
             **_settings(model, getattr(model, "optimizer", None) or next(iter(optimizers), None)),
             **({"optimizers": [_optimizer_settings(optimizer) for optimizer in optimizers]} if optimizers[1:] else {}),
             **_describe_loss(model, observer),
-            **({"trainable_since_compile": sorted(left)} if (left := observer.optimizers.left_out) else {}),
+            **({"trainable_since_compile": sorted(left)} if (left := observer.optimizers.compiled.left_out) else {}),
             **({"noises": noises} if (noises := _noises(observer)) else {}),
             **({"untracked_variables": names} if (names := _untracked(observer)) else {}),
             **settings,

@@ -62,6 +62,7 @@ class Observers:
         if known is None:
             # The first of this process to come here writes: each worker keeps a buffer of its own.
             known = Observer(Collector(replace(replica, writes=not self._of_replicas)), self._trouble, self.names)
+            known.optimizers.compiled = self._sole.optimizers.compiled
             self._of_replicas[replica.number] = known
         return known
 

@@ -161,8 +161,7 @@ def train_function(model: Any) -> Callable[[Observer], _Step]:
 
     def make(observer: Observer) -> _Step:
         own = model.train_function
-        if _was_traced(own):
-            observer.optimizers.keep_to_built(model)
+        observer.optimizers.compiled.ran_before = _was_traced(own)
         try:
             # Keras up to 3.14 returns nothing, later versions neither; the function is set on the model.
             model.make_train_function(force=True)

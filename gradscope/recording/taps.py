@@ -282,6 +282,8 @@ class Taps:
         watch_units = card.shape == "rectifier" if card else not type(layer).__module__.startswith("keras.")
 
         def tapped(*args: Any, **kwargs: Any) -> Any:
+            if self._observer.optimizers.compiled.rests(layer):
+                kwargs["training"] = False
             outputs = call(*args, **kwargs)
             return self._observer.layer_called(path, layer, (args, kwargs), outputs, watch_units=watch_units)
 
@@ -312,7 +314,7 @@ class Taps:
     def _tap_apply(self, optimizer: Any, apply: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(grads: Any, trainable_variables: Any = None, *args: Any, **kwargs: Any) -> Any:
             variables = _built_for(optimizer) if trainable_variables is None else trainable_variables
-            gradients, variables = self._observer.optimizers.known(optimizer, list(grads), list(variables))
+            gradients, variables = self._observer.optimizers.compiled.trained(optimizer, list(grads), list(variables))
             handed = self._observer.optimizers.before_own(optimizer, gradients, variables)
             result = apply(gradients, variables if trainable_variables is not None else None, *args, **kwargs)
             self._observer.optimizers.after(handed)

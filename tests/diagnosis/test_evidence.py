@@ -134,6 +134,60 @@ def test_mean_losses_that_a_huge_one_drowned_give_way_to_single_ones():
     assert Evidence(solved)["loss_trend"].late == 0
 
 
+def descent(rate, curvatures, weights, steps=range(200)):
+    """Plain gradient descent on ``Σ λ/2 w²``: the run of its loss, and of the change that each update is to make."""
+    curvatures, weights = np.array(curvatures), np.array(weights, float)
+    losses, promised = [], []
+    for _ in steps:
+        gradients = curvatures * weights
+        losses.append(float(curvatures @ weights**2) / 2)
+        promised.append(-rate * float(gradients @ gradients))
+        weights -= rate * gradients
+    return toy_run(loss=losses, steps=steps, step={"expected_loss_change": promised, "learning_rate": rate})
+
+
+@pytest.mark.parametrize(("steep", "ratio"), [(0.0, 1.0), (1.0, 0.5), (3.0, 0.1)])
+def test_of_what_the_gradients_promise_curvature_leaves_part(steep, ratio):
+    # Along the steep one the steps are the longest that are stable: they lead to and fro, and the loss stays.
+    run = descent(0.1, [1e-3, 20.0], [1000.0, 0.05 * steep])
+    assert Evidence(run)["reduction_ratio"] == pytest.approx(ratio, rel=0.03)
+
+
+@pytest.mark.parametrize(("share", "left"), [(0.25, 0.75), (0.5, 0.5)])
+def test_a_share_of_the_longest_stable_step_makes_so_much_of_the_promise(share, left):
+    run = descent(2 * share / 3.0, [3.0], [1.0], range(2))
+    made = run.step_statistics["loss"][1] - run.step_statistics["loss"][0]
+    assert made / run.step_statistics["expected_loss_change"][0] == pytest.approx(left)
+
+
+@pytest.mark.parametrize(
+    ("loss", "promised"),
+    [(1.0, 0.0), (np.linspace(1.0, 0.5, 30), np.nan), (np.linspace(1.0, 0.5, 30), 0.1)],
+    ids=["nothing", "unknown", "a rise"],
+)
+def test_where_nothing_is_promised_no_ratio_is_known(loss, promised):
+    assert np.isnan(Evidence(toy_run(loss=loss, step={"expected_loss_change": promised}))["reduction_ratio"])
+    assert np.isnan(Evidence(toy_run(loss=loss))["reduction_ratio"])
+
+
+def test_a_loss_that_rises_makes_nothing_of_the_promise():
+    run = toy_run(loss=np.linspace(0.5, 1.0, 30), step={"expected_loss_change": -0.1})
+    assert Evidence(run)["reduction_ratio"] == 0
+
+
+@pytest.mark.parametrize(("rate", "growth"), [(1.0, 4.0), (0.7, 1.21), (0.6, np.nan)])
+def test_a_loss_that_multiplies_by_the_same_at_each_step_grows_exponentially(rate, growth):
+    run = descent(rate, [3.0], [1.0], range(30))
+    assert Evidence(run)["loss_trend"].growth == pytest.approx(growth, nan_ok=True, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "loss", [np.linspace(1.0, 1.5, 30), [1.0, 2.0], np.r_[0.0, np.geomspace(0.1, 9, 28), 0.0], -np.geomspace(1, 99, 30)]
+)
+def test_other_rises_do_not(loss):
+    assert np.isnan(Evidence(toy_run(loss=loss, steps=range(len(loss))))["loss_trend"].growth)
+
+
 def test_a_negative_loss_is_neither_fallen_nor_falling():
     trend = Evidence(toy_run(loss=np.linspace(-1, -5, 30)))["loss_trend"]
     assert trend.flat

@@ -135,6 +135,32 @@ class TestLearningRateTooLow:
         assert [f.severity for f in findings("learning-rate-too-low", run)] == [Severity.WARNING] * found
 
     @pytest.mark.parametrize(
+        ("ratio", "late", "step", "pace", "severities"),
+        [
+            (0.9, 0.85, 10, 0.6, [Severity.ERROR]),
+            (0.2, 0.85, 10, 0.6, []),
+            (np.nan, 0.85, 10, 0.6, []),
+            (0.9, 0.65, 10, 0.6, []),
+            (0.9, 0.85, 10, 0.8, []),
+            (0.9, 0.85, 3, 0.6, [Severity.WARNING]),
+        ],
+        ids=["sick", "bent", "unknown", "arrives", "far-travelled", "short"],
+    )
+    def test_a_loss_that_makes_what_is_promised_would_bear_longer_steps(self, ratio, late, step, pace, severities):
+        steps, start = range(0, SAMPLES * step, step), 1.0 if late > 0.8 else 1.25
+        promised = (late - start) / steps[-1] / ratio
+        run = toy_run(
+            updates(pace),
+            loss=np.linspace(start, late, SAMPLES),
+            steps=steps,
+            step={"expected_loss_change": promised},
+        )
+        found = findings("learning-rate-too-low", run)
+        assert [finding.severity for finding in found] == severities
+        promises = [m for finding in found for m in finding.measurements if "promise" in m.statistic]
+        assert [m.value for m in promises] == pytest.approx([ratio] * (Severity.ERROR in severities), rel=0.05)
+
+    @pytest.mark.parametrize(
         ("batches", "loss", "found"), [(64, 1.0, 1), (4, 1.0, 0), (64, None, 0), (1000, 1.0, 0), (0, 1.0, 0)]
     )
     def test_gradients_of_many_batches_make_few_updates(self, batches, loss, found):
@@ -284,6 +310,54 @@ class TestLearningRateTooHigh:
     def test_nan_after_sane_steps_has_another_cause(self):
         put = {("gradient", "output/kernel", "nan_count"): [0] * 3 + [1] * (SAMPLES - 3)}
         assert not findings("learning-rate-too-high", toy_run(put=put))
+
+    @pytest.mark.parametrize(
+        ("pace", "loss", "root"),
+        [
+            ([5000.0] * 2 + [1.0] * 28, np.geomspace(1.0, 0.01, SAMPLES), "nonfinite-values"),
+            (5000.0, np.geomspace(1.0, 0.01, SAMPLES), "learning-rate-too-high"),
+            ([5000.0] * 2 + [1.0] * 28, 1.0, "learning-rate-too-high"),
+        ],
+        ids=["calm", "to the end", "unsolved"],
+    )
+    def test_nan_in_a_calm_that_solved_the_task_has_another_cause_than_the_first_steps(self, pace, loss, root):
+        put = {("gradient", "output/kernel", "nan_count"): [0] * 25 + [1] * 5}
+        rules = [BY_NAME["learning-rate-too-high"], BY_NAME["nonfinite-values"]]
+        (cause,) = diagnose(toy_run(updates(pace), put, loss=loss), rules).causes
+        assert cause.root.rule == root
+
+    @pytest.mark.parametrize("rate", [0.7, 1.0, 2.5])
+    def test_plain_descent_that_diverges_is_told_the_rate_at_which_it_turns_stable(self, rate):
+        curvature = 3.0
+
+        def losses(rate, steps=SAMPLES):
+            weights = np.cumprod(np.r_[1.0, np.full(steps - 1, 1 - rate * curvature)])
+            return curvature / 2 * weights**2
+
+        run = toy_run(
+            updates(2000.0),
+            loss=losses(rate),
+            steps=range(SAMPLES),
+            settings={"optimizer": {"name": "SGD"}},
+            step={"learning_rate": rate},
+        )
+        (finding,) = findings("learning-rate-too-high", run)
+        remedy = finding.remedies[0]
+        told = float(remedy.reason.rpartition(" at ")[2].rstrip("."))
+        assert told == pytest.approx(2 / curvature, rel=0.05)  # two digits are said
+        proposed = float(remedy.code.removeprefix("optimizer.learning_rate = "))
+        assert losses(proposed)[-1] < 1e-9 < losses(2 / curvature)[-1]
+
+    @pytest.mark.parametrize(
+        ("optimizer", "told"),
+        [({"name": "SGD"}, True), ({"name": "SGD", "momentum": 0.9}, False), ({"name": "Adam"}, False)],
+        ids=["plain", "momentum", "adam"],
+    )
+    def test_of_others_and_of_a_loss_that_only_stays_high_no_such_rate_is_known(self, optimizer, told):
+        for loss, grows in ((np.geomspace(1, 1e6, SAMPLES), True), (2.0, False)):
+            run = toy_run(updates(2000.0), loss=loss, settings={"optimizer": optimizer})
+            (finding,) = findings("learning-rate-too-high", run)
+            assert any("turns stable" in remedy.reason for remedy in finding.remedies) == (told and grows)
 
     def test_a_step_of_usual_size_on_tiny_weights_is_a_sound_one(self):
         tiny = {("weight", f"{name}/kernel"): 1e-3 for name in NAMES}

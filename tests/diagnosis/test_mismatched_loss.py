@@ -261,10 +261,13 @@ def test_what_a_loss_below_zero_compares_with_is_no_target():
         (0.25, 0.05, [("weights-reversed", Severity.WARNING)]),
         (0.08, 0.5, []),
         (0.45, 0.05, []),
+        (0.6, 0.01, [("weights-reversed", Severity.ERROR)]),
+        (0.4, 0.99, [("weights-reversed", Severity.ERROR)]),
+        (0.6, 0.1, []),
         (0.08, np.nan, []),
     ],
 )
-def test_weights_that_leave_the_rare_class_out(share, counted, expected):
+def test_weights_that_leave_a_class_out(share, counted, expected):
     run = run_with("binary_crossentropy", "sigmoid", output=(0, 1), target=(0, 1), units=1, logits=False, loss=None)
     values = run.values.copy()
     row = run.index["target", "target"]
@@ -273,6 +276,29 @@ def test_weights_that_leave_the_rare_class_out(share, counted, expected):
     weights = {"example_weight": np.full(len(run.steps), 5.0, np.float32)}
     run = replace(run, values=values, step_statistics={**run.step_statistics, **weights})
     assert found(run) == expected
+    left = "rare one" if min(share, 1 - share) < 0.3 else "common one"
+    assert all(left in finding.sentence for finding in diagnose(run, [RULE]).findings())
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "loss", "expected"),
+    [
+        (1.0, 1.0, [("smoothed-away", Severity.ERROR)]),
+        (0.9, 1.0, [("smoothed-away", Severity.ERROR)]),
+        (0.1, 1.0, []),
+        (None, 1.0, []),
+    ],
+)
+@pytest.mark.parametrize("function", ["categorical_crossentropy", "binary_crossentropy"])
+def test_labels_that_are_smoothed_away_are_all_alike(function, smoothing, loss, expected):
+    activation = "softmax" if function.startswith("cat") else "sigmoid"
+    run = run_with(function, activation, output=(0, 1), logits=False, loss=loss)
+    (entry,) = run.settings["losses"]
+    told = {"losses": [entry | ({} if smoothing is None else {"label_smoothing": smoothing})]}
+    run = replace(run, model=run.model.with_settings(told))
+    assert found(run) == expected
+    remedies = [remedy for finding in diagnose(run, [RULE]).findings() for remedy in finding.remedies]
+    assert ["label_smoothing=0.1" in remedy.code for remedy in remedies] == [True] * len(expected)
 
 
 def test_two_classes_by_number_are_weighed_alike():

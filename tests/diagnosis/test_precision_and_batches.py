@@ -88,6 +88,38 @@ class TestCollapsedBatchStatistics:
         assert (finding.severity, finding.variant) == (Severity.ERROR, "no-variance")
         assert "one example has no variance" in finding.remedies[0].reason
 
+    @pytest.mark.parametrize(
+        ("examples", "loss", "known", "severities"),
+        [
+            (2, 1.0, True, [Severity.ERROR]),
+            (3, 0.7, True, [Severity.ERROR]),
+            (2, 0.7, False, [Severity.WARNING]),
+            (2, 0.3, True, []),
+            (4, 1.0, True, []),
+        ],
+    )
+    def test_of_two_or_three_vectors_little_more_than_their_order_is_left(self, examples, loss, known, severities):
+        run = self.of_few(examples, np.r_[np.linspace(1.0, loss, 10), np.full(20, loss)])
+        unknown = {"losses": [{"name": "a loss of one's own", "from_logits": None, "output": None}]}
+        run = run if known else replace(run, model=run.model.with_settings(unknown))
+        found = findings("collapsed-batch-statistics", run)
+        assert [(f.severity, f.variant, f.layers) for f in found] == [
+            (s, "few-examples", ("norm",)) for s in severities
+        ]
+        assert all(f"over {examples} examples" in f.sentence for f in found)
+        assert all(remedy.topic == "normalisation" for f in found for remedy in f.remedies)
+
+    def of_few(self, examples, loss, **how):
+        return toy_run(batch_norm=True, loss=loss, step={"example_count": examples}, **how)
+
+    def test_of_maps_each_place_counts(self):
+        run = self.of_few(2, 1.0)
+        maps = [replace(c, output_shape=(None, 8, 8, 16)) if c.name == "norm" else c for c in run.model.layers]
+        assert not findings("collapsed-batch-statistics", replace(run, model=replace(run.model, layers=tuple(maps))))
+
+    def test_a_trial_of_a_few_steps_may_have_small_batches(self):
+        assert not findings("collapsed-batch-statistics", self.of_few(2, 1.0, steps=range(0, 90, 3)))
+
     def test_a_huge_epsilon_takes_the_place_of_the_variance(self):
         self.put = {("activation", "norm", s): 1e-5 for s in ("std", "example_std", "rms")}
         (finding,) = findings(

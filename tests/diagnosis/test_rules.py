@@ -81,14 +81,27 @@ class TestNonfiniteValues:
         assert word in finding.remedies[0].title
 
     @pytest.mark.parametrize(
-        ("dtype", "epsilon", "says"), [("float16", 1e-8, True), ("float16", 1e-7, False), ("float32", 1e-8, False)]
+        ("dtype", "epsilon", "says"),
+        [
+            ("float16", 1e-8, "Adam's epsilon of 1e-08 is zero in float16"),
+            ("float16", 1e-7, ""),
+            ("float32", 0.0, "Adam's epsilon of 0 is zero)"),
+            ("float32", 1e-50, "Adam's epsilon of 1e-50 is zero)"),
+            ("float32", 1e-8, ""),
+            ("float32", None, ""),
+        ],
     )
-    def test_updates_of_float16_weights_break_in_the_optimizer(self, dtype, epsilon, says):
+    def test_updates_break_in_an_optimizer_whose_epsilon_is_zero(self, dtype, epsilon, says):
         put = {("update", "hidden_1/kernel", "nan_count"): 3}
         run = toy_run(put=put, settings={"optimizer": {"name": "Adam", "epsilon": epsilon}})
         cards = tuple(replace(card, dtype=dtype) for card in run.model.variables)
         (finding,) = findings("nonfinite-values", replace(run, model=replace(run.model, variables=cards)))
-        assert ("Adam's epsilon of 1e-08 is zero in float16" in finding.sentence) == says
+        assert says in finding.sentence
+        assert ("epsilon" in finding.sentence) == bool(says)
+        raised = [remedy.code for remedy in finding.remedies if remedy.topic == "optimizer-epsilon"]
+        assert [code.startswith("optimizer.epsilon = 1e-7") for code in raised] == [True] * (
+            bool(says) and dtype == "float32"
+        )
         assert ('"mixed_float16"' in finding.remedies[0].code) == (dtype == "float16")
 
     def test_float16_weights_do_not_explain_a_loss_that_is_not_finite(self):
@@ -326,6 +339,28 @@ class TestSaturatedActivation:
         mine = findings("saturated-activation", toy_run(put=put, activation="tanh"))
         assert [f.variant for f in mine] == found
         assert all(f.severity == Severity.NOTE and "on the lower side" in f.sentence for f in mine)
+
+    @pytest.mark.parametrize(
+        ("pace", "late", "severity"),
+        [(0.1, 0.4, Severity.ERROR), (1.0, 0.4, Severity.NOTE), (0.1, 0.15, Severity.NOTE)],
+        ids=["stuck", "moves", "solved"],
+    )
+    def test_one_that_stays_as_it_was_drawn_is_an_error_while_much_is_to_be_learnt(self, pace, late, severity):
+        put = {("activation", "hidden_1", "saturation_fraction"): 0.65}
+        run = toy_run(
+            {("update", "hidden_1/kernel"): pace},
+            put,
+            activation="tanh",
+            loss=np.r_[np.linspace(1.0, late, 10), np.full(20, late)],
+        )
+        (finding,) = findings("saturated-activation", run)
+        assert (finding.severity, finding.layers) == (severity, ("hidden_1",))
+
+    def test_where_no_layer_goes_far_none_is_stuck(self):
+        put = {("activation", "hidden_1", "saturation_fraction"): 0.65}
+        short = {("update", f"{name}/kernel"): 0.1 for name in ("hidden_1", "hidden_2", "output")}
+        run = toy_run(short, put, activation="tanh", loss=np.r_[np.linspace(1.0, 0.4, 10), np.full(20, 0.4)])
+        assert [finding.severity for finding in findings("saturated-activation", run)] == [Severity.NOTE]
 
     def test_the_output_may_saturate(self):
         put = {("activation", "output", "saturation_fraction"): 1.0}

@@ -14,6 +14,7 @@ from gradscope.diagnosis.verdict import Severity
 from gradscope.model_card import ActivationCard, LayerCard
 
 BY_NAME = {rule.name: rule for rule in all_rules()}
+SLOWLY = tuple(np.linspace(1.0, 0.7, 30))  # neither at rest nor fallen
 
 
 def findings(name, run):
@@ -44,6 +45,41 @@ class TestBadlyScaledInput:
     def test_severity_follows_the_harm(self, loss, scale, severity):
         (finding,) = findings("badly-scaled-input", toy_run({("input", "input"): scale}, loss=loss))
         assert (finding.severity, finding.variant, finding.layers) == (severity, "too-large", ("hidden_1",))
+
+    @pytest.mark.parametrize(
+        ("late", "scale", "severity"),
+        [(0.45, 120.0, Severity.ERROR), (0.35, 120.0, Severity.NOTE), (0.45, 50.0, Severity.NOTE)],
+    )
+    def test_an_extreme_scale_is_an_error_while_much_of_the_loss_is_left_though_it_falls(self, late, scale, severity):
+        run = toy_run({("input", "input"): scale}, loss=np.r_[np.linspace(1.0, late, 10), np.full(20, late)])
+        assert [finding.severity for finding in findings("badly-scaled-input", run)] == [severity]
+
+    @pytest.mark.parametrize(
+        ("number", "spread", "said"),
+        [
+            (7.0, 0.0, ["is the same for all examples"]),
+            (5000.0, 0.0, ["is the same for all examples"]),
+            (0.0, 0.0, ["is nothing but zeros"]),
+            (7.0, 3.0, []),
+        ],
+    )
+    @pytest.mark.parametrize("examples", [32, 1])
+    def test_numbers_of_words_that_are_all_one_ask_for_a_look_at_them(self, number, spread, said, examples):
+        put = {("input", "input", name): number for name in ("mean", "rms", "min", "max")}
+        put |= {("input", "input", "example_std"): spread, ("input", "input", "zero_fraction"): float(number == 0)}
+        run = with_first(toy_run(put=put, loss=1.0, step={"example_count": examples}), "Embedding")
+        found = findings("badly-scaled-input", run)
+        told = said if examples > 1 else []
+        assert [finding.sentence for finding in found] == [
+            f"the input {what} and reaches first as it is" for what in told
+        ]
+        assert all(finding.severity == Severity.ERROR for finding in found)
+        assert all(finding.remedies[0].topic == "input-values" for finding in found)
+
+    def test_numbers_that_are_all_one_in_each_batch_but_another_in_the_next_are_none(self):
+        put = {("input", "input", "mean"): np.arange(1.0, 31.0), ("input", "input", "example_std"): 0.0}
+        run = with_first(toy_run(put=put, loss=1.0, step={"example_count": 32}), "Embedding")
+        assert not findings("badly-scaled-input", run)
 
     def test_an_input_of_nothing_but_zeros_is_found(self):
         put = {("input", "input", "zero_fraction"): 1.0, ("input", "input", "rms"): 0.0}
@@ -216,6 +252,32 @@ class TestLinearUnits:
         put = {("activation", f"hidden_{i}", "zero_fraction"): 0.0 for i in (1, 2)}
         (finding,) = findings("linear-units", toy_run(put=put, loss=1.0))
         assert finding.sentence == "hidden_1 and hidden_2 work as linear layers (no entry is ever off)"
+
+    SIDES = {  # noqa: RUF012  a quarter of the units is off for all examples, the others are on
+        ("activation", f"hidden_{i}", name): 0.25 for i in (1, 2) for name in ("zero_fraction", "dead_unit_fraction")
+    }
+
+    @pytest.mark.parametrize(
+        ("change", "loss", "severities"),
+        [
+            ({}, SLOWLY, [Severity.ERROR]),
+            ({}, 1.0, []),
+            ({"zero_fraction": 0.5}, SLOWLY, []),
+            ({"zero_fraction": 0.6, "dead_unit_fraction": 0.6}, SLOWLY, []),
+            ({}, np.linspace(9.0, 3.0, 30), []),
+            ({}, None, []),
+        ],
+        ids=["sick", "at rest", "switching", "dead", "far above", "falling"],
+    )
+    def test_relus_each_on_for_all_examples_or_off_for_all_are_linear(self, change, loss, severities):
+        put = self.SIDES | {("activation", "hidden_2", name): number for name, number in change.items()}
+        found = findings("linear-units", toy_run(put=put, loss=loss))
+        assert [finding.severity for finding in found] == severities
+        said = "hidden_1 and hidden_2 work as linear layers (of units that are not dead 0 % of the entries are off)"
+        assert all(finding.sentence == said for finding in found)
+
+    def test_in_the_first_steps_they_may_be(self):
+        assert not findings("linear-units", toy_run(put=self.SIDES, loss=SLOWLY, steps=range(0, 90, 3)))
 
     def test_gelu_bends_near_zero(self):
         run = toy_run(put=self.SMALL, activation="tanh", loss=1.0)

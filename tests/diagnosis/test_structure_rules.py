@@ -210,6 +210,18 @@ class TestCollapsedRepresentation:
         (finding,) = findings("collapsed-representation", run)
         assert (finding.variant, "is left" in finding.sentence) == (variant, bool(variant))
 
+    @pytest.mark.parametrize(
+        ("left", "cost", "variants"), [(1e-3, 0.7, ["penalised"]), (0.5, 0.7, [""]), (1e-3, 0.4, [""])]
+    )
+    def test_it_may_let_what_the_outputs_cost_fall_a_little(self, left, cost, variants):
+        bare = np.r_[np.linspace(1.0, cost, 15), np.full(15, cost)]
+        loss = bare + 0.1 * np.geomspace(1, left, 30)
+        # Of a reconstruction's likelihood, say, nobody knows what a constant answer has.
+        own = {"losses": [{"name": "likelihood", "from_logits": None, "output": None}], "loss_additions": ["penalties"]}
+        utter = {("activation", "hidden_2", "example_std"): 1e-7}
+        run = toy_run(put=utter, loss=loss, step={"called_loss": bare}, settings=own)
+        assert [finding.variant for finding in findings("collapsed-representation", run)] == variants
+
     @pytest.mark.parametrize(("last", "variant"), [(1e-6, "rewarded"), (0.5, "")])
     def test_a_loss_without_targets_that_falls_as_all_become_alike_asks_for_it(self, last, variant):
         spread = np.geomspace(0.7, 1e-4, SAMPLES)

@@ -230,6 +230,18 @@ def test_trained_layers_that_are_left_out_are_noted_and_more_where_little_is_lea
     assert finding.severity == severity
 
 
+@pytest.mark.parametrize(("loss", "severity"), [(1.0, Severity.ERROR), (None, Severity.WARNING)])
+@pytest.mark.parametrize("bias", [0.0, 0.1], ids=["new", "trained before"])
+def test_what_became_trainable_since_compile_is_to_be_compiled_again(loss, severity, bias):
+    settings = {"trainable_since_compile": ["hidden_1/bias", "hidden_1/kernel"]}
+    run = toy_run(omitted=("hidden_1",), loss=loss, settings=settings)
+    run.values[:, run.index["weight", "hidden_1/bias"], STATISTIC_NAMES.index("rms")] = bias
+    (finding,) = findings("omitted-variable", run)
+    assert (finding.severity, finding.layers) == (severity, ("hidden_1",))
+    assert "trainable since compile()" in finding.sentence
+    assert [remedy.code.startswith("model.compile(") for remedy in finding.remedies] == [True]
+
+
 @pytest.mark.parametrize(("loss", "severity"), [(1.0, [3]), (np.linspace(1.0, 0.6, 30), [2]), (None, [])])
 def test_what_is_frozen_before_it_was_trained_is_found_where_random_features_are_not_enough(loss, severity):
     never = {("weight", "hidden_1/bias", "rms"): 0.0}

@@ -141,6 +141,22 @@ def test_where_a_huber_loss_bends_is_told(loss, delta):
 
 
 @pytest.mark.parametrize(
+    ("loss", "smoothing"),
+    [
+        (keras.losses.BinaryCrossentropy(label_smoothing=0.9), 0.9),
+        (keras.losses.CategoricalCrossentropy(label_smoothing=1), 1.0),
+        (functools.partial(keras.losses.binary_crossentropy, label_smoothing=0.2), 0.2),
+        (keras.losses.BinaryCrossentropy(), None),
+        ("categorical_crossentropy", None),
+    ],
+    ids=["binary", "categorical", "partial", "none", "string"],
+)
+def test_how_far_labels_are_smoothed_is_told(loss, smoothing):
+    [told] = describe_losses(compiled(loss), {0: "a"})
+    assert told.get("label_smoothing") == smoothing
+
+
+@pytest.mark.parametrize(
     ("loss", "named", "outputs"),
     [
         (["mse", "mae"], False, {0: "a", 1: "b"}),

@@ -17,7 +17,7 @@ def reduction_ratio(run: Run, loss_trend: LossTrend) -> float:
 
     Near 1, the loss is a straight line along all these steps: neither its curvature nor the noise of the batches has a
     say, and it would bear longer ones. Below a half where steps are as long as they may be (a quarter of the longest
-    stable step gives 7/8 of what is promised on a parabola, half of it 3/4, all of it nothing), and far below that
+    stable step gives 3/4 of what is promised on a parabola, half of it 1/2, all of it nothing), and far below that
     where batches differ. 0 where the loss does not come down; NaN where too little is known or nothing is promised.
 
     References:

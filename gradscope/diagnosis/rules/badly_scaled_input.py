@@ -223,7 +223,7 @@ class BadlyScaledInput(Rule):
 def _remedy(scale: InputScale, variant: str) -> Remedy:
     if variant == "uneven":
         return remedies.scale_columns(scale.leading_column)
-    if scale.constant:
+    if scale.constant or not scale.rms:
         return remedies.look_at_input()
     return remedies.scale_input() if isnan(scale.rms_elsewhere) else remedies.scale_alike(scale.rms_elsewhere)
 

@@ -93,8 +93,7 @@ class LinearUnits(Rule):
             yield self._bare(stack, window)
             return
         nonlinear = [layer for layer in layers if layer.shape not in ("", "linear") and not layer.is_output]
-        stays = loss_trend.knows_constant and loss_trend.is_far(self.min_slow_loss)
-        stays &= loss_trend.reach >= self.min_steps and self._comes_down(loss_trend)
+        stays = self._stays(loss_trend)
         measured = [self._reach(run, layer, window, stays=stays) for layer in nonlinear]
         measurements = tuple(reach for reach in measured if reach is not None and reach.value < reach.limit)
         if not nonlinear or len(measurements) < len(nonlinear) or loss_trend.remaining > _FAR_ABOVE:
@@ -124,7 +123,7 @@ class LinearUnits(Rule):
     def _stays(self, trend: LossTrend) -> bool:
         """Whether much of the loss is left when it need not be."""
         left = trend.knows_constant and trend.is_far(self.min_slow_loss)
-        return left and trend.reach >= self.min_steps
+        return left and trend.reach >= self.min_steps and self._comes_down(trend)
 
     def _bare(self, stack: list[Layer], window: Window) -> Finding:
         names = [layer.name for layer in stack]
@@ -178,13 +177,16 @@ class LinearUnits(Rule):
             dead = np.nan_to_num(run.series("activation", layer.name, "dead_unit_fraction"))
             if window.upper(dead) > self.max_dead_unit_fraction:
                 return None
-            off, most, what = window.upper(np.maximum(zeros - dead, 0.0)), self.max_slow_off_fraction, _OFF
+            off, most = window.upper(np.maximum(zeros - dead, 0.0)), self.max_slow_off_fraction
+            what = _OFF if dead.any() else "zero_fraction"
         return Measurement(what, off, most, "1", layer.name, "about 0.5") if np.isfinite(off) else None
 
 
 def _never_off(measurements: tuple[Measurement, ...]) -> str:
     most = max(measurement.value for measurement in measurements)
-    return f"of units that are not dead {shares([most])} of the entries are off" if most else "no entry is ever off"
+    if any(measurement.statistic == _OFF for measurement in measurements):
+        return f"of units that are not dead {shares([most])} of the entries are off"
+    return f"{shares([most])} of the entries are off" if most else "no entry is ever off"
 
 
 def _widens(layer: Layer) -> bool:
