@@ -50,6 +50,7 @@ class PartlyVanishing(Rule):
         0.01, "1", "of what one of several optimizers got at first; rivals that learn keep 0.1"
     )
     min_rival_pace: float = limit(0.03, "1", "of the update ratio that another optimizer gives")
+    min_branch_gradient: float = limit(0.01, "1", "gradient at the head of a branch over the largest at another one's")
     min_unlearnt_loss: float = limit(0.3, "1", "of a constant answer's loss or of the start: else all have converged")
     min_relative_update: float = limit(1e-2, "1", "update ratio over that of the other kernels")
     error_steps: float = limit(100, "steps", "of sequences and rivals: a layer may yet learn to remember")
@@ -151,7 +152,11 @@ class PartlyVanishing(Rule):
             own, rest = update_ratios(kernels, (first,), window)
             ends = [window.upper(example_spread.hidden[n]) for n in branch.layers if n in example_spread.hidden]
             alike = bool(ends) and ends[-1] < self.max_alike
-            if not (alike and value < self.min_gradient_ratio and own < self.min_relative_update * rest):
+            others = [flow.level(flow.gradient[:, column], window) for column in flow.head if column != branch.column]
+            still = value < self.min_gradient_ratio and own < self.min_relative_update * rest
+            # Adam's steps are of one size whatever the gradient.
+            still |= value < self.min_branch_gradient * largest(others)
+            if not (alike and still):
                 continue
             yield self._part(
                 run,

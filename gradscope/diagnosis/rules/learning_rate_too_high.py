@@ -86,6 +86,10 @@ class LearningRateTooHigh(Rule):
     name: ClassVar[str] = "learning-rate-too-high"
     max_step: float = limit(0.3, "1", "of a kernel's norm in one step; recorded healthy runs stay below 0.25")
     max_leaping_step: float = limit(0.1, "1", "the same where the loss leapt up, and is no better than at first since")
+    max_resting_step: float = limit(
+        0.15, "1", "the same where the weights grow by half and the answers are constant: healthy steps begin below 0.1"
+    )
+    error_steps: float = limit(100, "steps", "there: earlier no learning is to be expected")
     min_leap: float = limit(10.0, "1", "times the start or a constant answer's loss, whichever is larger")
     error_step: float = limit(0.5, "1", "one step replaces half of the weights")
     min_kept_spread: float = limit(
@@ -139,8 +143,9 @@ class LearningRateTooHigh(Rule):
             calm = loss_trend.fallen and max(float(path.sizes[-1]) for path in group.paths) < self.max_step / 3
             harm = "" if calm else self._harm(loss_trend, nonfinite, least)
             flattened = example_spread.first_steps < self.min_kept_spread and loss_trend.slow
-            most = self.max_leaping_step if self._has_leapt(loss_trend) or flattened else self.max_step
             growth = median(np.array([path.growth[-1] for path in group.paths]))
+            most = self.max_leaping_step if self._has_leapt(loss_trend) or flattened else self.max_step
+            most = min(most, self.max_resting_step) if self._rests(loss_trend, growth) else most
             # Rivals have no common loss, one below zero has no level; half of the weights anew is too much anywhere.
             lossless = not (loss_trend.steps.size and loss_trend.nonnegative) and step > self.error_step
             found |= step > most and bool(harm or lossless)
@@ -286,6 +291,11 @@ class LearningRateTooHigh(Rule):
             phase="update",
             explains=_EXPLAINS,
         )
+
+    def _rests(self, trend: LossTrend, growth: float) -> bool:
+        """Whether a loss stands at a constant answer's although the weights have grown."""
+        long = trend.reach >= self.error_steps and len(trend.loss) >= self.min_samples
+        return long and trend.answers_constantly and trend.knows_constant and growth > self.min_killing_growth
 
     def _has_leapt(self, trend: LossTrend) -> bool:
         return self._leaps(trend) and trend.at_rest and len(trend.loss) >= self.min_samples

@@ -73,6 +73,9 @@ class LearningRateTooLow(Rule):
     max_distance: float = limit(
         0.1, "1", "of a kernel's norm over the whole run; recorded healthy runs of 100 to 1,500 steps show 0.3 to 40"
     )
+    max_long_distance: float = limit(
+        0.25, "1", "the same of line_steps or more that leave most of a constant answer's loss, and would again"
+    )
     max_crawling_distance: float = limit(
         0.3, "1", "the same where the loss falls without a doubt and is still that of a constant answer"
     )
@@ -269,8 +272,11 @@ class LearningRateTooLow(Rule):
         if trend.answers_constantly and trend.has_fallen:
             return self.max_crawling_distance
         least = max(self.max_distance, self.max_unbent_step * trend.reach) if unbent else self.max_distance
+        long = trend.knows_constant and trend.bounded and trend.reach >= self.line_steps
+        if long and trend.is_far(self.error_remaining_loss) and trend.ahead > self.min_remaining_loss * trend.constant:
+            least = max(least, self.max_long_distance)
         straight = -trend.significance > self.min_fall and trend.late_share > self.min_late_share
-        if not (trend.knows_constant and trend.bounded and trend.reach >= self.line_steps and straight):
+        if not (long and straight):
             return least
         ahead = trend.ahead / trend.constant
         if trend.is_far(self.min_line_loss) and ahead > self.error_remaining_loss:
@@ -283,7 +289,9 @@ class LearningRateTooLow(Rule):
         # On its way down from a constant answer's loss, as many steps again may be all it needs.
         where = trend.ahead / trend.level if trend.remaining < 1 else trend.remaining
         long = trend.reach >= self.error_steps or farthest.distance < self.max_distance / _UTTERLY
-        return Severity.ERROR if sure and long and where > self.error_remaining_loss else Severity.WARNING
+        slow = trend.reach >= self.line_steps and trend.remaining > self.error_remaining_loss
+        enough = self.min_remaining_loss if slow else self.error_remaining_loss
+        return Severity.ERROR if sure and long and where > enough else Severity.WARNING
 
     def _ended(self, loss_trend: LossTrend, travel: tuple[Travel, ...], learning_rate: LearningRate) -> bool:
         over = learning_rate.midway <= self.max_ended_rate * learning_rate.peak and learning_rate.peak > 0

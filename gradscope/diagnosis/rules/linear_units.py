@@ -198,7 +198,11 @@ def _linear_stack(layers: tuple[Layer, ...]) -> list[Layer]:
     """The hidden layers with weights of a network without anything nonlinear; empty if there is anything."""
     cards = [layer.card for layer in layers]
     # Where it is not known what a layer takes, an operation in front of it may bend the signal.
-    if any(card is None or card.inbound is None or card.kind not in (*_WEIGHTED, *_LINEAR_KINDS) for card in cards):
+    bare = {layer.name for layer in layers if layer.shape == "linear"}  # LeakyReLU with a slope of 1
+    if any(
+        card is None or card.inbound is None or not (card.kind in (*_WEIGHTED, *_LINEAR_KINDS) or card.name in bare)
+        for card in cards
+    ):
         return []
     weighted = [layer for layer in layers if layer.card and layer.card.kind in _WEIGHTED and not layer.is_output]
     return weighted if all(layer.shape == "linear" for layer in weighted) else []
