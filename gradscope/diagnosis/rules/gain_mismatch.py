@@ -118,6 +118,9 @@ class GainMismatch(Rule):
     min_recurrent_gain: float = limit(
         0.7, "1 per step", "over an orthogonal matrix, without gates: a thousandth is left after twenty steps"
     )
+    min_slow_recurrent_gain: float = limit(
+        0.35, "1 per step", "the same where the loss stood still for long and is high: a millionth after 13 steps"
+    )
     max_gain_product: float = limit(1e3, "1", "over all layers")
     max_blown_gain_product: float = limit(10.0, "1", "the same where the loss begins above max_first_loss")
     max_first_loss: float = limit(8.0, "1", "of a constant answer's loss: the answers themselves are far too large")
@@ -156,13 +159,14 @@ class GainMismatch(Rule):
         self, run: Run, gains: tuple[LayerGain, ...], flow: Flow, nonfinite: Nonfinite, loss_trend: LossTrend
     ) -> Iterable[Finding]:
         fading = [gain for gain in gains if gain.recurrent and gain.shortfall(gain.initial) < self.min_recurrent_gain]
-        if fading and loss_trend.at_rest:
+        held_up = loss_trend.delay > self.max_delay and loss_trend.remaining > self.max_held_up_loss
+        held_up &= loss_trend.reach >= self.error_steps
+        forgets = any(gain.shortfall(gain.initial) < self.min_slow_recurrent_gain for gain in fading)
+        if fading and (loss_trend.at_rest or (held_up and forgets)):
             sure = loss_trend.knows_constant and loss_trend.reach >= self.late_steps
             yield self._finding("too-small", fading, run, Severity.ERROR if sure else Severity.WARNING)
         stack = [gain for gain in gains if not gain.recurrent]
         small = [gain for gain in stack if gain.shortfall(gain.initial) < self.min_gain_ratio]
-        held_up = loss_trend.delay > self.max_delay and loss_trend.remaining > self.max_held_up_loss
-        held_up &= loss_trend.reach >= self.error_steps
         least = self.min_idle_gain_product if loss_trend.at_rest or held_up else self.min_gain_product
         if prod(min(1.0, gain.shortfall(gain.initial)) for gain in stack) < least:
             small = [gain for gain in stack if gain.shortfall(gain.initial) < 1 / _NOTABLE] or small
