@@ -17,6 +17,7 @@ __all__ = ["ExampleSpread", "example_spread"]
 FloatArray = npt.NDArray[np.floating]
 _FIRST = 3
 _YOUNG = 20  # steps
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,8 @@ class ExampleSpread:
     inputs: Mapping[str, FloatArray]
     """By recorded input, each ``[steps]``."""
     hidden: Mapping[str, FloatArray]
-    """By hidden layer in forward order, each ``[steps]``; a layer that gives nothing but zeros counts as 0."""
+    """By hidden layer in forward order, each ``[steps]``; a layer that gives nothing but zeros counts as 0. Layers that
+    are fed by an input which is the same for all examples, and by nothing else, are left out."""
     first_steps: float
     """What the first 20 steps left of the spread of the hidden layer that comes last: the least of their samples over
     the very first; NaN if unknown."""
@@ -38,7 +40,7 @@ class ExampleSpread:
 def example_spread(run: Run, layers: tuple[Layer, ...]) -> ExampleSpread:
     """The spread of the inputs and of the outputs of all hidden layers that were recorded."""
     inputs = {name: _relative(run, "input", name) for name in run.names("input")}
-    known = set(run.names("activation"))
+    known = set(run.names("activation")) - _fed_alike(layers, inputs)
     hidden = {
         layer.name: _relative(run, "activation", layer.name)
         for layer in layers
@@ -50,6 +52,15 @@ def example_spread(run: Run, layers: tuple[Layer, ...]) -> ExampleSpread:
         if layer.name in known and layer.learns and not layer.normalised
     }
     return ExampleSpread(inputs, hidden, _first_steps(run, hidden), kept)
+
+
+def _fed_alike(layers: tuple[Layer, ...], inputs: Mapping[str, FloatArray]) -> set[str]:
+    alike = {name for name, series in inputs.items() if np.nan_to_num(series, nan=1.0).max(initial=0.0) < _ROUNDING}
+    for layer in layers:
+        inbound = layer.card.inbound if layer.card else None
+        if inbound and alike.issuperset(inbound):
+            alike.add(layer.name)
+    return alike
 
 
 def _first_steps(run: Run, hidden: Mapping[str, FloatArray]) -> float:

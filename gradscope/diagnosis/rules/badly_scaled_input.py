@@ -115,6 +115,13 @@ class BadlyScaledInput(Rule):
     min_breaking_entry: float = limit(100.0, "as the input", "in most batches: single examples overshoot by themselves")
     max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: next to nothing is learnt")
     max_far_loss: float = limit(0.4, "1", "likewise where the scale is extreme: more was to be learnt")
+    min_first_loss: float = limit(
+        5.0,
+        "1",
+        "of a constant answer's loss: a network that came down from there took its input in, a warning at most",
+    )
+    max_arrived_loss: float = limit(0.95, "1", "of a constant answer's loss, where it rests after that")
+    max_late_fall: float = limit(0.05, "1", "of a constant answer's loss over the last half: it rests")
     max_saturation_fraction: float = limit(0.8, "1", "of the first layer: most entries")
 
     def check(
@@ -181,7 +188,14 @@ class BadlyScaledInput(Rule):
         else:
             severity = Severity.ERROR if grave else Severity.WARNING
         doubtful = not self._breaks(scale) and (broken or variant == "too-large")
+        doubtful |= not broken and self._has_arrived(loss_trend)
         return min(severity, Severity.WARNING) if doubtful else severity
+
+    def _has_arrived(self, trend: LossTrend) -> bool:
+        """Whether a loss came down from far above to below a constant answer's and rests: noise may allow no less."""
+        came = trend.knows_constant and trend.start > self.min_first_loss * trend.constant
+        below = trend.remaining < self.max_arrived_loss
+        return came and below and -trend.slope < self.max_late_fall * trend.constant
 
     def _saturated(self, run: Run, nonfinite: Nonfinite, layer: Layer) -> bool:
         usable = finite_window(run, nonfinite).usable

@@ -77,6 +77,7 @@ class CollapsedBatchStatistics(Rule):
     max_slow_mean_distance: float = limit(0.5, "1", "likewise")
     max_settling_steps: float = limit(100, "steps", "1 / (1 - momentum), with the default of Keras")
     error_steps: float = limit(100, "steps", "a trial of fewer is not meant to give a network to use")
+    error_examples: float = limit(3, "examples", "fewer are an error where the loss has not fallen by half")
     min_examples: float = limit(4, "examples", "of vectors: whatever two differ by, they become -1 and 1")
     min_steps: float = limit(10, "steps", "statistics that are not updated at all show at once")
 
@@ -96,7 +97,8 @@ class CollapsedBatchStatistics(Rule):
             yield self._not_settled(run, off)
         few = [norm for norm in batch_norms if self.min_examples > norm.examples and norm not in flat]
         if few and loss_trend.reach >= self.error_steps and not loss_trend.falling:
-            yield self._few_examples(run, few, Severity.ERROR if loss_trend.slow else Severity.WARNING)
+            grave = loss_trend.slow and few[0].examples < self.error_examples
+            yield self._few_examples(run, few, Severity.ERROR if grave else Severity.WARNING)
 
     def _wiped_out(self, run: Run, found: list[BatchNorm], severity: Severity) -> Finding:
         names = [norm.layer.name for norm in found]
