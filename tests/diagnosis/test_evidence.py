@@ -191,3 +191,9 @@ def test_other_rises_do_not(loss):
 def test_a_negative_loss_is_neither_fallen_nor_falling():
     trend = Evidence(toy_run(loss=np.linspace(-1, -5, 30)))["loss_trend"]
     assert trend.flat
+
+
+def test_what_an_input_feeds_that_is_the_same_for_all_is_not_asked_how_examples_differ():
+    flag = {("input", "input", "example_std"): 0.0}
+    assert not Evidence(toy_run(put=flag))["example_spread"].hidden
+    assert set(Evidence(toy_run())["example_spread"].hidden) == {"hidden_1", "hidden_2"}

@@ -171,8 +171,22 @@ class TestLearningRateTooLow:
 
     def test_a_line_that_levels_off_is_none(self):
         loss = np.r_[np.linspace(1.0, 0.85, 10), np.linspace(0.85, 0.82, 20)]
-        run = toy_run(updates(0.5), loss=loss, steps=range(0, SAMPLES * 15, 15))
+        run = toy_run(updates(0.7), loss=loss, steps=range(0, SAMPLES * 15, 15))
         assert not findings("learning-rate-too-low", run)
+
+    @pytest.mark.parametrize(
+        ("size", "late", "steps", "severities"),
+        [
+            (0.4, 0.8, 15, [Severity.ERROR]),
+            (0.4, 0.4, 15, []),  # most is learnt
+            (0.7, 0.8, 15, []),  # it has gone far enough
+            (0.6, 0.8, 10, []),  # the run is short
+        ],
+    )
+    def test_a_long_run_that_goes_nowhere_and_leaves_most_of_the_loss_is_slow(self, size, late, steps, severities):
+        loss = np.r_[np.linspace(1.0, late, 10), np.full(20, late)]
+        run = toy_run(updates(size), loss=loss, steps=range(0, SAMPLES * steps, steps))
+        assert [finding.severity for finding in findings("learning-rate-too-low", run)] == severities
 
     def test_a_fine_tuned_network_near_its_goal_is_left_in_peace(self):
         assert not findings("learning-rate-too-low", toy_run(updates(1e-2), loss=0.05))
@@ -298,6 +312,16 @@ class TestLearningRateTooHigh:
         assert cause.root.rule == "learning-rate-too-high"
         assert [finding.rule for finding in cause.consequences] == ["nonfinite-values"]
 
+    @pytest.mark.parametrize(
+        ("size", "growth", "loss", "found"),
+        [(200, 2.0, 1.0, 1), (120, 2.0, 1.0, 0), (200, 1.0, 1.0, 0), (200, 2.0, 0.7, 0)],
+    )
+    def test_steps_that_leave_a_constant_answer_and_larger_weights_were_too_large(self, size, growth, loss, found):
+        scale = updates(np.where(np.arange(SAMPLES) < 2, float(size), 1.0) * np.linspace(1, growth, SAMPLES))
+        scale |= {("weight", f"{name}/kernel"): np.linspace(1, growth, SAMPLES) for name in NAMES}
+        run = toy_run(scale, loss=np.r_[np.ones(5), np.full(25, loss)])
+        assert len(findings("learning-rate-too-high", run)) == found
+
     @pytest.mark.parametrize(("growth", "found"), [(3.0, ["learning-rate-too-high"]), (1.7, [])])
     def test_units_that_the_first_steps_killed_are_its_work(self, growth, found):
         sizes = np.where(np.arange(SAMPLES) < 2, 150.0, 1.0)
@@ -408,6 +432,11 @@ class TestLossPlateau:
     def test_unknown_losses_are_a_warning(self):
         (finding,) = findings("loss-plateau", toy_run(loss=1.0, settings=UNKNOWN_LOSS))
         assert (finding.severity, finding.confidence) == (Severity.WARNING, "medium")
+
+    def test_losses_of_rivals_are_to_stand_still(self):
+        settings = UNKNOWN_LOSS | {"optimizers": [{"name": "Adam"}, {"name": "Adam"}]}
+        (finding,) = findings("loss-plateau", toy_run(loss=1.0, settings=settings))
+        assert finding.severity == Severity.NOTE
 
     @pytest.mark.parametrize(
         ("level", "steps", "severity"),

@@ -92,7 +92,7 @@ class TestCollapsedBatchStatistics:
         ("examples", "loss", "known", "severities"),
         [
             (2, 1.0, True, [Severity.ERROR]),
-            (3, 0.7, True, [Severity.ERROR]),
+            (3, 0.7, True, [Severity.WARNING]),
             (2, 0.7, False, [Severity.WARNING]),
             (2, 0.3, True, []),
             (4, 1.0, True, []),

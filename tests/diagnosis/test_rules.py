@@ -168,7 +168,8 @@ class TestVanishingGradient:
             (1e-5, 1e-4, 1e-4, 0.8, [Severity.ERROR]),
             (1e-5, 1e-4, 1e-4, 0.3, [Severity.WARNING]),
             (1e-5, 1e-4, 0.5, 0.8, []),
-            (1e-5, 1.0, 1e-4, 0.8, []),
+            (1e-5, 1.0, 1e-4, 0.8, [Severity.ERROR]),  # as under Adam, whose steps are of one size
+            (0.05, 1.0, 1e-4, 0.8, []),
             (1.0, 1e-4, 1e-4, 0.8, []),
         ],
     )

@@ -55,6 +55,14 @@ class TestBadlyScaledInput:
         assert [finding.severity for finding in findings("badly-scaled-input", run)] == [severity]
 
     @pytest.mark.parametrize(
+        ("start", "late", "severity"),
+        [(50.0, 0.6, Severity.WARNING), (2.0, 0.6, Severity.ERROR), (50.0, 1.0, Severity.ERROR)],
+    )
+    def test_where_the_loss_came_down_from_far_above_the_noise_may_allow_no_less(self, start, late, severity):
+        run = toy_run({("input", "input"): 120.0}, loss=np.r_[np.geomspace(start, late, 10), np.full(20, late)])
+        assert [finding.severity for finding in findings("badly-scaled-input", run)] == [severity]
+
+    @pytest.mark.parametrize(
         ("number", "spread", "said"),
         [
             (7.0, 0.0, ["is the same for all examples"]),

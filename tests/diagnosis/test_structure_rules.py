@@ -294,6 +294,17 @@ def test_an_operation_between_two_layers_may_bend_the_signal():
     assert not findings("linear-units", bent)
 
 
+def test_a_leaky_relu_with_a_slope_of_one_bends_nothing():
+    bare = toy_run(activation="linear", loss=1.0)
+    first, second, *rest = bare.model.layers
+    leak = replace(second, name="leak", kind="LeakyReLU", inbound=("hidden_1",), fan_in=None)
+    for shape, found in (("linear", ["no-activation"]), ("leaky", [])):
+        leak = replace(leak, activation=ActivationCard("leaky_relu", shape, 1.0))
+        cards = (first, leak, replace(second, inbound=("leak",)), *rest)
+        run = replace(bare, model=replace(bare.model, layers=cards))
+        assert [f.variant for f in findings("linear-units", run)] == found
+
+
 @pytest.mark.parametrize(("fan_in", "loss", "found"), [(2, 1.0, 1), (32, 1.0, 0), (2, 0.7, 0)])
 def test_a_single_layer_without_activation_is_one_too_few_where_it_projects_nothing(fan_in, loss, found):
     run = toy_run(hidden=1, activation="linear", loss=loss)

@@ -329,6 +329,20 @@ def test_a_frozen_embedding_is_new_where_its_numbers_are_as_keras_draws_them(gre
     assert all("numbers are still as they were drawn" in finding.sentence for finding in mine)
 
 
+@pytest.mark.parametrize(
+    ("gain", "loss", "found"),
+    [
+        (0.3, np.r_[np.ones(20), np.full(10, 0.85)], 1),
+        (0.5, np.r_[np.ones(20), np.full(10, 0.85)], 0),
+        (0.3, np.r_[np.ones(4), np.full(26, 0.85)], 0),
+    ],
+)
+def test_a_state_that_forgets_at_once_counts_where_the_loss_stood_still_for_long(gain, loss, found):
+    run = with_recurrent_kernel(gain / 4, "SimpleRNN", loss)
+    mine = [f for f in findings("gain-mismatch", run) if "sequence" in f.sentence]
+    assert [(f.variant, f.layers) for f in mine] == [("too-small", ("hidden_1",))] * found
+
+
 @pytest.mark.parametrize(("kind", "loss", "found"), [("SimpleRNN", 1.0, 1), ("LSTM", 1.0, 0), ("SimpleRNN", None, 0)])
 def test_a_state_without_gates_fades_under_small_weights(kind, loss, found):
     run = with_recurrent_kernel(0.3 / 4, kind, loss)
