@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("baskets", half="test")
+family = Family("baskets", half="think")
 
 _BOOKS = 60
 

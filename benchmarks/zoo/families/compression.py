@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("compression", half="test")
+family = Family("compression", half="think")
 
 
 def _explained(truth: Any, made: Any) -> float:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("duels", half="test")
+family = Family("duels", half="think")
 
 
 def _net(name: str, entries: int, width: int, outputs: int, last: str | None = None) -> Any:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy, dense_stack, normal
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("lectures", half="test")
+family = Family("lectures", half="think")
 
 
 def _cultivars(seed: int, *, left_out: int = 0) -> Fit:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("own-parts", half="test")
+family = Family("own-parts", half="think")
 
 
 def _centres(seed: int, *, narrow: float = 0.05) -> Fit:

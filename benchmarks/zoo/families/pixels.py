@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("pixels", half="test")
+family = Family("pixels", half="think")
 
 
 def _digit_pictures(count: int = 1000) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Loop
 
-family = Family("purses", half="test")
+family = Family("purses", half="think")
 
 
 def _net(name: str, entries: int, width: int, outputs: int, last: str | None = None) -> Any:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("retraining", half="test")
+family = Family("retraining", half="think")
 
 
 def _trunk(seed: int) -> tuple[Any, np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("rolling", half="test")
+family = Family("rolling", half="think")
 
 
 def _padded(seed: int, *, masked: bool = True) -> Fit:

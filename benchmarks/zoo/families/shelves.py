@@ -11,7 +11,7 @@ from zoo.lazy import keras, tf
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("shelves", half="test")
+family = Family("shelves", half="think")
 
 _READERS, _BOOKS = 80, 60
 

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("tokens", half="test")
+family = Family("tokens", half="think")
 
 
 def _places(length: int, width: int, *, counted: bool) -> np.ndarray:

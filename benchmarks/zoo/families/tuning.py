@@ -13,7 +13,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("tuning", half="test")
+family = Family("tuning", half="think")
 
 
 def _clouds(seed: int) -> tuple[np.ndarray, np.ndarray]:
