@@ -19,7 +19,7 @@ FLOORS = [
     ["diagnosis.rule", "diagnosis.evidence"],
     ["diagnosis.layer_code", "diagnosis.policy"],
     ["diagnosis.remedies"],
-    ["diagnosis.mismatch", "diagnosis.partly_vanishing"],
+    ["diagnosis.long_steps", "diagnosis.mismatch", "diagnosis.partly_vanishing", "diagnosis.short_steps"],
     ["diagnosis.rules"],
     ["diagnosis.telling_apart", "diagnosis.causes", "diagnosis.summary", "diagnosis.example"],
     ["diagnosis.watched", "diagnosis.exhibits"],

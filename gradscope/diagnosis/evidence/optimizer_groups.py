@@ -36,6 +36,16 @@ class OptimizerGroup:
         return median(np.array([median(path.sizes[-max(1, len(path.sizes) // 3) :]) for path in self.paths]))
 
     @property
+    def largest_step(self) -> float:
+        """‖update‖ / ‖weight‖ of each kernel's largest sampled step, as in `Travel`: the median over the kernels."""
+        return median(np.array([path.largest for path in self.paths]))
+
+    @property
+    def growth(self) -> float:
+        """By what the weights have grown at the last sample, the median over the kernels; NaN if unknown."""
+        return median(np.array([path.growth[-1] for path in self.paths]))
+
+    @property
     def farthest(self) -> Travel:
         """The path that led farthest.
 
