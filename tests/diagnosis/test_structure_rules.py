@@ -392,4 +392,11 @@ def test_variables_that_keras_does_not_know_are_named(late, severity):
     (finding,) = findings("omitted-variable", toy_run(loss=np.r_[np.ones(8), np.full(22, late)], settings=settings))
     assert (finding.pathology, finding.layers) == ("omitted-variable:untracked", ("projection",))
     assert finding.severity == severity
+    assert bool(finding.explains) == (severity > Severity.NOTE)
     assert "add_weight" in finding.remedies[0].code
+
+
+def test_a_network_that_was_good_from_the_start_can_do_without_variables_that_keras_does_not_know():
+    settings = {"untracked_variables": ["projection/matrix"]}
+    (finding,) = findings("omitted-variable", toy_run(loss=0.02, settings=settings))
+    assert (finding.severity, finding.explains) == (Severity.NOTE, frozenset())

@@ -45,14 +45,14 @@ def stable_learning_rate(learning_rate: float, growth: float) -> Remedy:
     the growth tells λ, and η = 1/λ brings the error to zero where it was the steepest.
 
     Args:
-        learning_rate: the present one, η.
+        learning_rate: the present one, η; if it is not finite and positive the remedy names the factor only.
         growth: factor of the loss per step, > 1.
 
     References:
         LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, section 5.1 (optimal and largest stable learning rate).
     """
     factor = 1 / (1 + sqrt(growth))
-    where = f" at {number(2 * factor * learning_rate)}" if isfinite(learning_rate) else ""
+    where = f" at {number(2 * factor * learning_rate)}" if _is_known(learning_rate) else ""
     return _change(
         learning_rate,
         factor,

@@ -177,11 +177,8 @@ class BadlyScaledInput(Rule):
         far = scale.rms > self.error_rms or (variant == "uneven" and scale.leading_ratio > self.error_leading_ratio)
         grave = saturated or (far and loss_trend.slow)
         grave |= loss_trend.knows_constant and loss_trend.remaining > self.max_remaining_loss
-        if (
-            broken
-            or loss_trend.at_rest
-            or (far and loss_trend.knows_constant and loss_trend.remaining > self.max_far_loss)
-        ):
+        held_up = far and loss_trend.knows_constant and loss_trend.remaining > self.max_far_loss
+        if broken or loss_trend.at_rest or held_up:
             severity = Severity.ERROR
         elif loss_trend.falling:
             severity = Severity.WARNING if saturated and not loss_trend.fallen else Severity.NOTE

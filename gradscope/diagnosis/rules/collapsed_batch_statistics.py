@@ -95,7 +95,7 @@ class CollapsedBatchStatistics(Rule):
             yield self._not_updated(run, still, Severity.ERROR if loss_trend.at_rest else Severity.WARNING)
         if off:
             yield self._not_settled(run, off)
-        few = [norm for norm in batch_norms if self.min_examples > norm.examples and norm not in flat]
+        few = [norm for norm in batch_norms if norm.examples < self.min_examples and norm not in flat]
         if few and loss_trend.reach >= self.error_steps and not loss_trend.falling:
             grave = loss_trend.slow and few[0].examples < self.error_examples
             yield self._few_examples(run, few, Severity.ERROR if grave else Severity.WARNING)

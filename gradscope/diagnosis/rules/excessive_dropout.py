@@ -104,9 +104,7 @@ class ExcessiveDropout(Rule):
         if drowning := [noise for noise in noises if noise.ratio > self.max_noise]:
             yield self._noise(drowning, run, loss_trend)
         rates = {card.name: rate for card in run.model.layers if (rate := _rate(card))}
-        if not rates and noises:
-            return
-        if not rates:
+        if not (rates or noises):
             raise NothingToJudge("no layer of the model card drops anything")
         strong = {name: rate for name, rate in rates.items() if rate > self.max_rate}
         strong = strong or self._together(rates)
@@ -131,6 +129,7 @@ class ExcessiveDropout(Rule):
 
     def _noise(self, found: list[Noise], run: Run, trend: LossTrend) -> Finding:
         worst = max(found, key=lambda noise: noise.ratio)
+        what = "stddev over the example_std of what comes in"
         return Finding(
             rule=self.name,
             title="noise too strong",
@@ -141,15 +140,7 @@ class ExcessiveDropout(Rule):
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
             measurements=tuple(
-                Measurement(
-                    "stddev over the example_std of what comes in",
-                    noise.ratio,
-                    self.max_noise,
-                    "1",
-                    noise.layer,
-                    "0.1 to 0.5",
-                )
-                for noise in found
+                Measurement(what, noise.ratio, self.max_noise, "1", noise.layer, "0.1 to 0.5") for noise in found
             ),
             remedies=(remedies.weaken_noise(worst.layer, worst.signal),),
             variant="noise",

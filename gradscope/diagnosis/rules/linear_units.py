@@ -125,6 +125,10 @@ class LinearUnits(Rule):
         left = trend.knows_constant and trend.is_far(self.min_slow_loss)
         return left and trend.reach >= self.min_steps and self._comes_down(trend)
 
+    def _comes_down(self, trend: LossTrend) -> bool:
+        """Whether there is more to be learnt; where the loss rests, the noise of the data may allow no less."""
+        return -trend.significance > self.min_fall and -trend.slope > self.min_late_fall * trend.constant
+
     def _bare(self, stack: list[Layer], window: Window) -> Finding:
         names = [layer.name for layer in stack]
         steps = window.steps[window.usable]
@@ -164,10 +168,6 @@ class LinearUnits(Rule):
             return None
         bound = self.max_preactivation * _LINEAR_UP_TO[layer.shape]
         return Measurement("greatest |quantile| of the pre-activation", max(ends), bound, "1", layer.name, "about 1")
-
-    def _comes_down(self, trend: LossTrend) -> bool:
-        """Whether there is more to be learnt; where the loss rests, the noise of the data may allow no less."""
-        return -trend.significance > self.min_fall and -trend.slope > self.min_late_fall * trend.constant
 
     def _off(self, run: Run, layer: Layer, window: Window, *, stays: bool) -> Measurement | None:
         zeros = run.series("activation", layer.name, "zero_fraction")

@@ -151,9 +151,9 @@ class LossPlateau(Rule):
             # Of noisy classes next to nothing can be learnt, and that takes time.
             sure = loss_trend.remaining > self.min_settled_loss or loss_trend.reach >= _TWICE * self.min_steps
             return Severity.ERROR if sure else Severity.WARNING
-        named = run.settings.get("losses") or run.settings.get("loss")
         if run.settings.get("optimizers"):
             return Severity.NOTE  # those of rivals are to stand still
+        named = run.settings.get("losses") or run.settings.get("loss")
         # Where it fell without doubt, if only a little, the rest may be an offset that nothing can change.
         return Severity.WARNING if named and not loss_trend.has_fallen else Severity.NOTE
 

@@ -101,10 +101,8 @@ class OmittedVariable(Rule):
     def _finding(self, found: list[Layer], run: Run, severity: Severity, *, since_compile: bool = False) -> Finding:
         names = [layer.name for layer in found]
         is_are, its = ("is", "its") if len(names) == 1 else ("are", "their")
-        changes = (
-            [remedies.compile_again()] if since_compile else [remedies.train_all_variables(), remedies.freeze(found)]
-        )
         since = " since compile()" if since_compile else ""
+        otherwise = (remedies.train_all_variables(), remedies.freeze(found))
         return Finding(
             rule=self.name,
             title="variables left out",
@@ -118,19 +116,18 @@ class OmittedVariable(Rule):
                 for name in names
                 for count in [sum(v.layer == name and v.trainable for v in run.model.variables)]
             ),
-            remedies=tuple(changes),
+            remedies=(remedies.compile_again(),) if since_compile else otherwise,
             explains=_HIDES if severity > Severity.NOTE else frozenset(),
         )
 
     def _untracked(self, names: list[str], run: Run, trend: LossTrend) -> Finding:
         is_are, it, one = ("is", "it", "a tf.Variable") if len(names) == 1 else ("are", "them", "tf.Variables")
-        left = trend.remaining if trend.knows_constant else trend.change
-        harm = Severity.WARNING if left > self.max_untracked_loss else Severity.NOTE
+        severity = self._lost(trend)
         return Finding(
             rule=self.name,
             title="variables unknown to Keras",
             sentence=f"{among(names)} {is_are} {one} that Keras does not know of: nothing trains {it}",
-            severity=Severity.ERROR if left > self.error_untracked_loss or trend.at_rest else harm,
+            severity=severity,
             layers=tuple(dict.fromkeys(name.rpartition("/")[0] for name in names if "/" in name)),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
@@ -139,8 +136,16 @@ class OmittedVariable(Rule):
             ),
             remedies=(remedies.add_weights(names),),
             variant="untracked",
-            explains=_HIDES if harm > Severity.NOTE else frozenset(),
+            explains=_HIDES if severity > Severity.NOTE else frozenset(),
         )
+
+    def _lost(self, trend: LossTrend) -> Severity:
+        """How grave it is that variables are not trained; a note where the loss is solved, or unknown."""
+        left = trend.remaining if trend.knows_constant else trend.change
+        # What was good from the start rests as well.
+        if left > self.error_untracked_loss or (trend.at_rest and not left <= self.max_untracked_loss):
+            return Severity.ERROR
+        return Severity.WARNING if left > self.max_untracked_loss else Severity.NOTE
 
     def _frozen(self, found: list[Layer], run: Run, severity: Severity) -> Finding:
         names = [layer.name for layer in found]
