@@ -43,12 +43,15 @@ class KilledUnits(LargeSteps):
         at_once = all(
             group.largest_step > self.max_leaping_step and group.growth > self.min_sudden_growth for group in killing
         )
-        learnt = trend.best < self.max_learnt * trend.late
-        lost = trend.slow and (learnt or (at_once and trend.at_rest))
-        died = self._died(run) if killing and lost else ""
+        died = self._died(run) if killing and self._is_lost(trend, at_once=at_once) else ""
         return tuple(
             self._large_steps(run, group, self.max_killing_step, died, grave=True) for group in killing if died
         )
+
+    def _is_lost(self, trend: LossTrend, *, at_once: bool) -> bool:
+        """Whether what the network had begun to learn is gone, or the first steps left it nothing to learn with."""
+        learnt = trend.best < self.max_learnt * trend.late
+        return trend.slow and (learnt or (at_once and trend.at_rest))
 
     def _died(self, run: Run) -> str:
         """How many units of the first layer of which many died; empty if there is none."""
