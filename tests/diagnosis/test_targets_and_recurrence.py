@@ -330,6 +330,20 @@ def test_a_frozen_embedding_is_new_where_its_numbers_are_as_keras_draws_them(gre
 
 
 @pytest.mark.parametrize(
+    ("decay", "shrunk", "late", "found"),
+    [(5.0, 0.4, 0.6, 1), (5.0, 0.9, 0.6, 0), (5.0, 0.4, 0.1, 0), (2.0, 0.4, 0.6, 0)],
+)
+def test_a_decay_that_takes_more_than_the_weights_over_the_run_wears_them_down(decay, shrunk, late, found):
+    left = np.geomspace(1, shrunk, 30)
+    scale = {("weight", f"{name}/kernel"): left for name in ("hidden_1", "hidden_2", "output")}
+    settings = {"optimizer": {"name": "AdamW", "weight_decay": decay}}
+    loss = np.r_[np.linspace(1, late, 10), np.full(20, late)]
+    run = toy_run(scale, loss=loss, settings=settings, step={"learning_rate": 1e-3})
+    mine = [f for f in findings("shrunken-weights", run) if f.variant == "decay"]
+    assert [f.severity for f in mine] == [Severity.ERROR] * found
+
+
+@pytest.mark.parametrize(
     ("gain", "loss", "found"),
     [
         (0.3, np.r_[np.ones(20), np.full(10, 0.85)], 1),

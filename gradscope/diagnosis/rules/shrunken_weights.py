@@ -11,6 +11,7 @@ import numpy as np
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Kernel, LearningRate, LossTrend, Penalty, Window
 from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
+from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among, number, span
@@ -33,7 +34,8 @@ class ShrunkenWeights(Rule):
     began or where a constant answer stands, a note where it falls by half: some solutions are small. Where a penalty
     was at first more than what the outputs cost, and that is still far from solved, half the size of one kernel is
     small enough. A single kernel counts where there is a penalty and the loss has not fallen by half. Weight decay by
-    the optimizer is known beforehand: it takes its learning rate times ``weight_decay`` of the weights in every step.
+    the optimizer is known beforehand: it takes its learning rate times ``weight_decay`` of the weights in every step,
+    more than updates give back or, summed over all steps, more than the weights themselves.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -65,6 +67,11 @@ class ShrunkenWeights(Rule):
         0.25, "1", "of a constant answer's loss or of the start: all of it is no noise then"
     )
     max_decay: float = limit(0.01, "1", "of the weights per step: updates would have to be as large, ten times usual")
+    max_total_decay: float = limit(
+        1.0, "1", "of the weights, by all steps: a third of them would be left without updates"
+    )
+    max_worn_ratio: float = limit(0.65, "1", "late rms over the first, median over the kernels, there")
+    min_worn_loss: float = limit(0.3, "1", "of a constant answer's loss, there: more was to be learnt")
     usual_weight_decay: float = limit(0.3, "1", "as large as anybody sets it; with less it is the learning rate")
     min_kernel_fraction: float = limit(0.5, "1", "of the kernels; a penalty acts on all that bear it")
 
@@ -81,9 +88,23 @@ class ShrunkenWeights(Rule):
         """Judge the decay that the optimizer was given, then what became of the kernels, together."""
         weight_decay = optimizer_settings(run).weight_decay
         decay = weight_decay * learning_rate.largest
-        if weight_decay > self.usual_weight_decay and decay > self.max_decay and not loss_trend.fallen:
-            yield self._decayed(run, kernels, decay, Severity.ERROR if loss_trend.slow else Severity.WARNING)
-            return
+        if weight_decay > self.usual_weight_decay and not loss_trend.fallen:
+            total = weight_decay * _summed_rate(run)
+            if decay > self.max_decay:
+                size = Measurement("weight decay times learning rate", decay, self.max_decay, "1", "", "1e-7 to 1e-4")
+                yield self._decayed(run, kernels, decay, size, Severity.ERROR if loss_trend.slow else Severity.WARNING)
+                return
+            if self._wears_down(kernels, window, loss_trend, total):
+                size = Measurement(
+                    "weight decay times learning rate, summed over all steps",
+                    total,
+                    self.max_total_decay,
+                    "1",
+                    "",
+                    "below 0.3",
+                )
+                yield self._decayed(run, kernels, decay, size, Severity.ERROR)
+                return
         if held := self._held(run, kernels, window, loss_trend):
             yield self._constrained(run, held)
             return
@@ -106,6 +127,12 @@ class ShrunkenWeights(Rule):
             yield self._shrunken(run, small, most, penalty.early if heavy else None, severity)
         elif heavy:
             yield from self._gains(run, window, penalty.early)
+
+    def _wears_down(self, kernels: tuple[Kernel, ...], window: Window, trend: LossTrend, decay: float) -> bool:
+        """Whether all steps together would take away most of the weights, and have, with much of the loss left."""
+        left = median(np.array([window.over_first(kernel.weight_rms) for kernel in kernels]))
+        worn = decay > self.max_total_decay and left < self.max_worn_ratio
+        return worn and trend.knows_constant and trend.remaining > self.min_worn_loss
 
     def _severity(self, small: dict[Kernel, float], loss_trend: LossTrend) -> Severity:
         if loss_trend.falling and not min(small.values()) < self.utter_remaining_ratio:
@@ -144,7 +171,9 @@ class ShrunkenWeights(Rule):
             variant="constrained",
         )
 
-    def _decayed(self, run: Run, kernels: tuple[Kernel, ...], decay: float, severity: Severity) -> Finding:
+    def _decayed(
+        self, run: Run, kernels: tuple[Kernel, ...], decay: float, size: Measurement, severity: Severity
+    ) -> Finding:
         return Finding(
             rule=self.name,
             title="weight decay too strong",
@@ -153,9 +182,7 @@ class ShrunkenWeights(Rule):
             layers=tuple(dict.fromkeys(kernel.layer.name for kernel in kernels)),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
-            measurements=(
-                Measurement("weight decay times learning rate", decay, self.max_decay, "1", "", "1e-7 to 1e-4"),
-            ),
+            measurements=(size,),
             remedies=(remedies.weaken_penalty(),),
             variant="decay",
             explains=_EXPLAINS,
@@ -223,3 +250,9 @@ _EXPLAINS = frozenset(
         "vanishing-gradient",
     }
 )
+
+
+def _summed_rate(run: Run) -> float:
+    """The learning rate, summed over all steps; 0 where it was not recorded."""
+    rate = np.asarray(run.step_statistics.get("learning_rate", np.zeros(len(run.steps))), dtype=np.float64)
+    return float(np.sum(np.diff(run.steps) * (rate[1:] + rate[:-1]) / 2))
