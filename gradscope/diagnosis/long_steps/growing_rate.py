@@ -8,14 +8,13 @@ import numpy as np
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite
-from gradscope.diagnosis.long_steps.large_steps import EXPLAINS, LargeSteps
+from gradscope.diagnosis.long_steps.large_steps import EXPLAINS, LargeSteps, last_loss
 from gradscope.diagnosis.rule import limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
 
 __all__ = ["GrowingRate"]
 
-_LAST = 2  # samples
 _NEARLY = 0.3  # of its peak, which the last of several ever higher waves may have passed
 
 
@@ -25,8 +24,6 @@ class GrowingRate(LargeSteps):
 
     min_growth_of_rate: float = limit(5.0, "1", "over the last half of the steps; a linear warm-up only doubles in it")
     min_growth_to_break: float = limit(2.0, "1", "over the first steps, where values stop being finite while it grows")
-    min_loss_regained: float = limit(1.5, "1", "times the lowest level: what was learnt is lost again")
-    min_slope: float = limit(2.0, "standard errors", "of the loss over the last half: it plainly rises")
 
     def _growing_rate(self, trend: LossTrend, nonfinite: Nonfinite, rate: LearningRate) -> tuple[Finding, ...]:
         broken = nonfinite.first_broken is not None
@@ -38,7 +35,7 @@ class GrowingRate(LargeSteps):
         grows = rate.last >= least * before > 0 and rate.last >= _NEARLY * rate.largest
         if not (grows and trend.nonnegative and self._has_samples(trend) and (broken or self._comes_back(trend))):
             return ()
-        harm = "and then values stop being finite" if broken else f"and the loss is back at {number(_end(trend))}"
+        harm = "and then values stop being finite" if broken else f"and the loss is back at {number(last_loss(trend))}"
         growth = rate.last / before
         found = Finding(
             rule=self.name,
@@ -56,10 +53,3 @@ class GrowingRate(LargeSteps):
             explains=EXPLAINS,
         )
         return (found,)
-
-    def _comes_back(self, trend: LossTrend) -> bool:
-        return _end(trend) > self.min_loss_regained * trend.best and trend.significance > self.min_slope
-
-
-def _end(trend: LossTrend) -> float:
-    return float(trend.loss[-_LAST:].mean())

@@ -13,7 +13,9 @@ from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number, of_layers
 from gradscope.run import Run
 
-__all__ = ["EXPLAINS", "LargeSteps", "less_momentum"]
+__all__ = ["EXPLAINS", "LargeSteps", "last_loss", "less_momentum"]
+
+_LAST = 2  # samples
 
 EXPLAINS = frozenset(
     {
@@ -40,6 +42,8 @@ class LargeSteps(Rule):
     max_leaping_step: float = limit(0.1, "1", "the same where the loss leapt up, and is no better than at first since")
     min_killing_growth: float = limit(1.5, "1", "times the first size, of the weights, where shorter steps count")
     min_remaining_loss: float = limit(0.9, "1", "of a constant answer's loss, or of the start where that is unknown")
+    min_loss_regained: float = limit(1.5, "1", "times the lowest level: what was learnt is lost again")
+    min_slope: float = limit(2.0, "standard errors", "of the loss over the last half: it plainly rises")
     min_samples: float = limit(5, "samples", "a loss that is not yet lower after fewer says nothing")
 
     def _large_steps(
@@ -82,6 +86,15 @@ class LargeSteps(Rule):
 
     def _has_samples(self, trend: LossTrend) -> bool:
         return len(trend.loss) >= self.min_samples
+
+    def _comes_back(self, trend: LossTrend) -> bool:
+        """Whether the loss climbs again and ends well above its lowest level."""
+        return last_loss(trend) > self.min_loss_regained * trend.best and trend.significance > self.min_slope
+
+
+def last_loss(trend: LossTrend) -> float:
+    """The mean of the last two samples."""
+    return float(trend.loss[-_LAST:].mean())
 
 
 def less_momentum(run: Run, group: OptimizerGroup) -> tuple[Remedy, ...]:

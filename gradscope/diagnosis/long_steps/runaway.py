@@ -28,22 +28,25 @@ class Runaway(LargeSteps):
     max_growth: float = limit(
         10.0, "1", "times the first or Glorot's size; recorded healthy runs stay below 4, one of 2,000 steps at 7"
     )
+    max_relapsing_growth: float = limit(5.0, "1", "the same where the loss comes back")
 
     def _runaway(self, run: Run, group: OptimizerGroup, trend: LossTrend) -> Finding | None:
-        if not group.growth > self.max_growth or self._is_well(trend):
+        lost = trend.nonnegative and self._has_samples(trend) and self._comes_back(trend)
+        most = self.max_relapsing_growth if lost else self.max_growth
+        if not group.growth > most or (self._is_well(trend) and not lost):
             return None
-        steps = _grown(group, self.max_growth / 3)
+        steps = _grown(group, most / 3)
         what = "late size of the weights over the first, median over the kernels"
         return Finding(
             rule=self.name,
             title="weights run away",
             sentence=f"the weights{of_layers(group.layers)} have grown to {number(group.growth)} times their size "
-            "(median over the kernels), and nothing was learnt by it",
+            f"(median over the kernels), and {'what was learnt is lost again' if lost else 'nothing was learnt by it'}",
             severity=Severity.ERROR,
             layers=group.layers,
             first_step=int(steps[0]),
             last_step=int(steps[-1]),
-            measurements=(Measurement(what, group.growth, self.max_growth, "1", "", "0.5 to 4"),),
+            measurements=(Measurement(what, group.growth, most, "1", "", "0.5 to 4"),),
             remedies=(
                 *less_momentum(run, group),
                 remedies.lower_learning_rate(

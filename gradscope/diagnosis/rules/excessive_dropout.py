@@ -83,7 +83,7 @@ class ExcessiveDropout(Rule):
     name: ClassVar[str] = "excessive-dropout"
     max_rate: float = limit(0.85, "1", "Srivastava et al. (figure 9) find rates of 0.2 to 0.6 equally good")
 
-    max_noise: float = limit(1.5, "1", "times the signal: denoising autoencoders take 0.1 to 1")
+    max_noise: float = limit(0.8, "1", "times the signal: denoising autoencoders take 0.1 to 0.5")
     error_noise: float = limit(8.0, "1", "times the signal: what a layer of 64 inputs can still make out")
     max_noisy_loss: float = limit(0.85, "1", "of a constant answer's loss or of the start, under noise")
     max_shared_rate: float = limit(0.5, "1", "the usual rate: what a network bears in every hidden layer")

@@ -86,25 +86,9 @@ class ShrunkenWeights(Rule):
         penalty: Penalty,
     ) -> Iterable[Finding]:
         """Judge the decay that the optimizer was given, then what became of the kernels, together."""
-        weight_decay = optimizer_settings(run).weight_decay
-        decay = weight_decay * learning_rate.largest
-        if weight_decay > self.usual_weight_decay and not loss_trend.fallen:
-            total = weight_decay * _summed_rate(run)
-            if decay > self.max_decay:
-                size = Measurement("weight decay times learning rate", decay, self.max_decay, "1", "", "1e-7 to 1e-4")
-                yield self._decayed(run, kernels, decay, size, Severity.ERROR if loss_trend.slow else Severity.WARNING)
-                return
-            if self._wears_down(kernels, window, loss_trend, total):
-                size = Measurement(
-                    "weight decay times learning rate, summed over all steps",
-                    total,
-                    self.max_total_decay,
-                    "1",
-                    "",
-                    "below 0.3",
-                )
-                yield self._decayed(run, kernels, decay, size, Severity.ERROR)
-                return
+        if decayed := self._decay(run, kernels, window, loss_trend, learning_rate):
+            yield decayed
+            return
         if held := self._held(run, kernels, window, loss_trend):
             yield self._constrained(run, held)
             return
@@ -127,6 +111,29 @@ class ShrunkenWeights(Rule):
             yield self._shrunken(run, small, most, penalty.early if heavy else None, severity)
         elif heavy:
             yield from self._gains(run, window, penalty.early)
+
+    def _decay(
+        self,
+        run: Run,
+        kernels: tuple[Kernel, ...],
+        window: Window,
+        trend: LossTrend,
+        learning_rate: LearningRate,
+    ) -> Finding | None:
+        """What the optimizer's own decay takes, in one step and in all."""
+        weight_decay = optimizer_settings(run).weight_decay
+        if not weight_decay > self.usual_weight_decay or trend.fallen:
+            return None
+        what, decay = "weight decay times learning rate", weight_decay * learning_rate.largest
+        total = weight_decay * _summed_rate(run)
+        worn = self._wears_down(kernels, window, trend, total)
+        if decay > self.max_decay:
+            size = Measurement(what, decay, self.max_decay, "1", "", "1e-7 to 1e-4")
+        elif worn:
+            size = Measurement(f"{what}, summed over all steps", total, self.max_total_decay, "1", "", "below 0.3")
+        else:
+            return None
+        return self._decayed(run, kernels, decay, size, Severity.ERROR if worn or trend.slow else Severity.WARNING)
 
     def _wears_down(self, kernels: tuple[Kernel, ...], window: Window, trend: LossTrend, decay: float) -> bool:
         """Whether all steps together would take away most of the weights, and have, with much of the loss left."""

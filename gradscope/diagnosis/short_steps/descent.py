@@ -36,7 +36,7 @@ class Descent(Unlearnt):
         0.35, "1", "of a constant answer's loss, as many steps later, where the loss makes what is promised"
     )
     min_late_share: float = limit(0.4, "1", "of all that the loss fell, by the last half: half of a straight line")
-    line_steps: float = limit(400, "steps", "earlier a plain deep network may yet begin to learn")
+    line_steps: float = limit(300, "steps", "earlier a plain deep network may yet begin to learn")
 
     def _is_unbent(self, trend: LossTrend, reduction_ratio: float) -> bool:
         """Whether the loss is a straight line along the very steps, and far from its end even after as many again."""
