@@ -571,6 +571,13 @@ class TestRunawayWeights:
         assert "grown to 20 times their size" in finding.sentence
         assert 0 < finding.first_step < 100
 
+    @pytest.mark.parametrize(("growth", "back", "found"), [(6.0, 0.6, 1), (4.0, 0.6, 0), (6.0, 0.2, 0)])
+    def test_less_growth_counts_where_what_was_learnt_is_lost_again(self, growth, back, found):
+        loss = np.r_[np.linspace(1.0, 0.2, 15), np.linspace(0.2, back, 15)]
+        mine = findings("learning-rate-too-high", self.run(growth, loss=loss))
+        assert [finding.variant for finding in mine] == ["runaway"] * found
+        assert all("what was learnt is lost again" in finding.sentence for finding in mine)
+
     def test_growth_of_one_kernel_before_all_run_away_does_not_count(self):
         early, late = np.r_[1:5:15j, [5.0] * 5], [30.0] * 10
         run = toy_run(

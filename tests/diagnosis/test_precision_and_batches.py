@@ -168,6 +168,15 @@ class TestCollapsedBatchStatistics:
         (finding,) = findings("collapsed-batch-statistics", self.with_norm())
         assert (finding.variant, finding.layers) == ("not-updated", ("norm",))
 
+    def test_what_saturates_behind_statistics_that_never_move_follows_from_them(self):
+        self.put = {("weight", "norm/moving_mean", s): 0.0 for s in ("mean", "rms")}
+        self.put |= {("weight", "norm/moving_variance", s): 1.0 for s in ("mean", "rms")}
+        self.put |= {("activation", "hidden_2", "saturation_fraction"): 0.97}
+        run = toy_run(put=self.put, batch_norm=True, activation="tanh", loss=1.0)
+        rules = [BY_NAME[name] for name in ("collapsed-batch-statistics", "saturated-activation")]
+        (cause,) = diagnose(run, rules).causes
+        assert cause.root.variant == "not-updated"
+
     def test_frozen_statistics_are_meant_to_stand_still(self):
         self.put = {("weight", "norm/moving_mean", s): 0.0 for s in ("mean", "rms")}
         self.put |= {("weight", "norm/moving_variance", s): 1.0 for s in ("mean", "rms")}

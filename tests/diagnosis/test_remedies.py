@@ -38,6 +38,16 @@ def test_the_initialiser_suits_the_activation(activation, shape, initialiser):
     assert ("Constant(0.1)" in code) == (shape == "rectifier")
 
 
+def test_an_activation_that_is_a_layer_has_no_weights_to_initialise():
+    tanh = replace(layer("tanh", kind="Activation", arguments={"activation": "tanh"}, fan_in=None), learns=False)
+    initialise = remedies.initialise([tanh])
+    assert initialise.title == "Initialise what feeds hidden_1 with Glorot uniform"
+    assert initialise.code == '# the layer in front of hidden_1: kernel_initializer="glorot_uniform"'
+    assert remedies.normalise([tanh], toy_run()).code == (
+        'keras.layers.BatchNormalization(momentum=0.9)\nkeras.layers.Activation(activation="tanh", name="hidden_1")'
+    )
+
+
 def test_the_code_keeps_the_layers_own_arguments():
     convolution = layer(
         kind="Conv2D",

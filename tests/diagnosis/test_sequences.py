@@ -49,6 +49,20 @@ def test_a_little_that_comes_back_is_nothing_where_all_sequences_end_in_one_stat
     assert [cause.root.variant for cause in causes] == ["through-time"] * found
 
 
+@pytest.mark.parametrize(
+    ("zeros", "arguments", "said"),
+    [(0.9, {"input_dim": 40, "output_dim": 8}, True), (0.9, {"mask_zero": True}, False), (0.1, {}, False)],
+)
+def test_over_words_that_are_mostly_padding_a_mask_is_proposed(zeros, arguments, said):
+    run = sequences({"hidden_2": 1e-20}, loss=1.0, put={("input", "input", "zero_fraction"): zeros})
+    first, *rest = run.model.layers
+    words = replace(first, kind="Embedding", activation=None, arguments=arguments)
+    (finding,) = through_time("vanishing-gradient", replace(run, model=replace(run.model, layers=(words, *rest))))
+    assert (finding.remedies[0].topic == "padding") == said
+    if said:
+        assert 'keras.layers.Embedding(40, 8, mask_zero=True, name="hidden_1")' in finding.remedies[0].code
+
+
 def test_a_layer_may_yet_learn_to_remember():
     run = sequences({"hidden_1": 1e-20}, loss=1.0)
     (young,) = through_time("vanishing-gradient", replace(run, steps=run.steps // 10))

@@ -76,7 +76,7 @@ from gradscope.diagnosis.remedies.optimizer import (
     weaken_penalty,
 )
 from gradscope.diagnosis.remedies.precision import keep_float32_optimizer, keep_float32_variables
-from gradscope.diagnosis.remedies.sequences import reach_further_back, remember, scale_scores
+from gradscope.diagnosis.remedies.sequences import mask_padding, reach_further_back, remember, scale_scores
 from gradscope.diagnosis.remedies.step_size import (
     decay_later,
     decay_learning_rate,
@@ -121,6 +121,7 @@ __all__ = [
     "lower_high_momentum",
     "lower_learning_rate",
     "lower_momentum",
+    "mask_padding",
     "normalise",
     "normalise_batches",
     "normalise_features",

@@ -88,6 +88,8 @@ def _normalised(layers: Sequence[Layer], normalisation: str, changes: dict[str, 
     def code(layer: Layer) -> str:
         if layer.is_recurrent:  # its activation is within each step of the sequence
             return f"{layer_code(layer, {})}\n{normalisation}"
+        if layer.card and not has_weights(layer):  # an activation that is a layer of its own
+            return f"{normalisation}\n{layer_code(layer, {})}"
         name = layer.card.activation.name if layer.card and layer.card.activation else "relu"
         activation = "" if name == "linear" else f'\nkeras.layers.Activation("{name}")'
         return f"{layer_code(layer, {'activation': None, **changes})}\n{normalisation}{activation}"

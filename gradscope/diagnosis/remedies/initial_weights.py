@@ -25,7 +25,10 @@ def initialise(layers: Sequence[Layer], *, positive_bias: bool = True) -> Remedy
             where others have some.
         positive_bias: also start the biases of ReLU layers at +0.1, so that its units start out switched on.
     """
-    layers = [layer for layer in layers if has_weights(layer)] or layers
+    own = [layer for layer in layers if has_weights(layer)]
+    if not own and all(layer.card for layer in layers):
+        return _initialise_before(layers)
+    layers = own or layers
     changes = {layer.name: _changes(layer, positive_bias=positive_bias) for layer in layers}
     kinds = list(dict.fromkeys(_initialiser(layer)[0] for layer in layers))
     bias = ", biases at +0.1" if any("bias_initializer" in change for change in changes.values()) else ""
@@ -34,6 +37,18 @@ def initialise(layers: Sequence[Layer], *, positive_bias: bool = True) -> Remedy
         "Weights whose variance is set by the fan-in and the activation keep the size of signal and gradient from "
         "layer to layer" + ("; a positive bias starts ReLU units switched on." if bias else "."),
         code_of_layers(layers, lambda layer: layer_code(layer, changes[layer.name])),
+        topic="initial-weights",
+    )
+
+
+def _initialise_before(layers: Sequence[Layer]) -> Remedy:
+    """The same for layers without weights, activations say: the weights are those of what feeds them."""
+    names, (kind, initialiser) = among([layer.name for layer in layers]), _initialiser(layers[0])
+    return Remedy(
+        f"Initialise what feeds {names} with {kind}",
+        "Weights whose variance is set by the fan-in and the activation keep the size of signal and gradient from "
+        "layer to layer.",
+        f'# the layer in front of {names}: kernel_initializer="{initialiser}"',
         topic="initial-weights",
     )
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.layer_code import code_of_layers, layer_code
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
+from gradscope.run import Run
 
-__all__ = ["reach_further_back", "remember", "scale_scores"]
+__all__ = ["mask_padding", "reach_further_back", "remember", "scale_scores"]
 
+_PADDED = 0.5  # share of the words
 _DECIDES = ("activation", "recurrent_activation", "unit_forget_bias", "bias_initializer", "recurrent_initializer")
 """Arguments that set how long a layer keeps what it has seen."""
 
@@ -48,6 +51,25 @@ def remember(layers: Sequence[Layer]) -> tuple[Remedy, ...]:
             )
             if plain
             else ()
+        ),
+    )
+
+
+def mask_padding(run: Run) -> tuple[Remedy, ...]:
+    """A mask over words that are mostly padding; none where they are not, or a mask there is."""
+    words = [card for card in run.model.layers if card.kind == "Embedding" and not card.arguments.get("mask_zero")]
+    padded = [name for name in run.names("input") if median(run.series("input", name, "zero_fraction")) > _PADDED]
+    if not (words and padded):
+        return ()
+    name, sizes = words[0].name.rpartition("/")[2], words[0].arguments
+    size = f"{sizes.get('input_dim', 'words')}, {sizes.get('output_dim', 'units')}"
+    return (
+        Remedy(
+            "Mask the padding, or pad in front",
+            "Most of each sequence is the number 0, which fills it up: what was read is forgotten on the way through.",
+            f'keras.layers.Embedding({size}, mask_zero=True, name="{name}")\n'
+            '# or: x = keras.utils.pad_sequences(sequences, padding="pre")',
+            topic="padding",
         ),
     )
 

@@ -24,6 +24,10 @@ _EXPLAINS = frozenset(
         "vanishing-gradient",
     }
 )
+# What comes of a signal that nothing normalises.
+_HIDES = frozenset(
+    {"constant-output", "dead-units", "exploding-gradient", "saturated-activation", "vanishing-gradient"}
+)
 _ROUNDING = 1 - 1e-6
 _LARGE_EPSILON = 0.1  # 1e-3 is the default, 1e-5 to 1e-12 are usual too
 
@@ -231,7 +235,7 @@ def _finding(  # noqa: PLR0917  what the kinds differ in
         measurements=measurements,
         remedies=changes,
         variant=variant,
-        explains=_EXPLAINS if variant == "no-variance" else frozenset(),
+        explains=_EXPLAINS if variant == "no-variance" else _HIDES if variant == "not-updated" else frozenset(),
     )
 
 

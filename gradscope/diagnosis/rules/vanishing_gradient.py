@@ -170,7 +170,7 @@ class VanishingGradient(PartlyVanishing):
             first_step=int(run.steps[0]) if alike else first,
             last_step=last,
             measurements=(Measurement("time_gradient_ratio", value, least, "1", name, "3e-6 to 3,000"),),
-            remedies=(*remedies.remember(layers), remedies.reach_further_back(layers)),
+            remedies=(*remedies.mask_padding(run), *remedies.remember(layers), remedies.reach_further_back(layers)),
             variant="through-time",
             confidence="medium",
         )
