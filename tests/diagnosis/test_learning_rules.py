@@ -169,6 +169,22 @@ class TestLearningRateTooLow:
         assert [finding.variant for finding in mine] == ["few-updates"] * found
         assert all(finding.remedies[0].topic == "accumulation" for finding in mine)
 
+    @pytest.mark.parametrize(
+        ("share", "optimizer", "late", "found"),
+        [(1 / 32, "SGD", 0.8, 1), (1.0, "SGD", 0.8, 0), (1 / 32, "Adam", 0.8, 0), (1 / 32, "SGD", 0.3, 0)],
+    )
+    def test_a_loss_that_is_divided_once_more_makes_short_steps(self, share, optimizer, late, found):
+        loss = np.r_[np.linspace(1.0, late, 10), np.full(20, late)]
+        run = toy_run(updates(1.2), loss=loss, settings={"optimizer": {"name": optimizer}}, step={"called_loss": loss})
+        run.step_statistics["loss"] = (share * loss).astype(np.float32)
+        settings = {
+            "losses": [{"name": "mean_squared_error", "from_logits": None, "output": "output", "weight": share}]
+        }
+        run = replace(run, model=run.model.with_settings(settings))
+        mine = findings("learning-rate-too-low", run)
+        assert [(f.variant, f.severity) for f in mine] == [("divided-loss", Severity.ERROR)] * found
+        assert all("0.031 of what the loss functions give" in f.sentence for f in mine)
+
     def test_a_line_that_levels_off_is_none(self):
         loss = np.r_[np.linspace(1.0, 0.85, 10), np.linspace(0.85, 0.82, 20)]
         run = toy_run(updates(0.7), loss=loss, steps=range(0, SAMPLES * 15, 15))

@@ -12,6 +12,7 @@ __all__ = [
     "accumulate_less",
     "average_apart",
     "clip_gradients",
+    "divide_once",
     "loosen_clipping",
     "lower_epsilon",
     "lower_high_momentum",
@@ -122,6 +123,22 @@ def use_optimizer(name: str, learning_rate: float | None = None) -> Remedy:
         f"{_OPTIMIZERS[name]} Do not carry the old learning rate over: each optimizer has its own scale.",
         f"optimizer = keras.optimizers.{name}({arguments})",
         topic="optimizer",
+    )
+
+
+def divide_once(weight: float) -> Remedy:
+    """A loss that is a mean once.
+
+    Args:
+        weight: what is differentiated over what the loss functions give, below 1.
+    """
+    return Remedy(
+        "Divide the loss once",
+        f"Keras' losses are means over the batch already; the loss is {weight:.2g} of that, and so is each step of an "
+        "optimizer that does not adapt. Over several replicas divide the sum of the examples' losses by the examples "
+        "of all replicas.",
+        "loss = loss_function(y, model(x, training=True))  # as it is, without a further division",
+        topic="loss",
     )
 
 

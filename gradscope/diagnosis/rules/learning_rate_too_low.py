@@ -6,20 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gradscope.diagnosis.evidence import LearningRate, LossTrend, OptimizerGroup, Travel
-from gradscope.diagnosis.short_steps import FewUpdates, LeftBehind, Schedule, ShortDistance
+from gradscope.diagnosis.evidence import CalledLoss, LearningRate, LossTrend, OptimizerGroup, Travel
+from gradscope.diagnosis.short_steps import DividedLoss, FewUpdates, LeftBehind, Schedule, ShortDistance
 from gradscope.diagnosis.verdict import Finding
 from gradscope.run import Run
 
 
 @dataclass(frozen=True)
-class LearningRateTooLow(Schedule, FewUpdates, LeftBehind, ShortDistance):
+class LearningRateTooLow(Schedule, FewUpdates, DividedLoss, LeftBehind, ShortDistance):
     """Steps in the right direction, but so short that training does not get anywhere.
 
     ## What it detects
     Sound gradients, a loss far from solved, and updates so small everywhere that all steps of the run together could
     not have moved any kernel by a tenth of its size; a loss that comes down in a straight line of which the run shows
-    but the beginning; a warm-up that outlasts the run; or a schedule that is over before anything is learnt.
+    but the beginning; a warm-up that outlasts the run; a loss that is divided once too often; or a schedule that is
+    over before anything is learnt.
 
     ## Why it matters
     The loss falls, if only just, so nothing looks broken; the run ends long before the network has learnt.
@@ -38,7 +39,8 @@ class LearningRateTooLow(Schedule, FewUpdates, LeftBehind, ShortDistance):
     is judged by the kernels it trains. One that leaves new layers as they were while another trains its own is found
     whatever the loss does, for that of rivals says little. A schedule that is over by half of the run is an error where
     the loss was still falling when the rate came down, or is far from solved; accumulated gradients are judged by how
-    many updates they leave.
+    many updates they leave, a loop's loss by what share of the called loss functions' it is, where steps are
+    proportional to the gradient.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -71,12 +73,14 @@ class LearningRateTooLow(Schedule, FewUpdates, LeftBehind, ShortDistance):
         elasticity: dict[str, float],
         learning_rate: LearningRate,
         reduction_ratio: float,
+        called_loss: CalledLoss,
         fresh_start: bool | None,
     ) -> Iterable[Finding]:
         """Judge the whole run at once: why its steps are short, where that shows, comes before how short they are."""
         return (
             self._schedule(run, loss_trend, travel, learning_rate)
             or self._few_updates(run, loss_trend)
+            or self._divided_loss(run, loss_trend, travel, called_loss)
             or self._left_behind(run, loss_trend, optimizer_groups, learning_rate)
             or self._short_distance(
                 run,
