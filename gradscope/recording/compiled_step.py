@@ -7,6 +7,7 @@ from typing import Any
 from gradscope.errors import RecordingError
 from gradscope.recording.frameworks import keras
 from gradscope.recording.naming import Names
+from gradscope.recording.optimizer_state import built_for, innermost
 from gradscope.recording.trouble import Trouble
 
 __all__ = ["CompiledStep"]
@@ -38,7 +39,7 @@ class CompiledStep:
             RecordingError: variables were frozen since, which the compiled step goes on to train, or normalisations
                 thawed that a step of one's own has called already. To go on would change the training.
         """
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        optimizer = innermost(optimizer)
         if not (self.ran_before and getattr(optimizer, "built", False)):
             return gradients, variables
         self._refuse_frozen(optimizer, variables)
@@ -59,7 +60,7 @@ class CompiledStep:
         if not (self.ran_before and isinstance(layer, keras.layers.BatchNormalization)):
             return False
         model = self._names.model
-        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+        optimizer = innermost(model.optimizer)
         if type(model).train_step is not keras.Model.train_step or not getattr(optimizer, "built", False):
             return False
         known = _known_to(optimizer)
@@ -71,7 +72,7 @@ class CompiledStep:
         trainable = {id(variable) for variable in self._names.model.trainable_variables}
         frozen = [
             self._names.of(variable).name
-            for variable in optimizer._trainable_variables  # noqa: SLF001  the only way to them
+            for variable in built_for(optimizer)
             if optimizer._var_key(variable) not in handed  # noqa: SLF001  likewise
             if id(variable) not in trainable and self._names.include(variable)
         ]
@@ -103,4 +104,4 @@ class CompiledStep:
 
 def _known_to(optimizer: Any) -> frozenset[Any]:
     """What tells the variables apart that an optimizer was built for."""
-    return frozenset(optimizer._var_key(variable) for variable in optimizer._trainable_variables)  # noqa: SLF001  likewise
+    return frozenset(optimizer._var_key(variable) for variable in built_for(optimizer))  # noqa: SLF001  likewise

@@ -15,6 +15,7 @@ from gradscope.recording.kernels import unit_columns
 from gradscope.recording.large_tensors import sample
 from gradscope.recording.learning_rate import LearningRate
 from gradscope.recording.naming import NamedVariable, Names
+from gradscope.recording.optimizer_state import innermost
 from gradscope.recording.scope import scope
 from gradscope.recording.trouble import Trouble
 from gradscope.run import TensorKey
@@ -114,7 +115,7 @@ class GradientObserver:
                 else:
                     self._collector.tensor(TensorKey("gradient", item.name, item.layer), gradient)
             handed.variables, handed.gradients = named, summed
-            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            inner = innermost(optimizer)
             if steps := getattr(inner, "gradient_accumulation_steps", None):
                 # The only count of batches; Keras 3.3 has but the public one.
                 batches = tf.convert_to_tensor(getattr(inner, "_iterations", inner.iterations))

@@ -7,6 +7,7 @@ from typing import Any
 from gradscope.recording.collector import Collector
 from gradscope.recording.frameworks import keras
 from gradscope.recording.hearing import Hearing
+from gradscope.recording.optimizer_state import innermost
 from gradscope.recording.scope import scope
 from gradscope.recording.trouble import Trouble
 
@@ -41,7 +42,7 @@ class LearningRate:
         if _may_be_read(optimizer):
             self._collector.scalar(_KEY, optimizer.learning_rate)
         else:
-            self._asking = getattr(optimizer, "inner_optimizer", optimizer)
+            self._asking = innermost(optimizer)
 
     def asked(self, optimizer: Any, rate: Any) -> None:
         """An optimizer asked for its rate; the update is the last to ask, after the decay of weights."""
@@ -63,9 +64,9 @@ def _may_be_read(optimizer: Any) -> bool:
 
     A schedule of the user's own is taken for one only where the optimizer asks for the rate in a branch.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    rate = getattr(inner, "_learning_rate", None)
+    working = innermost(optimizer)
+    rate = getattr(working, "_learning_rate", None)
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-        branches = inner is not optimizer or getattr(inner, "gradient_accumulation_steps", None)
+        branches = working is not optimizer or getattr(working, "gradient_accumulation_steps", None)
         return bool(branches) or type(rate).__module__.startswith("keras.")
     return not callable(rate)

@@ -15,6 +15,7 @@ from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.losses import describe_losses, loss_additions
 from gradscope.recording.naming import NamedVariable
 from gradscope.recording.observer import Observer, Sighting
+from gradscope.recording.optimizer_state import innermost
 from gradscope.recording.untracked import untracked_variables
 
 __all__ = ["build_model_card"]
@@ -208,7 +209,7 @@ def _dtype_policy(model: Any) -> str:
 
 
 def _optimizer_settings(optimizer: Any) -> dict[str, Any]:
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = innermost(optimizer)
     config = _configuration(inner)
     plain = {key: value for key, value in config.items() if isinstance(value, _PLAIN) and key != "name"}
     if isinstance(config.get("learning_rate"), dict):

@@ -6,12 +6,24 @@ first step; made before it, the sampled step, which has more to trace than a pla
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.trouble import Trouble, describe_error
 
-__all__ = ["build_optimizer"]
+__all__ = ["build_optimizer", "built_for", "innermost"]
+
+
+def innermost(optimizer: Any) -> Any:
+    """The optimizer that does the work: that which one wraps that scales the loss, else itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def built_for(optimizer: Any) -> Sequence[Any]:
+    """The variables that an optimizer was built for."""
+    variables: Sequence[Any] = innermost(optimizer)._trainable_variables  # noqa: SLF001  Keras tells it in no other way
+    return variables
 
 
 def build_optimizer(model: Any, trouble: Trouble) -> None:

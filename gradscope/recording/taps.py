@@ -24,6 +24,7 @@ from gradscope.recording.loss_calls import LOSSES
 from gradscope.recording.losses import describe_losses
 from gradscope.recording.naming import NamedLayer
 from gradscope.recording.observer import Observer
+from gradscope.recording.optimizer_state import built_for, innermost
 from gradscope.recording.replicas import Observers
 from gradscope.recording.stand_in import StandIn, tells_apart
 
@@ -101,9 +102,7 @@ class Taps:
         for optimizer in self.optimizers:
             self._taps.append((optimizer, "apply", partial(self._tap_apply, optimizer)))
         # One that scales the loss has another do its work.
-        self._known = {
-            id(part): part for each in self.optimizers for part in (each, getattr(each, "inner_optimizer", each))
-        }
+        self._known = {id(part): part for each in self.optimizers for part in (each, innermost(each))}
 
     @property
     def _observer(self) -> Observer:
@@ -239,7 +238,7 @@ class Taps:
         given = {**dict(zip(("grads", "trainable_variables"), args, strict=False)), **kwargs}
         gradients, variables = given.get("grads"), given.get("trainable_variables")
         if variables is None and optimizer.built:
-            variables = _built_for(optimizer)
+            variables = built_for(optimizer)
         # To look at an iterator would take from the call what it is about to go through.
         if not isinstance(gradients, (list, tuple)) or not isinstance(variables, (list, tuple)):
             return None
@@ -313,7 +312,7 @@ class Taps:
 
     def _tap_apply(self, optimizer: Any, apply: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(grads: Any, trainable_variables: Any = None, *args: Any, **kwargs: Any) -> Any:
-            variables = _built_for(optimizer) if trainable_variables is None else trainable_variables
+            variables = built_for(optimizer) if trainable_variables is None else trainable_variables
             gradients, variables = self._observer.optimizers.compiled.trained(optimizer, list(grads), list(variables))
             handed = self._observer.optimizers.before_own(optimizer, gradients, variables)
             result = apply(gradients, variables if trainable_variables is not None else None, *args, **kwargs)
@@ -325,12 +324,6 @@ class Taps:
 
 def _apply(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], z: Any) -> Any:
     return function(z, *args, **kwargs)
-
-
-def _built_for(optimizer: Any) -> Sequence[Any]:
-    """The variables that an optimizer changes if it is not told which; one that wraps another leaves it to that."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return inner._trainable_variables  # type: ignore[no-any-return]  # noqa: SLF001  Keras tells it in no other way
 
 
 def _owns_variables(layer: Any) -> bool:

@@ -97,6 +97,11 @@ class LossTrend:
         return self.constant if self.knows_constant else self.start
 
     @property
+    def begins_at(self) -> float:
+        """The start over a constant answer's loss: about 1 for a new network; NaN where the latter is unknown."""
+        return self.start / self.constant if self.knows_constant else nan
+
+    @property
     def remaining(self) -> float:
         """The late loss over `level`: 1 or more where nothing was learnt, about 0 where it is solved; NaN if unknown.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nan, sqrt
 
@@ -10,10 +11,10 @@ import numpy.typing as npt
 
 from gradscope.diagnosis.evidence.kernels import Kernel
 from gradscope.diagnosis.evidence.nonfinite import Nonfinite
-from gradscope.diagnosis.evidence.window import finite_window
+from gradscope.diagnosis.evidence.window import finite_window, over_steps
 from gradscope.run import Run
 
-__all__ = ["Travel", "travel"]
+__all__ = ["Travel", "farthest", "travel"]
 
 _TINY = 1e-30
 
@@ -53,10 +54,14 @@ def travel(run: Run, kernels: tuple[Kernel, ...], nonfinite: Nonfinite) -> tuple
             steps, sizes = run.steps[known], ratio[known].astype(np.float64)
             fair = sizes * np.minimum(1, kernel.weight_rms[known] / max(_usual_rms(kernel), _TINY))
             path = fair if _begins_at_zero(kernel) else sizes
-            between = float(np.sum(np.diff(steps) * (path[1:] + path[:-1]) / 2))
-            distance = between + float(path[0] + path[-1]) / 2
+            distance = over_steps(steps, path) + float(path[0] + path[-1]) / 2
             found.append(Travel(kernel, distance, steps, fair, _growth(kernel, known)))
     return tuple(found)
+
+
+def farthest(paths: Iterable[Travel]) -> float:
+    """The distance of the path that led farthest; NaN where there is none."""
+    return max((path.distance for path in paths), default=nan)
 
 
 def _begins_at_zero(kernel: Kernel) -> bool:

@@ -115,6 +115,14 @@ def largest(values: Iterable[float]) -> float:
     return max((value for value in values if np.isfinite(value)), default=float("nan"))
 
 
+def over_steps(steps: npt.NDArray[np.integer], values: FloatArray) -> float:
+    """The sum of a sampled quantity over all steps from the first sample to the last, each of which counts half.
+
+    Between samples it is taken for a straight line; 0 for fewer than two.
+    """
+    return float(np.sum(np.diff(steps) * (values[1:] + values[:-1]) / 2))
+
+
 def quantile(values: FloatArray, share: float) -> float:
     """The value that ``share`` of the values lie below, between two of them interpolated; at least one value."""
     # np.quantile imports numpy.ma on its first call, like np.median.

@@ -12,6 +12,10 @@ from gradscope.run import Run
 
 __all__ = ["initialise", "initialise_recurrent", "is_initialised"]
 
+_KEEPS_SIZE = (
+    "Weights whose variance is set by the fan-in and the activation keep the size of signal and gradient from layer to "
+    "layer"
+)
 _HE = ("rectifier", "leaky", "half_saturating")
 
 
@@ -34,8 +38,7 @@ def initialise(layers: Sequence[Layer], *, positive_bias: bool = True) -> Remedy
     bias = ", biases at +0.1" if any("bias_initializer" in change for change in changes.values()) else ""
     return Remedy(
         f"Initialise {among([layer.name for layer in layers])} with {among(kinds)}{bias}",
-        "Weights whose variance is set by the fan-in and the activation keep the size of signal and gradient from "
-        "layer to layer" + ("; a positive bias starts ReLU units switched on." if bias else "."),
+        _KEEPS_SIZE + ("; a positive bias starts ReLU units switched on." if bias else "."),
         code_of_layers(layers, lambda layer: layer_code(layer, changes[layer.name])),
         topic="initial-weights",
     )
@@ -46,8 +49,7 @@ def _initialise_before(layers: Sequence[Layer]) -> Remedy:
     names, (kind, initialiser) = among([layer.name for layer in layers]), _initialiser(layers[0])
     return Remedy(
         f"Initialise what feeds {names} with {kind}",
-        "Weights whose variance is set by the fan-in and the activation keep the size of signal and gradient from "
-        "layer to layer.",
+        f"{_KEEPS_SIZE}.",
         f'# the layer in front of {names}: kernel_initializer="{initialiser}"',
         topic="initial-weights",
     )

@@ -190,7 +190,7 @@ class BadlyScaledInput(Rule):
 
     def _has_arrived(self, trend: LossTrend) -> bool:
         """Whether a loss came down from far above to below a constant answer's and rests: noise may allow no less."""
-        came = trend.knows_constant and trend.start > self.min_first_loss * trend.constant
+        came = trend.begins_at > self.min_first_loss
         below = trend.remaining < self.max_arrived_loss
         return came and below and -trend.slope < self.max_late_fall * trend.constant
 

@@ -13,21 +13,23 @@ from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, number
 from gradscope.run import Run
 
-_EXPLAINS = frozenset(
-    {
-        "collapsed-representation",
-        "constant-output",
-        "collapsed-batch-statistics:starved",
-        "dead-units",
-        "disconnected-variable:zero",
-        "update-ratio-out-of-range:too-small",
-        "vanishing-gradient",
-    }
-)
-# What comes of a signal that nothing normalises.
-_HIDES = frozenset(
-    {"constant-output", "dead-units", "exploding-gradient", "saturated-activation", "vanishing-gradient"}
-)
+_EXPLAINS = {
+    "no-variance": frozenset(
+        {
+            "collapsed-representation",
+            "constant-output",
+            "collapsed-batch-statistics:starved",
+            "dead-units",
+            "disconnected-variable:zero",
+            "update-ratio-out-of-range:too-small",
+            "vanishing-gradient",
+        }
+    ),
+    # What comes of a signal that nothing normalises.
+    "not-updated": frozenset(
+        {"constant-output", "dead-units", "exploding-gradient", "saturated-activation", "vanishing-gradient"}
+    ),
+}
 _ROUNDING = 1 - 1e-6
 _LARGE_EPSILON = 0.1  # 1e-3 is the default, 1e-5 to 1e-12 are usual too
 
@@ -235,7 +237,7 @@ def _finding(  # noqa: PLR0917  what the kinds differ in
         measurements=measurements,
         remedies=changes,
         variant=variant,
-        explains=_EXPLAINS if variant == "no-variance" else _HIDES if variant == "not-updated" else frozenset(),
+        explains=_EXPLAINS.get(variant, frozenset()),
     )
 
 

@@ -182,7 +182,7 @@ class GainMismatch(Rule):
         self, run: Run, gains: tuple[LayerGain, ...], nonfinite: Nonfinite, loss_trend: LossTrend
     ) -> Iterable[Finding]:
         large = [gain for gain in gains if gain.excess(gain.initial) > self._max_gain(gain)]
-        blown_up = loss_trend.knows_constant and loss_trend.start > self.max_first_loss * loss_trend.constant
+        blown_up = loss_trend.begins_at > self.max_first_loss
         blown_up &= loss_trend.reach >= self.error_steps
         most = self.max_blown_gain_product if blown_up else self.max_gain_product
         if prod(max(1.0, gain.excess(gain.initial)) for gain in gains if not gain.recurrent) > most:
@@ -246,7 +246,7 @@ class GainMismatch(Rule):
             rule=self.name,
             title="initial weights too large",
             sentence=f"the initial vectors of {among(names)} are far too long (rms {span([g.initial for g in found])}, "
-            f"usual is 0.03): the loss starts at {number(trend.start / trend.constant)} times a constant answer's, and "
+            f"usual is 0.03): the loss starts at {number(trend.begins_at)} times a constant answer's, and "
             "has not come below it",
             severity=Severity.ERROR,
             layers=tuple(names),
@@ -274,7 +274,7 @@ class GainMismatch(Rule):
 
     def _is_long(self, vectors: LayerGain, trend: LossTrend) -> bool:
         """Whether vectors that are multiplied with each other start the loss so high that it never gets below."""
-        high = trend.knows_constant and trend.start > self.max_first_product_loss * trend.constant
+        high = trend.begins_at > self.max_first_product_loss
         late = trend.remaining > self.min_late_product_loss and trend.reach >= self.error_steps
         return high and late and vectors.initial > self.max_product_rms
 

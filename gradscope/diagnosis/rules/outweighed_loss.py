@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LossLevel, LossTerm, LossTrend, Travel, Window
 from gradscope.diagnosis.evidence.output_spread import right_spread
+from gradscope.diagnosis.evidence.travel import farthest
 from gradscope.diagnosis.rule import NothingToJudge, NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
@@ -123,6 +123,5 @@ class OutweighedLoss(Rule):
         return spread > self.min_learnt_spread * right_spread(run, small.term)
 
     def _stands_still(self, output: str, travel: tuple[Travel, ...]) -> bool:
-        own = max((path.distance for path in travel if path.kernel.layer.name == output), default=inf)
-        farthest = max((path.distance for path in travel), default=0.0)
-        return own < self.max_idle_distance and own < self.max_idle_share * farthest
+        own = farthest(path for path in travel if path.kernel.layer.name == output)
+        return own < self.max_idle_distance and own < self.max_idle_share * farthest(travel)

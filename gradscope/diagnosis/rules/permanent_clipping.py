@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Clipping, LearningRate, LossTrend, Travel
+from gradscope.diagnosis.evidence.travel import farthest
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -80,13 +81,13 @@ class PermanentClipping(Rule):
         if loss_trend.reach < self.min_steps:
             raise NotJudged(f"only {loss_trend.reach} steps lie in the log; record at least {self.min_steps:g}")
         matrices = [path for path in travel if path.kernel.role != "embeddings"] or travel
-        farthest = max(path.distance for path in matrices)
+        distance = farthest(matrices)
         least = self.max_sgd_distance if learning_rate.optimizer == "SGD" else self.max_distance
-        if not farthest < least or not loss_trend.is_far(self.min_remaining_loss):
+        if not distance < least or not loss_trend.is_far(self.min_remaining_loss):
             if self._leaves_signs(clipping) and learning_rate.optimizer == "SGD" and not loss_trend.fallen:
                 yield self._signs(clipping)
             return
-        moved = Measurement("distance travelled by the farthest kernel", farthest, least, "1")
+        moved = Measurement("distance travelled by the farthest kernel", distance, least, "1")
         cut = clipping.kept < self.max_kept_fraction
         if cut.mean() >= self.min_clipped_fraction:
             kept = median(clipping.kept)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Flow, Kernel, Layer, LossTrend, Travel, Window
 from gradscope.diagnosis.evidence.layers import without_activations
+from gradscope.diagnosis.evidence.travel import farthest
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -122,8 +123,8 @@ class SaturatedActivation(Rule):
         """The layers that are as they were drawn while others are not, where much of the loss is left."""
         if not (trend.knows_constant and trend.remaining > self.min_stuck_loss):
             return set()
-        farthest = max((path.distance for path in travel), default=0.0)
-        return {path.kernel.layer.name for path in travel if path.distance < min(self.max_distance, farthest / _LESS)}
+        most = min(self.max_distance, farthest(travel) / _LESS)
+        return {path.kernel.layer.name for path in travel if path.distance < most}
 
     def _past(self, series: npt.NDArray[np.floating], window: Window) -> tuple[int, int] | None:
         with np.errstate(invalid="ignore"):

@@ -11,7 +11,7 @@ import numpy as np
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Kernel, LearningRate, LossTrend, Penalty, Window
 from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
-from gradscope.diagnosis.evidence.window import median
+from gradscope.diagnosis.evidence.window import median, over_steps
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among, number, span
@@ -262,4 +262,4 @@ _EXPLAINS = frozenset(
 def _summed_rate(run: Run) -> float:
     """The learning rate, summed over all steps; 0 where it was not recorded."""
     rate = np.asarray(run.step_statistics.get("learning_rate", np.zeros(len(run.steps))), dtype=np.float64)
-    return float(np.sum(np.diff(run.steps) * (rate[1:] + rate[:-1]) / 2))
+    return over_steps(run.steps, rate)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import CalledLoss, LossTrend, Travel
 from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
+from gradscope.diagnosis.evidence.travel import farthest
 from gradscope.diagnosis.rule import limit
 from gradscope.diagnosis.short_steps.unlearnt import Unlearnt
 from gradscope.diagnosis.verdict import Finding, Measurement
@@ -34,7 +35,7 @@ class DividedLoss(Unlearnt):
         self, run: Run, trend: LossTrend, travel: tuple[Travel, ...], called_loss: CalledLoss
     ) -> tuple[Finding, ...]:
         divided = called_loss.whole and called_loss.weight < self.min_loss_weight
-        near = bool(travel) and max(path.distance for path in travel) < self.max_divided_distance
+        near = farthest(travel) < self.max_divided_distance
         long = trend.is_known and trend.reach >= self.error_steps and trend.is_far(self.min_remaining_loss)
         if not (divided and near and long and optimizer_settings(run).name in _PROPORTIONAL):
             return ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LearningRate, LossTrend, Travel
 from gradscope.diagnosis.evidence.median_line import median_line
+from gradscope.diagnosis.evidence.travel import farthest
 from gradscope.diagnosis.rule import limit
 from gradscope.diagnosis.short_steps.unlearnt import EXPLAINS, Unlearnt, place
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -80,7 +81,7 @@ class Schedule(Unlearnt):
 
     def _warms_up(self, trend: LossTrend, travel: tuple[Travel, ...], rate: LearningRate) -> bool:
         long = trend.is_known and trend.reach >= self.error_steps
-        near = bool(travel) and max(path.distance for path in travel) < self.max_warming_distance
+        near = farthest(travel) < self.max_warming_distance
         return rate.rising and long and near and trend.is_far(self.min_remaining_loss)
 
     def _warming_up(self, run: Run, trend: LossTrend, travel: tuple[Travel, ...], rate: LearningRate) -> Finding:
