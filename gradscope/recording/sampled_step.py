@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -17,6 +16,7 @@ from gradscope.recording.replicas import Observers
 from gradscope.recording.scope import SCOPE
 from gradscope.recording.taps import Taps
 from gradscope.recording.trouble import Trouble, describe_error
+from gradscope.recording.written import written_by
 
 __all__ = ["SampledStep", "train_function"]
 
@@ -161,7 +161,7 @@ def train_function(model: Any) -> Callable[[Observer], _Step]:
 
     def make(observer: Observer) -> _Step:
         own = model.train_function
-        observer.optimizers.compiled.ran_before = _was_traced(own)
+        observer.optimizers.compiled.writes = written_by(own)
         try:
             # Keras up to 3.14 returns nothing, later versions neither; the function is set on the model.
             model.make_train_function(force=True)
@@ -171,14 +171,6 @@ def train_function(model: Any) -> Callable[[Observer], _Step]:
         return sampled
 
     return make
-
-
-def _was_traced(own: Any) -> bool:
-    """Whether a train function has run before: it then trains the variables that were trainable at that time."""
-    # Later versions of Keras hand the compiled step on in a closure.
-    parts = [own, *inspect.getclosurevars(own).nonlocals.values()] if inspect.isfunction(own) else [own]
-    counts = [getattr(part, "experimental_get_tracing_count", None) for part in parts]
-    return any(count() > 0 for count in counts if count is not None)
 
 
 def _is_the_models_own(error: Exception) -> bool:

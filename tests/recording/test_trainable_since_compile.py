@@ -95,16 +95,31 @@ def test_a_base_that_was_thawed_without_compile_stays_as_it_was_and_is_named(rec
     assert (finding.severity, finding.layers, finding.remedies[0].topic) == (Severity.ERROR, ("base",), "variables")
 
 
-def test_a_thawed_batch_normalisation_goes_on_by_its_moving_statistics(recorder, regression, exact_graphs):
-    assert_same_with_and_without(recorder, with_frozen_norm, thaw, regression)
+@pytest.mark.parametrize("kind", [keras.Sequential, OwnStep])
+def test_a_thawed_batch_normalisation_goes_on_by_its_moving_statistics(kind, recorder, regression, exact_graphs):
+    assert_same_with_and_without(recorder, lambda: with_frozen_norm(kind), thaw, regression)
     run = gradscope.read_run(recorder.log_dir)
     assert run.settings["trainable_since_compile"] == sorted([*BASE, "norm/gamma", "norm/beta"])
     assert np.ptp(run.series("weight", "norm/moving_mean", "rms")) == 0
 
 
-def test_one_that_a_step_of_ones_own_may_have_trained_is_not_recorded(recorder, regression, exact_graphs, caplog):
-    assert_same_with_and_without(recorder, lambda: with_frozen_norm(OwnStep), thaw, regression)
-    assert "norm became trainable" in stopped(caplog)
+def test_an_optimizer_that_was_built_for_more_is_recorded_in_a_later_fit(recorder, regression, exact_graphs):
+    adam = keras.optimizers.Adam(0.01)
+
+    def prepare():
+        nonlocal adam
+        adam = keras.optimizers.Adam(0.01)
+        model = model_with_base(trainable=True)
+        model.compile(adam, "mse")
+        fit(model, regression)
+        freeze_base(model)
+        model.compile(adam, "mse")
+        return model
+
+    assert_same_with_and_without(recorder, prepare, lambda _: None, regression)
+    run = gradscope.read_run(recorder.log_dir)
+    assert run.trouble == ()
+    assert set(run.names("gradient")) == {"head/kernel", "head/bias"}
 
 
 @pytest.mark.parametrize("kind", [keras.Sequential, OwnStep])
@@ -126,6 +141,24 @@ def test_a_second_fit_of_the_same_variables_is_recorded_like_a_first(change, kin
     assert len(run.steps) == 20
     assert "trainable_since_compile" not in run.settings
     assert set(run.names("gradient")) == {"head/kernel", "head/bias"}
+
+
+def test_a_variable_without_a_gradient_did_not_become_trainable(recorder, regression, exact_graphs):
+    class Idle(layers.Layer):
+        def build(self, _):
+            self.idle = self.add_weight(shape=(3,), name="idle")
+
+        def call(self, x):
+            return x
+
+    def prepare():
+        return model_with_base(trainable=True, behind=[Idle(name="idle")])
+
+    with pytest.warns(UserWarning, match="Gradients do not exist"):
+        assert_same_with_and_without(recorder, prepare, lambda _: None, regression)
+    run = gradscope.read_run(recorder.log_dir)
+    assert not any("became trainable" in text for text in run.trouble)
+    assert "trainable_since_compile" not in run.settings
 
 
 def test_what_was_thawed_and_compiled_again_is_trained_and_recorded(recorder, regression):
