@@ -242,6 +242,12 @@ def test_what_became_trainable_since_compile_is_to_be_compiled_again(loss, sever
     assert [remedy.code.startswith("model.compile(") for remedy in finding.remedies] == [True]
 
 
+def test_what_was_forgotten_all_along_is_named_beside_what_became_trainable_since():
+    settings = {"trainable_since_compile": ["hidden_1/bias", "hidden_1/kernel"]}
+    found = findings("omitted-variable", toy_run(omitted=("hidden_1", "hidden_2"), loss=1.0, settings=settings))
+    assert {f.layers: "since compile()" in f.sentence for f in found} == {("hidden_1",): True, ("hidden_2",): False}
+
+
 @pytest.mark.parametrize(("loss", "severity"), [(1.0, [3]), (np.linspace(1.0, 0.6, 30), [2]), (None, [])])
 def test_what_is_frozen_before_it_was_trained_is_found_where_random_features_are_not_enough(loss, severity):
     never = {("weight", "hidden_1/bias", "rms"): 0.0}

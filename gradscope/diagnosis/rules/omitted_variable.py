@@ -76,13 +76,14 @@ class OmittedVariable(Rule):
             raise NotJudged("which variables are trained is unknown; record with gradscope.Recorder for a model card")
         omitted = {v.layer for v in trainable if not v.optimized and v.name not in handed}
         kept = {v.layer for v in trainable if v.optimized or v.name in handed}
-        left_out = [layer for layer in layers if layer.name in omitted - kept]
+        since = _trainable_since_compile(run)
+        late = [layer for layer in layers if layer.name in (omitted - kept) & since]
+        left_out = [layer for layer in layers if layer.name in omitted - kept - since]
         fresh = [layer for layer in left_out if is_fresh(run, layer.name) is not False]
         known = [layer for layer in left_out if layer not in fresh]
-        if late := [layer for layer in left_out if layer.name in _trainable_since_compile(run)]:
+        if late:
             severity = Severity.WARNING if loss_trend.fallen else Severity.ERROR
             yield self._finding(late, run, severity, since_compile=True)
-            return
         if len(fresh) > self.max_omitted_count:
             yield self._finding(fresh, run, Severity.WARNING if loss_trend.fallen else Severity.ERROR)
         if len(known) > self.max_omitted_count:
