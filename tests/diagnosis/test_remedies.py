@@ -118,7 +118,9 @@ def test_the_scale_of_an_input_counts_without_its_zeros(rms, zero_fraction, off)
 
 def test_numbers_of_words_have_no_scale():
     card = LayerCard("words", "Embedding", depth=0, inbound=("input",))
-    assert remedies.input_is_off(with_input(replace(toy_run(), model=ModelCard((card,))), rms=5000.0)) is None
+    run = with_input(replace(toy_run(), model=ModelCard((card,))), rms=5000.0)
+    assert remedies.input_is_off(run) is False
+    assert not remedies.scale_input_if_off(run)
 
 
 def test_remedies_fit_the_run():

@@ -69,6 +69,8 @@ class InputScale:
     """The layers with weights that take it as it is, in forward order."""
     constant: bool
     """True where all examples of all batches were the same, to the last digit, and not zero."""
+    truncated: bool
+    """True where an embedding looks it up, which takes whole numbers, and all of it lies between -1 and 1."""
     first_step: int
     last_step: int
     """The sampled steps of which this is said: all, or those before or after a jump of the scale."""
@@ -101,7 +103,7 @@ def input_scale(run: Run, layers: tuple[Layer, ...]) -> tuple[InputScale, ...]:
     scalers = [layer.name for layer in layers if layer.card and layer.card.kind in _SCALING]
     takers |= {("activation", name): _takers(run, layers, name) for name in scalers}
     # Numbers of words have no scale, but they are to differ.
-    alike = [name for name in names if told and _is_constant(run, name)]
+    alike = [name for name in names if told and (_is_constant(run, name) or _truncated_by(run, layers, name))]
     takers |= {("input", name): found for name in alike if (found := _readers(layers, name))}
     return tuple(scale for (kind, name), found in takers.items() if found for scale in _scales(run, kind, name, found))
 
@@ -128,6 +130,18 @@ def _readers(layers: tuple[Layer, ...], name: str) -> tuple[Layer, ...]:
         layer
         for layer in layers
         if layer.card and layer.card.kind in _NUMBERS_OF_WORDS and name in (layer.card.inbound or ())
+    )
+
+
+def _truncated_by(run: Run, layers: tuple[Layer, ...], name: str) -> bool:
+    """Whether embeddings alone look an input up, all of whose numbers become 0 there, though they differ."""
+    readers = _readers(layers, name)
+    ends = np.abs([run.series("input", name, end) for end in ("min", "max")])
+    known = ends[np.isfinite(ends)]
+    return (
+        bool(known.size and known.max() < 1 and known.any())
+        and bool(readers)
+        and all(layer.card is not None and layer.card.kind == "Embedding" for layer in readers)
     )
 
 
@@ -164,6 +178,7 @@ def _scales(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> Iterat
             median(largest[part]),
             takers,
             constant,
+            kind == "input" and _truncated_by(run, takers, name),
             int(steps[0]),
             int(steps[-1]),
             elsewhere if jump else nan,

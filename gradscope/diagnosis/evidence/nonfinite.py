@@ -27,7 +27,8 @@ _PHASES = {
     "clipped_gradient": "backward",
     "update": "update",
 }
-_ORDER = tuple(_PHASES)
+_KINDS = tuple(_PHASES)
+_COURSE = ("input", "forward", "loss", "backward", "update")
 _SCALED = ("activation_gradient", "preactivation_gradient", "gradient", "clipped_gradient")
 
 
@@ -93,7 +94,7 @@ def _bad_loss(loss: npt.NDArray[np.floating], bad: BoolArray, run: Run) -> BoolA
     if not len(loss):
         return np.zeros(len(run.steps), bool)
     confirmed = bad.any(axis=1) if _recorded(run) else np.isfinite(loss).any() & np.ones(len(loss), bool)
-    return np.asarray(np.isinf(loss) | (np.isnan(loss) & confirmed & np.isfinite(loss).any()))
+    return np.asarray(np.isinf(loss) | (np.isnan(loss) & confirmed))
 
 
 def _first(
@@ -110,13 +111,14 @@ def _first(
 
     statistics = {variable.name for variable in run.model.variables if variable.role.startswith("moving_")}
 
-    def order(entry: tuple[TensorKey, int]) -> tuple[int, int]:
+    def order(entry: tuple[TensorKey, int]) -> tuple[int, int, int]:
         key, _ = entry
-        position = depth.get(key.layer, len(depth))
-        if key.kind == "weight" and key.name in statistics:
-            return len(_ORDER), position  # the forward pass of the step has written them when they are read
+        phase, kind, position = _PHASES[key.kind], _KINDS.index(key.kind), depth.get(key.layer, len(depth))
+        if key.kind == "weight":
+            # As an earlier update left it; moving statistics as the forward pass of this step did.
+            return len(_COURSE) if key.name in statistics else -1, position, kind
         # The backward pass meets the last layer first.
-        return _ORDER.index(key.kind), -position if _PHASES[key.kind] == "backward" else position
+        return _COURSE.index(phase), -position if phase == "backward" else position, kind
 
     found = [(key, row) for row, key in enumerate(run.tensors) if key.kind in _PHASES and nan[row] + inf[row]]
     if bad_loss[sample]:

@@ -60,7 +60,9 @@ class OutputAndTargets(Comparison):
                 f"{term.activation} at {output.name} gives values between {bounds}",
                 Severity.ERROR if grave else Severity.WARNING,
                 Measurement("share of the targets' variance out of reach", share, most, "1", output.name, "0"),
-                (remedies.output_activation(output, None), remedies.scale_targets()),
+                (remedies.compare_classes(),)
+                if _are_classes(term)
+                else (remedies.output_activation(output, None), remedies.scale_targets()),
             )
 
     def _silence(self, term: LossTerm, output: Layer, loss_trend: LossTrend) -> Iterator[Mismatch]:
@@ -74,3 +76,10 @@ class OutputAndTargets(Comparison):
                 Measurement(what, term.silent, self.max_silent, "1", output.name, "0"),
                 (remedies.output_activation(output, None),),
             )
+
+
+def _are_classes(term: LossTerm) -> bool:
+    """Whether a softmax of several units is asked for numbers of that many classes."""
+    least, greatest = term.targets.least, term.targets.greatest
+    whole = least == 0 and greatest > 1 and float(greatest).is_integer()
+    return term.activation == "softmax" and whole and greatest < (term.units or 0)

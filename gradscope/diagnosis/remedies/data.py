@@ -15,6 +15,7 @@ __all__ = [
     "check_input",
     "check_targets",
     "input_is_off",
+    "keep_tokens_whole",
     "look_at_input",
     "scale_alike",
     "scale_columns",
@@ -31,13 +32,15 @@ _SMALLEST_RMS, _LARGEST_RMS = 0.1, 10.0
 def input_is_off(run: Run) -> bool | None:
     """Whether an input is far from unit scale: its rms (zeros left out) outside 0.1 to 10; None if not recorded.
 
-    What an embedding takes are numbers of words, whose scale means nothing; it is left out.
+    What an embedding takes are numbers of words, whose scale means nothing: left out, and False where all are such.
     """
     embedded = {
         name for card in run.model.layers if card.kind in ("Embedding", "StringLookup") for name in card.inbound or ()
     }
     scales = [_scale(run, name) for name in run.names("input") if name not in embedded]
     known = [scale for scale in scales if np.isfinite(scale)]
+    if not scales and embedded:
+        return False
     return any(not _SMALLEST_RMS <= scale <= _LARGEST_RMS for scale in known) if known else None
 
 
@@ -105,12 +108,16 @@ def shuffle_examples() -> Remedy:
 
 
 def check_input() -> Remedy:
-    """Find the examples that are not finite."""
+    """Find the entries that are not finite, by column and by example."""
     return Remedy(
-        "Remove the examples that are not finite",
-        "The input itself holds NaN or infinite values; no setting of the network can mend that.",
-        "bad = ~np.isfinite(x_train).reshape(len(x_train), -1).all(axis=1)\n"
-        "x_train, y_train = x_train[~bad], y_train[~bad]",
+        "Mend or remove what is not finite in the data",
+        "The input itself holds NaN or infinite values; no setting of the network can mend that. Where whole columns "
+        "are NaN, a constant column was divided by its standard deviation, 0; where single examples are, values are "
+        "missing.",
+        "bad = ~np.isfinite(x_train)\n"
+        "print(np.flatnonzero(bad.all(axis=0)))  # whole columns: leave them out, or divide by std + 1e-7\n"
+        "keep = ~bad.reshape(len(bad), -1).any(axis=1)  # then, of what is left: whole examples\n"
+        "x_train, y_train = x_train[keep], y_train[keep]",
         topic="input-values",
     )
 
@@ -130,6 +137,17 @@ def look_at_input() -> Remedy:
         "vocabulary that was never adapted, numbers cast to integers after scaling, the wrong column).",
         "x, y = next(iter(dataset))\nprint(np.unique(np.asarray(x), return_counts=True))",
         topic="input-values",
+    )
+
+
+def keep_tokens_whole() -> Remedy:
+    """Numbers of words as they are, where an embedding looks them up."""
+    return Remedy(
+        "Feed the embedding the numbers of the tokens as they are",
+        "An embedding looks each whole number up in its table, and cuts fractions off: numbers that were scaled to "
+        "between 0 and 1 all become 0. Only what a Dense or convolutional layer takes is to be scaled.",
+        'x_train = tokens.astype("int32")  # 0 to vocabulary - 1; neither divided nor standardised',
+        topic="input-scale",
     )
 
 

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from gradscope.diagnosis.evidence.layers import RECURRENT, Layer
 from gradscope.diagnosis.layer_code import has_weights
 from gradscope.diagnosis.remedies.architecture import normalise
-from gradscope.diagnosis.remedies.initial_weights import initialise, is_initialised
+from gradscope.diagnosis.remedies.initial_weights import initialise_others
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.model_card import LayerCard
 from gradscope.run import Run
 
-__all__ = ["keep_signal", "plain_depth", "skip_connections"]
+__all__ = ["begin_small", "contain_gradient", "keep_signal", "plain_depth", "skip_connections"]
 
 _LEAST_DEPTH = 6  # below, a block of two or three layers with a path around it is most of the network
+_FEW_ON_THE_WAY = 3  # of as many layers one stands on the shortest way: the rest in branches
 _DEEP = 10  # proper initial weights and normalisation carry 10 to 30 layers
 
 
@@ -28,11 +29,36 @@ def keep_signal(layers: Sequence[Layer], run: Run) -> tuple[Remedy, ...]:
         run: what was judged.
     """
     own = [layer for layer in layers if has_weights(layer)]
-    other = [layer for layer in own if not is_initialised(layer, run)]
-    weights = (*((initialise(other),) if other else ()), normalise(own, run)) if own else ()
+    weights = (*initialise_others(own, run), normalise(own, run)) if own else ()
     depth = plain_depth(run)
     skip = (skip_connections(),) if depth >= _LEAST_DEPTH else ()
     return (*skip, *weights) if depth >= _DEEP else (*weights, *skip)
+
+
+def contain_gradient(layers: Sequence[Layer], run: Run) -> tuple[Remedy, ...]:
+    """What keeps a gradient from growing on its way through the layers: initial weights and normalisation.
+
+    Where most layers stand in branches beside a path that goes around them, the sums are what grows: then the branches
+    are to begin small.
+
+    Args:
+        layers: on the way, at least one, in forward order.
+        run: what was judged.
+    """
+    if len(layers) >= _LEAST_DEPTH and _FEW_ON_THE_WAY * plain_depth(run) <= len(layers):
+        return (normalise(layers, run), begin_small())
+    return (*initialise_others(layers, run), normalise(layers, run))
+
+
+def begin_small() -> Remedy:
+    """Residual branches that add nothing at first."""
+    return Remedy(
+        "Let each residual branch begin at zero",
+        "Every branch adds its variance to the sum, so that signal and gradient grow from block to block, however well "
+        "each layer is initialised; branches that begin at zero start as the identity and grow as they learn.",
+        'keras.layers.Dense(units, kernel_initializer="zeros")  # the last layer of each branch',
+        topic="residual-scale",
+    )
 
 
 def plain_depth(run: Run) -> int:

@@ -10,7 +10,7 @@ from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 from gradscope.run import Run
 
-__all__ = ["initialise", "initialise_recurrent", "is_initialised"]
+__all__ = ["initialise", "initialise_others", "initialise_recurrent", "is_initialised"]
 
 _KEEPS_SIZE = (
     "Weights whose variance is set by the fan-in and the activation keep the size of signal and gradient from layer to "
@@ -42,6 +42,12 @@ def initialise(layers: Sequence[Layer], *, positive_bias: bool = True) -> Remedy
         code_of_layers(layers, lambda layer: layer_code(layer, changes[layer.name])),
         topic="initial-weights",
     )
+
+
+def initialise_others(layers: Sequence[Layer], run: Run) -> tuple[Remedy, ...]:
+    """`initialise` for those of the layers that do not begin so already; nothing where all do."""
+    others = [layer for layer in layers if not is_initialised(layer, run)]
+    return (initialise(others),) if others else ()
 
 
 def _initialise_before(layers: Sequence[Layer]) -> Remedy:

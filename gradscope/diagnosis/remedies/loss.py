@@ -12,7 +12,10 @@ from gradscope.diagnosis.wording import number
 __all__ = [
     "align_shapes",
     "check_sign",
+    "compare_classes",
     "fix_labels",
+    "guard_layer",
+    "guard_loss",
     "guard_operations",
     "keep_rivals_even",
     "output_activation",
@@ -38,13 +41,14 @@ _CLASSES = {
 _FEWEST, _MOST = 2, 200  # the greatest number of a class; 255 is a pixel
 
 
-def stable_loss() -> Remedy:
+def stable_loss(loss: str) -> Remedy:
     """Compute the loss from logits, so that no logarithm of zero arises."""
     return Remedy(
         "Compute the loss from logits",
         "log(softmax(z)) computed in one go stays finite where log of a rounded probability is -inf; guard your own "
         "logarithms, divisions and square roots with a small epsilon.",
-        "# linear output layer, and:\nloss = keras.losses.CategoricalCrossentropy(from_logits=True)",
+        f"# linear output layer, and:\nloss = keras.losses.{_CLASSES.get(loss, 'CategoricalCrossentropy')}"
+        "(from_logits=True)",
         topic="loss",
     )
 
@@ -56,6 +60,29 @@ def guard_operations() -> Remedy:
         "The derivative of sqrt and of a norm is infinite at 0, and 0 times infinity is NaN in the backward pass, "
         "however finite the loss; clipping does not mend that.",
         "distance = keras.ops.sqrt(keras.ops.sum(keras.ops.square(a - b), axis=-1) + 1e-12)",
+        topic="guards",
+    )
+
+
+def guard_loss() -> Remedy:
+    """Bounds for what the loss takes logarithms and roots of, or divides by."""
+    return Remedy(
+        "Guard the loss's logarithms, square roots and divisions",
+        "The answers are finite and the loss is not: the logarithm of 0 is infinite, 0 times it NaN, as are 0 / 0 and "
+        "the logarithm or square root of a negative answer. Where answers have to be positive, let the output be so "
+        "(softplus).",
+        "p = keras.ops.maximum(y_pred, 1e-7)  # before the logarithm; the same for what is divided by",
+        topic="guards",
+    )
+
+
+def guard_layer(name: str) -> Remedy:
+    """Bounds for what a layer divides by, or takes logarithms and roots of."""
+    return Remedy(
+        f"Guard what {name} divides by or takes logarithms and square roots of",
+        f"What reaches {name} is finite, and what it gives is not: 0 / 0 and the logarithm or square root of a "
+        "negative number are NaN, x / 0 and the logarithm of 0 infinite.",
+        "y = (x - mean) / (std + 1e-6)  # and log(maximum(x, 1e-7)), sqrt(maximum(x, 0) + 1e-12)",
         topic="guards",
     )
 
@@ -129,6 +156,17 @@ def squared_error() -> Remedy:
         "A logarithmic error is for amounts that are all above zero and differ by factors, as they are: targets that "
         "were standardised, or may be negative, take a squared or an absolute error.",
         'loss = "mean_squared_error"',
+        topic="loss",
+    )
+
+
+def compare_classes() -> Remedy:
+    """A loss for shares of classes whose targets are the classes' numbers."""
+    return Remedy(
+        "Compare the shares with the numbers of the classes by cross-entropy",
+        "A softmax gives each class a share, and the targets are numbers of classes: the difference of the two means "
+        "nothing. This loss takes the share of the class of that number.",
+        "loss = keras.losses.SparseCategoricalCrossentropy()",
         topic="loss",
     )
 

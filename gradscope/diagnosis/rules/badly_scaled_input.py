@@ -19,6 +19,7 @@ from gradscope.run import Run
 _TINY = 1e-30
 _MEASURED = {
     "offset": "√(rms² - example_std²) / example_std of the input",
+    "truncated": "largest number in the input",
     "uneven": "std of the column that varies most, over the median column's",
 }
 _LARGE = frozenset(
@@ -122,6 +123,7 @@ class BadlyScaledInput(Rule):
     )
     max_arrived_loss: float = limit(0.95, "1", "of a constant answer's loss, where it rests after that")
     max_late_fall: float = limit(0.05, "1", "of a constant answer's loss over the last half: it rests")
+    min_token: float = limit(1.0, "as the input", "the largest an embedding takes; it cuts off what lies below to 0")
     max_saturation_fraction: float = limit(0.8, "1", "of the first layer: most entries")
 
     def check(
@@ -160,6 +162,7 @@ class BadlyScaledInput(Rule):
     def _off(self, scale: InputScale) -> tuple[str, float, float]:
         cases = (
             (scale.constant, "offset", scale.offset, self.max_offset),
+            (scale.truncated, "truncated", scale.largest, self.min_token),
             (scale.rms > self.max_rms, "too-large", scale.rms, self.max_rms),
             (scale.rms < self.min_rms, "too-small", scale.rms, self.min_rms),
             (scale.offset > self.max_offset, "offset", scale.offset, self.max_offset),
@@ -207,6 +210,7 @@ class BadlyScaledInput(Rule):
             "too-small": f"is tiny (rms {number(scale.rms)}{_since(run, scale)})"
             if scale.rms
             else "is nothing but zeros",
+            "truncated": f"lies within {number(scale.largest)} of zero, where whole numbers are looked up,",
             "offset": "is nearly the same for all examples "
             f"(they share {number(scale.offset)} times what they differ by)",
             "uneven": f"has columns on different scales (column {scale.leading_column} varies "
@@ -234,6 +238,8 @@ class BadlyScaledInput(Rule):
 def _remedy(scale: InputScale, variant: str) -> Remedy:
     if variant == "uneven":
         return remedies.scale_columns(scale.leading_column)
+    if variant == "truncated":
+        return remedies.keep_tokens_whole()
     if scale.constant or not scale.rms:
         return remedies.look_at_input()
     return remedies.scale_input() if isnan(scale.rms_elsewhere) else remedies.scale_alike(scale.rms_elsewhere)

@@ -158,6 +158,6 @@ class ConstantOutput(Rule):
             first_step=where[0],
             last_step=where[1],
             measurements=(measured,),
-            remedies=(*((remedies.initialise(flow.layers),) if flow.layers else ()), *remedies.scale_input_if_off(run)),
+            remedies=(*remedies.initialise_others(flow.layers, run), *remedies.scale_input_if_off(run)),
             explains=frozenset({"loss-plateau"}),
         )

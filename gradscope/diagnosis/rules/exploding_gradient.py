@@ -143,11 +143,7 @@ class ExplodingGradient(Rule):
                     "0.01 to 100",
                 ),
             ),
-            remedies=(
-                remedies.initialise(flow.layers),
-                remedies.normalise(flow.layers, run),
-                remedies.clip_gradients(),
-            ),
+            remedies=(*remedies.contain_gradient(flow.layers, run), remedies.clip_gradients()),
             variant="across-depth",
             phase="forward",
             explains=_EXPLAINS if lasting else frozenset(),

@@ -28,6 +28,7 @@ _PLACES = {
     "clipped_gradient": "the clipped gradient of {}",
     "update": "the update of {}",
 }
+_PASSES = {"forward": "forward pass", "loss": "of finite answers", "backward": "backward pass"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ class NonfiniteValues(Rule):
             return
         what = "NaN" if first.nan_count else "an infinite value"
         place = _PLACES[first.key.kind].format(first.key.name)
-        step = "brought in by an earlier update" if first.key.kind == "weight" else _pass(first.phase)
+        step = (
+            "brought in by an earlier update" if first.key.kind == "weight" else _PASSES.get(first.phase, first.phase)
+        )
         sudden = first.key.kind == "weight" and self._is_calm(travel, loss_trend)
         settings = optimizer_settings(run, first.key.name)
         updating = first.phase == "update"
@@ -103,10 +106,10 @@ class NonfiniteValues(Rule):
             last_step=int(run.steps[np.flatnonzero(nonfinite.broken)[-1]]) if broken else first.step,
             measurements=(
                 Measurement(
-                    f"NaN and infinite entries of {place}",
+                    f"NaN and infinite entries of {place}" if first.phase != "loss" else "losses that are not finite",
                     first.nan_count + first.inf_count,
                     self.max_nonfinite_count,
-                    "entries",
+                    "entries" if first.phase != "loss" else "1",
                     first.key.layer,
                     "none",
                 ),
@@ -137,28 +140,28 @@ def _largest_input(run: Run, step: int) -> float:
     return max((end for end in ends if np.isfinite(end)), default=0.0)
 
 
-def _pass(phase: str) -> str:
-    return f"{phase} pass" if phase in ("forward", "backward") else phase
-
-
 def _remedies(first: Occurrence, run: Run, *, sudden: bool) -> tuple[Remedy, ...]:
     rate = run.step_statistics.get("learning_rate")
     known = float(rate[0]) if rate is not None and len(rate) else float("nan")
     if first.phase == "input":
         return (remedies.check_input(),)
-    loss = (remedies.stable_loss(),) if _may_be_crossentropy(run) else (remedies.guard_operations(),)
     if first.phase == "loss":
-        return (*loss, remedies.clip_gradients())
+        guard = _guard_of_loss(run)
+        return (guard,) if first.step == 0 else (guard, remedies.clip_gradients(), remedies.warm_up(known))
     if first.phase == "backward" or sudden:
         # The loss was finite: something in it has no finite derivative, and clipping keeps NaN as it is.
-        guard = loss if sudden else (remedies.guard_operations(),)
-        return guard if first.step == 0 else (*guard, remedies.clip_gradients(), remedies.warm_up(known))
+        guard = _guard_of_loss(run) if sudden else remedies.guard_operations()
+        return (guard,) if first.step == 0 else (guard, remedies.clip_gradients(), remedies.warm_up(known))
+    guard = remedies.guard_layer(first.key.layer) if first.phase == "forward" else _guard_of_loss(run)
     if first.step == 0:  # before any update neither clipping nor a lower rate would have helped
-        return loss
-    return (remedies.clip_gradients(), remedies.warm_up(known), *loss)
+        return (guard,)
+    return (remedies.clip_gradients(), remedies.warm_up(known), guard)
 
 
-def _may_be_crossentropy(run: Run) -> bool:
+def _guard_of_loss(run: Run) -> Remedy:
     losses = run.settings.get("losses") or []
     names = [str(entry.get("name")) for entry in losses if isinstance(entry, dict)]
-    return not names or any(name.endswith("crossentropy") for name in names)
+    of_classes = [name for name in names if name.endswith("crossentropy")]
+    if names and not of_classes:
+        return remedies.guard_loss()
+    return remedies.stable_loss(of_classes[0] if of_classes else "")
