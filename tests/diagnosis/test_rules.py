@@ -61,6 +61,27 @@ class TestNonfiniteValues:
         (finding,) = findings("nonfinite-values", toy_run(put=put))
         assert any(remedy.title.startswith("Clip") for remedy in finding.remedies) == clipped
 
+    def test_a_layer_without_weights_comes_before_the_next_ones_preactivation(self):
+        put = {("activation", "hidden_1", "nan_count"): 3, ("preactivation", "hidden_2", "nan_count"): 9}
+        (finding,) = findings("nonfinite-values", toy_run(put=put))
+        assert finding.layers == ("hidden_1",)
+        assert "hidden_1" in finding.remedies[0].title
+
+    @pytest.mark.parametrize("earlier", [False, True], ids=["at once", "masked before"])
+    def test_targets_that_are_not_finite_are_named_unless_they_broke_nothing_before(self, earlier):
+        put = {("target", "target", "nan_count"): from_sample(0 if earlier else 12, 0, 1)}
+        put |= {("activation_gradient", "output", "nan_count"): from_sample(12, 0, 5)}
+        (finding,) = findings("nonfinite-values", toy_run(put=put, loss=from_sample(12, 1.0, np.nan)))
+        assert (finding.variant, finding.first_step) == ("loss" if earlier else "target", 120)
+        assert ("targets" in finding.remedies[0].title) != earlier
+
+    def test_a_loss_that_was_never_finite_is_where_it_began(self):
+        put = {("activation_gradient", "output", "nan_count"): 5}
+        losses = {"losses": [{"name": "rmsle", "from_logits": None, "output": "output"}]}
+        (finding,) = findings("nonfinite-values", toy_run(put=put, loss=np.nan, settings=losses))
+        assert (finding.variant, finding.first_step) == ("loss", 0)
+        assert [remedy.topic for remedy in finding.remedies] == ["guards"]
+
     def test_running_statistics_are_written_after_what_they_are_of(self):
         put = {("weight", "norm/moving_mean", "nan_count"): 16, ("preactivation", "hidden_2", "nan_count"): 9}
         (finding,) = findings("nonfinite-values", toy_run(put=put, batch_norm=True))

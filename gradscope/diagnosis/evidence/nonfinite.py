@@ -18,6 +18,7 @@ BoolArray = npt.NDArray[np.bool_]
 _PHASES = {
     "weight": "update",
     "input": "input",
+    "target": "target",
     "preactivation": "forward",
     "activation": "forward",
     "loss": "loss",
@@ -28,7 +29,7 @@ _PHASES = {
     "update": "update",
 }
 _KINDS = tuple(_PHASES)
-_COURSE = ("input", "forward", "loss", "backward", "update")
+_COURSE = ("input", "target", "forward", "loss", "backward", "update")
 _SCALED = ("activation_gradient", "preactivation_gradient", "gradient", "clipped_gradient")
 
 
@@ -40,7 +41,8 @@ class Occurrence:
     key: TensorKey
     """Kind ``loss`` and an empty name for the loss itself."""
     phase: str
-    """``input``, ``forward``, ``loss``, ``backward`` or ``update``; weights are bad because an earlier update was."""
+    """``input``, ``target``, ``forward``, ``loss``, ``backward`` or ``update``; weights are bad because an earlier
+    update was."""
     nan_count: int
     inf_count: int
 
@@ -120,7 +122,13 @@ def _first(
         # The backward pass meets the last layer first.
         return _COURSE.index(phase), -position if phase == "backward" else position, kind
 
-    found = [(key, row) for row, key in enumerate(run.tensors) if key.kind in _PHASES and nan[row] + inf[row]]
+    # Targets that were not finite before, and broke nothing, are masked.
+    harmless = np.nan_to_num(nan_counts[:sample] + inf_counts[:sample]).any(axis=0)
+    found = [
+        (key, row)
+        for row, key in enumerate(run.tensors)
+        if key.kind in _PHASES and nan[row] + inf[row] and not (key.kind == "target" and harmless[row])
+    ]
     if bad_loss[sample]:
         found.append((TensorKey("loss", "", ""), -1))
     key, row = min(found, key=order)

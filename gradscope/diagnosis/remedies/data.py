@@ -14,6 +14,7 @@ __all__ = [
     "batch_size",
     "check_input",
     "check_targets",
+    "drop_targets",
     "input_is_off",
     "keep_tokens_whole",
     "look_at_input",
@@ -119,6 +120,18 @@ def check_input() -> Remedy:
         "keep = ~bad.reshape(len(bad), -1).any(axis=1)  # then, of what is left: whole examples\n"
         "x_train, y_train = x_train[keep], y_train[keep]",
         topic="input-values",
+    )
+
+
+def drop_targets() -> Remedy:
+    """Find the examples whose targets are not finite."""
+    return Remedy(
+        "Leave out the examples whose targets are not finite",
+        "A missing target makes the loss of its whole batch NaN, and with it every weight; no guard within the network "
+        "mends that. Or give such examples a sample weight of 0 and any finite target.",
+        "known = np.isfinite(y_train).reshape(len(y_train), -1).all(axis=1)\n"
+        "x_train, y_train = x_train[known], y_train[known]",
+        topic="targets",
     )
 
 

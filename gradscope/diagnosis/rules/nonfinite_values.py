@@ -19,6 +19,7 @@ _GREATEST_FLOAT16 = 65504.0
 _PLACES = {
     "weight": "the weights of {}",
     "input": "the input",
+    "target": "the targets",
     "preactivation": "the pre-activation of {}",
     "activation": "the output of {}",
     "loss": "the loss",
@@ -28,7 +29,13 @@ _PLACES = {
     "clipped_gradient": "the clipped gradient of {}",
     "update": "the update of {}",
 }
-_PASSES = {"forward": "forward pass", "loss": "of finite answers", "backward": "backward pass"}
+_PASSES = {
+    "input": "as it is fed",
+    "target": "as they are fed",
+    "forward": "forward pass",
+    "loss": "of finite answers",
+    "backward": "backward pass",
+}
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,8 @@ def _remedies(first: Occurrence, run: Run, *, sudden: bool) -> tuple[Remedy, ...
     known = float(rate[0]) if rate is not None and len(rate) else float("nan")
     if first.phase == "input":
         return (remedies.check_input(),)
+    if first.phase == "target":
+        return (remedies.drop_targets(),)
     if first.phase == "loss":
         guard = _guard_of_loss(run)
         return (guard,) if first.step == 0 else (guard, remedies.clip_gradients(), remedies.warm_up(known))
