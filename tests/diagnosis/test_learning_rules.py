@@ -436,6 +436,13 @@ class TestDivergingLoss:
             (Severity.ERROR, "unbounded", "Check the sign of the loss")
         ] * found
 
+    @pytest.mark.parametrize(("fall", "found"), [("geomspace", 1), ("linspace", 0)])
+    def test_a_loss_that_falls_ever_faster_until_it_breaks_has_the_wrong_sign(self, fall, found):
+        loss = [*-getattr(np, fall)(0.5, 40.0, 20), *[np.nan] * 10]
+        put = {("weight", "hidden_1/kernel", "nan_count"): np.repeat([0, 9], [20, 10])}
+        mine = findings("diverging-loss", toy_run(put=put, loss=loss, settings=UNKNOWN_LOSS))
+        assert [f.remedies[0].title for f in mine] == ["Check the sign of the loss"] * found
+
     def test_the_way_into_infinity_counts(self):
         loss = [*np.geomspace(1, 1e20, 5), *[np.inf] * 25]
         (finding,) = findings("diverging-loss", toy_run(loss=loss))

@@ -95,6 +95,7 @@ def test_what_fits_is_silent(run):
             "labels-out-of-range",
         ),
         (run_with("binary_crossentropy", logits=True, output=(-4, 4), target=(0, 255)), "labels-out-of-range"),
+        (run_with("binary_crossentropy", output=(-4, 4), target=(0.7, 8.9), logits=False), "labels-out-of-range"),
     ],
 )
 def test_what_does_not_fit_is_an_error(run, variant):
@@ -318,6 +319,22 @@ def test_two_classes_by_number_are_weighed_alike():
 def test_errors_in_per_cent_of_targets_near_zero_have_no_bound(target, loss, expected):
     run = run_with("mean_absolute_percentage_error", target=target, loss=loss)
     assert [variant for variant, _ in found(run)] == expected
+
+
+@pytest.mark.parametrize(("late", "severity"), [(60.0, Severity.WARNING), (2000.0, Severity.ERROR)])
+def test_per_cent_worse_than_answering_0_to_all_are_an_error_though_they_fall(late, severity):
+    run = run_with(
+        "mean_absolute_percentage_error", target=(-1.0, 1.0), loss=[*np.geomspace(1e5, late, 10), *[late] * 20]
+    )
+    assert found(run) == [("percentages-of-zero", severity)]
+
+
+@pytest.mark.parametrize(("greatest", "title"), [(2.0, "numbers of the classes"), (9.0, "linear")])
+def test_a_softmax_that_is_asked_for_numbers_of_its_classes_wants_a_loss_for_them(greatest, title):
+    run = run_with("mse", "softmax", output=(0, 1), target=(0.0, greatest), units=3)
+    (finding,) = diagnose(run, [RULE]).findings()
+    assert finding.variant == "unreachable-targets"
+    assert title in finding.remedies[0].title
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,18 @@ class TestGradientUnderflow:
         assert "disconnected-variable" in {f.rule for f in cause.consequences}
         assert "Scale the loss" in cause.remedies[0].title
 
+    @pytest.mark.parametrize(
+        ("dtype", "epsilon", "loss", "found"),
+        [("float16", 1e-7, 1.0, 1), ("float16", 1e-3, 1.0, 0), ("float32", 1e-7, 1.0, 0), ("float16", 1e-7, None, 0)],
+    )
+    def test_squares_that_an_optimizer_keeps_in_float16_underflow(self, dtype, epsilon, loss, found):
+        run = toy_run(loss=loss, settings={"optimizer": {"name": "Adam", "epsilon": epsilon}})
+        cards = tuple(replace(card, dtype=dtype) for card in run.model.variables)
+        mine = findings("gradient-underflow", replace(run, model=replace(run.model, variables=cards)))
+        assert [(f.severity, f.variant, f.remedies[0].topic) for f in mine] == [
+            (Severity.ERROR, "squares", "precision")
+        ] * found
+
     def test_zeros_in_spite_of_loss_scaling_have_another_reason(self):
         names = ("hidden_1", "hidden_2", "output")
         run = toy_run({("gradient", f"{n}/kernel"): 0.0 for n in names}, settings=FLOAT16, loss=1.0)

@@ -123,7 +123,7 @@ def _first(
         return _COURSE.index(phase), -position if phase == "backward" else position, kind
 
     # Targets that were not finite before, and broke nothing, are masked.
-    harmless = np.nan_to_num(nan_counts[:sample] + inf_counts[:sample]).any(axis=0)
+    harmless = np.any(np.nan_to_num(nan_counts[:sample] + inf_counts[:sample]) > 0, axis=0)
     found = [
         (key, row)
         for row, key in enumerate(run.tensors)

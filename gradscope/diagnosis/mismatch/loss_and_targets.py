@@ -21,6 +21,7 @@ class LossAndTargets(Comparison):
     """Percentages of zero, logarithms of negatives, weights for the common class, labels all alike or out of range."""
 
     max_percentage: float = limit(50.0, "%", "of the targets: half of what answering 0 costs")
+    error_percentage: float = limit(100.0, "%", "of the targets: worse than answering 0 to all")
     max_rare: float = limit(0.3, "1", "of the examples: a class that is so rare is weighed up, if at all")
     max_rarer: float = limit(3.0, "1", "times rarer by its weights than it is")
     max_smoothing: float = limit(0.8, "1", "of the targets: 0.1 is usual, 1 makes them all alike")
@@ -35,7 +36,7 @@ class LossAndTargets(Comparison):
                 "percentages-of-zero",
                 f"the targets of {output.name} come near zero, and an error in per cent of them has no bound there: "
                 f"the loss is {number(loss_trend.late)} %, and answering 0 costs 100 %",
-                None,
+                Severity.ERROR if loss_trend.late > self.error_percentage else None,
                 Measurement("late loss", loss_trend.late, self.max_percentage, "%", output.name, "below 20 %"),
                 (remedies.absolute_error(),),
             )

@@ -17,6 +17,7 @@ from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
 from gradscope.run import Run
 
+_FASTER = 3.0
 _FIRST = 5
 
 
@@ -65,6 +66,9 @@ class DivergingLoss(Rule):
     min_examples: float = limit(8, "examples", "the loss of a smaller batch is low by chance")
     max_unbounded_fall: float = limit(
         1000.0, "1", "times the first values: likelihoods and critics settle far before, a loss of the wrong sign never"
+    )
+    max_breaking_fall: float = limit(
+        10.0, "1", "times the first values, ever faster and into values that are not finite: the sign is wrong as well"
     )
     min_samples: float = limit(6, "samples", "fewer show no level")
 
@@ -127,22 +131,23 @@ class DivergingLoss(Rule):
 
     def _unbounded(self, loss_trend: LossTrend, nonfinite: Nonfinite) -> Iterable[Finding]:
         size = max(1.0, float(np.abs(loss_trend.loss[:_FIRST]).max()))
-        late = float(loss_trend.loss[-1]) if nonfinite.first_broken is not None else loss_trend.late
-        if not -late > self.max_unbounded_fall * size:
+        broken = nonfinite.first_broken is not None
+        late = float(loss_trend.loss[-1]) if broken else loss_trend.late
+        most = self.max_breaking_fall if broken and _falls_ever_faster(loss_trend) else self.max_unbounded_fall
+        if not -late > most * size:
             raise NotJudged("the loss is negative at times, so its level says little")
         below = loss_trend.steps[-loss_trend.loss > size]
         yield Finding(
             rule=self.name,
             title="diverging loss",
-            sentence=f"the loss falls without bound, from {number(loss_trend.start)} to {number(late)}",
+            sentence=f"the loss falls without bound, from {number(loss_trend.start)} to {number(late)}"
+            + (", and then stops being finite" if broken else ""),
             severity=Severity.ERROR,
             layers=(),
             first_step=int(below[0]),
             last_step=int(below[-1]),
             measurements=(
-                Measurement(
-                    "late loss over the size of the first", late / size, -self.max_unbounded_fall, "1", "", "-10 to 1"
-                ),
+                Measurement("late loss over the size of the first", late / size, -most, "1", "", "-10 to 1"),
             ),
             remedies=(remedies.check_sign(),),
             variant="unbounded",
@@ -156,3 +161,11 @@ class DivergingLoss(Rule):
                 }
             ),
         )
+
+
+def _falls_ever_faster(loss_trend: LossTrend) -> bool:
+    """Whether the second half of the steps brings the loss down three times as far as the first."""
+    begin, middle, end = np.interp(
+        np.linspace(loss_trend.steps[0], loss_trend.steps[-1], 3), loss_trend.steps, loss_trend.loss
+    )
+    return bool(middle - end > _FASTER * abs(begin - middle))

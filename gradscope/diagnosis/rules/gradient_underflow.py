@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Kernel, LossTrend, Window
+from gradscope.diagnosis.evidence import Kernel, LossTrend, Nonfinite, Window
+from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import among, shares
 from gradscope.run import Run
+
+_BY_SQUARES = ("Adam", "AdamW", "Nadam", "RMSprop")
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class GradientUnderflow(Rule):
     """Gradients too small for float16.
 
     ## What it detects
-    Training in float16 where most entries of a gradient lie below the least normal number, or have all become zero.
+    Training in float16 where most entries of a gradient lie below the least normal number, or have all become zero;
+    optimizers that keep the squares of gradients in float16 itself.
 
     ## Why it matters
     Below 2^-14 float16 loses digits, and below 2^-24 it gives zero: such weights get no gradient, whatever the
@@ -34,7 +38,8 @@ class GradientUnderflow(Rule):
     the loss scale; a gradient that is zero at every sampled step, without loss scaling, counts as 1. It is an error
     where nearly all entries are concerned and the loss stands where it began, a warning where it falls little, and no
     finding where it falls by half: the last digits of small gradients can be spared. float32 and bfloat16 are not
-    concerned.
+    concerned. Of float16 variables, the epsilon of an optimizer that divides by the root of mean squares; an error
+    where the run breaks down or its loss falls little.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -60,10 +65,17 @@ class GradientUnderflow(Rule):
     )
     error_underflow_fraction: float = limit(0.9, "1", "nearly all entries")
 
-    def check(self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
-        """One finding for all kernels whose gradient underflows."""
+    min_epsilon: float = limit(
+        2.0**-12, "1", "the root of the least float16 number: smaller ones are drowned or stand alone"
+    )
+
+    def check(
+        self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend, nonfinite: Nonfinite
+    ) -> Iterable[Finding]:
+        """One finding for all kernels whose gradient underflows, one for squares that do in the optimizer."""
         if not run.names("gradient"):
             raise NotJudged("no gradients were recorded; record gradients")
+        yield from self._squares(run, loss_trend, broken=bool(nonfinite.broken.any()))
         policy = str(run.settings.get("dtype_policy", ""))
         recorded = any(np.isfinite(run.series("gradient", k.name, "underflow_fraction")).any() for k in kernels)
         if not recorded and ("float16" not in policy or "bfloat16" in policy):
@@ -108,6 +120,36 @@ class GradientUnderflow(Rule):
                     "disconnected-variable:zero",
                     "update-ratio-out-of-range:too-small",
                     "vanishing-gradient",
+                }
+            ),
+        )
+
+    def _squares(self, run: Run, loss_trend: LossTrend, *, broken: bool) -> Iterable[Finding]:
+        settings = optimizer_settings(run)
+        lost = settings.float16 and settings.name in _BY_SQUARES and settings.epsilon < self.min_epsilon
+        if not (lost and (broken or loss_trend.slow)):
+            return
+        yield Finding(
+            rule=self.name,
+            title="squares of gradients underflow",
+            sentence=f"{settings.name} keeps the squares of the gradients in float16, where that of 2e-4 is zero, and "
+            f"divides by their root and an epsilon of {settings.epsilon:g}",
+            severity=Severity.ERROR,
+            layers=(),
+            first_step=int(run.steps[0]),
+            last_step=int(run.steps[-1]),
+            measurements=(Measurement("epsilon", settings.epsilon, self.min_epsilon, "1", "", "1e-3 in float16"),),
+            remedies=(remedies.keep_float32_optimizer(settings),),
+            variant="squares",
+            explains=frozenset(
+                {
+                    "diverging-loss",
+                    "exploding-gradient",
+                    "learning-rate-too-high",
+                    "loss-plateau",
+                    "nonfinite-values:backward",
+                    "nonfinite-values:update",
+                    "update-ratio-out-of-range:too-large",
                 }
             ),
         )
