@@ -334,7 +334,7 @@ def test_the_whole_story_in_one_sentence():
     assert diagnosis.sentence == (
         "The network does not learn: the initial weights are far too small for their fan-in (hidden_1 and hidden_2: "
         "gain 0.00099 to 0.002 per layer, healthy is about 1), so the gradient vanishes (3.1e-06 of the output's "
-        "at hidden_1) and the output does not depend on the input."
+        "at hidden_1) and what hidden_1 gives has no say in the output."
     )
     assert not diagnosis.healthy
 

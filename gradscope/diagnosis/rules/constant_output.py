@@ -13,7 +13,10 @@ from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Flow, LossTrend, OutputSpread, Window
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.wording import number
 from gradscope.run import Run
+
+_ALIKE = "the output does not depend on the input"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class ConstantOutput(Rule):
     >>> from gradscope.diagnosis.example import toy_run
     >>> ill = toy_run({("activation_gradient", "hidden_1"): 1e-6}, loss=1.0)
     >>> [f.sentence for f in diagnose(ill, [ConstantOutput()]).findings()]
-    ['the output does not depend on the input']
+    ['what hidden_1 gives has no say in the output']
     >>> list(diagnose(toy_run(), [ConstantOutput()]).findings())
     []
 
@@ -60,6 +63,7 @@ class ConstantOutput(Rule):
         0.02, "1", "of the right answers' spread, where the loss is that of a constant answer"
     )
     min_relative_spread: float = limit(1e-5, "1", "of the answers' rms: the same to within the rounding of float32")
+    min_differing_spread: float = limit(0.01, "1", "of the answers' rms: they differ, whatever it is that tells them")
     error_steps: float = limit(100, "steps", "healthy networks answer alike at first, but not that long")
     min_gradient_ratio: float = limit(1e-2, "1", "below it the small share comes from the gradient, not from an offset")
 
@@ -80,16 +84,23 @@ class ConstantOutput(Rule):
             return
         alike = self._alike(output_spread, window, loss_trend)
         if alike is None:
-            yield from self._immovable(run, flow, window, loss_trend)
+            differ = window.upper(output_spread.relative) > self.min_differing_spread
+            yield from self._immovable(run, flow, window, loss_trend, differ=differ)
             return
         statistic, series, bound, healthy = alike
         with np.errstate(invalid="ignore"):
             where = window.span(series < bound)
         measured = Measurement(statistic, window.upper(series), bound, "1", output_spread.layer, healthy)
-        early = loss_trend.reach < self.error_steps and statistic.endswith("right ones")
-        yield self._finding(run, flow, where, measured, window.cap(Severity.WARNING if early else Severity.ERROR))
+        relative = statistic.endswith("right ones")
+        early = loss_trend.reach < self.error_steps and relative
+        severity = window.cap(Severity.WARNING if early else Severity.ERROR)
+        share = f"{number(100 * measured.value)} % of what the right ones do"
+        sentence = f"the answers hardly depend on the input (they differ by {share})" if relative else _ALIKE
+        yield self._finding(run, flow, where, measured, severity, sentence=sentence)
 
-    def _immovable(self, run: Run, flow: Flow, window: Window, loss_trend: LossTrend) -> Iterable[Finding]:
+    def _immovable(
+        self, run: Run, flow: Flow, window: Window, loss_trend: LossTrend, *, differ: bool
+    ) -> Iterable[Finding]:
         """Judge by how much of the output the best connected of the first layers can move."""
         flow.require()
         if flow.input_reaches_output:
@@ -110,7 +121,10 @@ class ConstantOutput(Rule):
         what = f"share of the output that {name} can move"
         measured = Measurement(what, value, self.min_output_share, "1", name, "1 to 40")
         severity = window.cap(Severity.ERROR, extreme=value < self.min_output_share / 100)
-        yield self._finding(run, flow, window.span(judged < self.min_output_share), measured, severity)
+        sentence = f"what {name} gives has no say in the output" if differ else _ALIKE
+        yield self._finding(
+            run, flow, window.span(judged < self.min_output_share), measured, severity, sentence=sentence
+        )
 
     def _one_of_several(self, window: Window, spread: OutputSpread) -> Finding:
         value, bound = window.upper(spread.relative), self.min_relative_spread
@@ -147,12 +161,12 @@ class ConstantOutput(Rule):
         return None
 
     def _finding(
-        self, run: Run, flow: Flow, where: tuple[int, int], measured: Measurement, severity: Severity
+        self, run: Run, flow: Flow, where: tuple[int, int], measured: Measurement, severity: Severity, *, sentence: str
     ) -> Finding:
         return Finding(
             rule=self.name,
             title="constant output",
-            sentence="the output does not depend on the input",
+            sentence=sentence,
             severity=severity,
             layers=flow.outputs or (measured.layer,),
             first_step=where[0],

@@ -115,8 +115,8 @@ class MismatchedLoss(LossAndTargets, OutputAndTargets, LossAndOutput):
             yield from self._single_category(term, term.output)
             yield from self._single_unit(term, term.output)
             yield from self._several_labels(term, term.output)
-            # Whatever the output gives, no loss for labels fits targets that are none.
-            yield from self._labels(term, broken=broken)
+            if term.name.startswith("binary"):  # whatever the output gives, targets that are no labels do not fit
+                yield from self._labels(term, broken=broken)
             yield from self._logits(term, term.output, loss_trend, broken=broken)
             # A loss below zero weighs its errors, by an advantage say: what it compares with is no target.
             if loss_trend.nonnegative or not loss_trend.steps.size:
