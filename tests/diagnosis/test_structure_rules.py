@@ -88,8 +88,39 @@ class TestDisconnectedVariable:
     )
     def test_zeros_beside_a_loss_that_fell_are_an_error_where_an_output_learns_nothing(self, layer, samples, severity):
         loss = np.logspace(0, -3, samples)
-        (finding,) = findings("disconnected-variable", toy_run(self.zero(layer), steps=range(samples), loss=loss))
+        scale = self.zero(layer) | {("activation_gradient", "output"): 0.0}
+        (finding,) = findings("disconnected-variable", toy_run(scale, steps=range(samples), loss=loss))
         assert (finding.severity, finding.variant) == (severity, "zero")
+
+    @pytest.mark.parametrize(
+        ("layer", "activation", "policy", "variant"),
+        [
+            ("output", "relu", "float32", "erased"),
+            ("output", "relu", "mixed_float16", "zero"),
+            ("hidden_1", "linear", "float32", "erased"),
+            ("hidden_1", "relu", "float32", "zero"),
+        ],
+    )
+    def test_a_gradient_that_arrives_and_is_not_handed_on_was_lost_by_the_step(
+        self, layer, activation, policy, variant
+    ):
+        settings = {"dtype_policy": policy}
+        run = toy_run(self.zero(layer), activation=activation, settings=settings, loss=1.0)
+        (finding,) = findings("disconnected-variable", run)
+        assert finding.variant == variant
+        assert (finding.remedies[0].title == "Hand the optimizer the gradients that the tape gives") == (
+            variant == "erased"
+        )
+
+    @pytest.mark.parametrize(
+        ("share", "units", "loss", "found"),
+        [(0.9, 1, 1.0, 1), (0.6, 1, 1.0, 0), (0.9, 4, 1.0, 0), (0.9, 1, None, 0), (np.linspace(0, 1, 30), 1, 1.0, 0)],
+    )
+    def test_a_loss_that_has_no_slope_for_most_answers_is_found(self, share, units, loss, found):
+        run = toy_run(put={("activation_gradient", "output", "zero_fraction"): share}, loss=loss)
+        cards = tuple(replace(c, units=units, output_shape=(None, units)) for c in run.model.layers)
+        mine = findings("disconnected-variable", replace(run, model=replace(run.model, layers=cards)))
+        assert [(f.severity, f.variant, f.layers) for f in mine] == [(Severity.ERROR, "flat-loss", ("output",))] * found
 
     def test_zero_at_the_only_samples_that_have_a_gradient_is_none(self):
         run = toy_run(self.zero("hidden_1"), loss=1.0)

@@ -14,6 +14,8 @@ __all__ = [
     "add_weights",
     "compile_again",
     "freeze",
+    "give_slope",
+    "hand_on_gradients",
     "judge_output",
     "load_or_train",
     "pass_gradient",
@@ -31,6 +33,30 @@ def pass_gradient(layer: Layer) -> Remedy:
         "optimizer was handed gradients of other variables than these.",
         "hard = keras.ops.round(soft)\nsoft = soft + keras.ops.stop_gradient(hard - soft)  # straight-through",
         topic="connection",
+    )
+
+
+def hand_on_gradients() -> Remedy:
+    """The gradients of the tape, as the optimizer's."""
+    return Remedy(
+        "Hand the optimizer the gradients that the tape gives",
+        "The loss has a gradient and the optimizer gets zeros: between the two the step multiplies, masks, rounds or "
+        "resets them (a factor of 0, an accumulator that is emptied too early, a cast to integers).",
+        "gradients = tape.gradient(loss, model.trainable_variables)\n"
+        "optimizer.apply_gradients(zip(gradients, model.trainable_variables))",
+        topic="connection",
+    )
+
+
+def give_slope(output: Layer) -> Remedy:
+    """A loss that depends on every answer."""
+    return Remedy(
+        f"Let the loss depend on every answer of {output.name}",
+        "Behind clip, relu, maximum, sign or a threshold the derivative is zero, so that answers out of bounds are "
+        "never brought back. Bound the answers by the output's activation, or clip the targets; of padding and missing "
+        "targets see that they are few, or that the loss is divided by those that count.",
+        "error = y_true - y_pred  # not y_true - tf.clip_by_value(y_pred, low, high)",
+        topic="loss",
     )
 
 
