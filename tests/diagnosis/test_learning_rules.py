@@ -496,6 +496,12 @@ class TestLossPlateau:
         (finding,) = findings("loss-plateau", toy_run(loss=np.linspace(1.0, 0.94, SAMPLES)))
         assert (finding.variant, finding.severity) == ("crawling", Severity.WARNING)
 
+    @pytest.mark.parametrize(("step", "severity"), [(10, Severity.WARNING), (30, Severity.ERROR)])
+    def test_after_hundreds_of_steps_a_loss_that_hardly_falls_is_an_error(self, step, severity):
+        run = toy_run(loss=np.linspace(1.0, 0.96, SAMPLES), steps=range(0, SAMPLES * step, step))
+        (finding,) = findings("loss-plateau", run)
+        assert (finding.variant, finding.severity) == ("crawling", severity)
+
     def test_a_slow_but_steady_fall_is_none(self):
         assert not findings("loss-plateau", toy_run(loss=np.linspace(1.2, 0.97, SAMPLES)))
 

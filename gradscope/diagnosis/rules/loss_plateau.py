@@ -76,6 +76,9 @@ class LossPlateau(Rule):
     max_near_loss: float = limit(100.0, "1", "of a constant answer's loss: beyond it, it is not done for all that")
     crawling_loss: float = limit(0.9, "1", "of a constant answer's loss, though it falls")
     max_crawling_loss: float = limit(0.85, "1", "of it, as many steps later at the pace of the last half")
+    error_crawling_loss: float = limit(0.95, "1", "of a constant answer's loss after error_crawling_steps")
+    max_error_crawling_loss: float = limit(0.9, "1", "of it, as many steps later at the pace of the last half")
+    error_crawling_steps: float = limit(500, "steps", "no recorded healthy run is above 0.9 by then")
     slow_loss: float = limit(
         0.75, "1", "the same after slow_steps; recorded healthy runs that still fall are below 0.7"
     )
@@ -167,11 +170,12 @@ class LossPlateau(Rule):
     def _crawling(self, loss_trend: LossTrend) -> Finding:
         place = f"{100 * loss_trend.remaining:.0f} % of what a constant answer has"
         ahead = loss_trend.ahead / loss_trend.constant
+        grave = loss_trend.remaining > self.error_crawling_loss and ahead > self.max_error_crawling_loss
         return self._unlearnt(
             loss_trend,
             "loss that hardly falls",
             f"at {place}, and at its pace as many again would leave it at {100 * ahead:.0f} %",
-            Severity.WARNING,
+            Severity.ERROR if grave and loss_trend.reach >= self.error_crawling_steps else Severity.WARNING,
             min(self.crawling_loss, self.slow_loss),
             "crawling",
         )
