@@ -66,6 +66,7 @@ class OutweighedLoss(Rule):
     name: ClassVar[str] = "outweighed-loss"
     min_share: float = limit(1e-2, "1", "of the largest loss; recorded healthy networks have a fifteenth or more")
     min_weight: float = limit(0.1, "1", "of the other's: what was weighed down so far was meant to count for less")
+    min_meant_share: float = limit(1e-3, "1", "of the largest loss: nobody means a loss to count for less")
     max_idle_distance: float = limit(0.1, "1", "of a kernel's norm over the run: it stood still")
     max_idle_share: float = limit(0.05, "1", "of the way that the farthest kernel went")
     min_learnt_spread: float = limit(0.5, "1", "of how the right answers differ: it is learnt all the same")
@@ -108,7 +109,7 @@ class OutweighedLoss(Rule):
             title="loss outweighed by another",
             sentence=f"the loss of {name} counts for {number(share)} of that of {other}: "
             + (f"{name} stood still" if still else f"what both share follows {other}"),
-            severity=Severity.WARNING if meant and not still else Severity.ERROR,
+            severity=Severity.WARNING if meant and not still and share > self.min_meant_share else Severity.ERROR,
             layers=(name,),
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
