@@ -431,3 +431,31 @@ def test_a_network_that_was_good_from_the_start_can_do_without_variables_that_ke
     settings = {"untracked_variables": ["projection/matrix"]}
     (finding,) = findings("omitted-variable", toy_run(loss=0.02, settings=settings))
     assert (finding.severity, finding.explains) == (Severity.NOTE, frozenset())
+
+
+class TestShutOut:
+    """What lets nothing of the examples through, between two layers that are not known to feed each other."""
+
+    def run(self, *alike, apart=1.0, inbound=None):
+        put = {("activation", name, "example_std"): 1e-7 for name in alike}
+        put |= {("activation", "hidden_1", "example_std"): apart, ("activation", "hidden_1", "rms"): 1.0}
+        run = toy_run(put=put, loss=1.0)
+        cards = tuple(replace(card, inbound=inbound if card.name == alike[0] else ("x",)) for card in run.model.layers)
+        return replace(run, model=replace(run.model, layers=cards))
+
+    def test_hidden_layers_behind_it_look_alike(self):
+        (finding,) = findings("collapsed-representation", self.run("hidden_2", "output"))
+        assert (finding.severity, finding.variant, finding.layers) == (Severity.ERROR, "shut-out", ("hidden_2",))
+        assert "at hidden_1 (they differ by 100 % of the signal) does not come through to hidden_2" in finding.sentence
+        assert ["between hidden_1 and hidden_2" in remedy.title for remedy in finding.remedies] == [True]
+
+    @pytest.mark.parametrize(
+        ("apart", "inbound"), [(0.001, None), (1.0, ("hidden_1",))], ids=["before", "known to feed"]
+    )
+    def test_what_weights_may_have_done_is_no_shutting_out(self, apart, inbound):
+        run = self.run("hidden_2", "output", apart=apart, inbound=inbound)
+        assert [f.variant for f in findings("collapsed-representation", run)] == [""]
+
+    def test_the_output_alone(self):
+        (finding,) = findings("constant-output", self.run("output"))
+        assert (finding.severity, finding.variant, finding.layers) == (Severity.ERROR, "shut-out", ("output",))

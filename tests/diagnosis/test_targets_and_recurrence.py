@@ -86,7 +86,8 @@ def test_large_targets_leave_the_other_output_its_share_where_they_are_learnt_or
     ("weight", "idle", "spread", "severities"),
     [
         (1e4, 1e-4, 0.2, [Severity.ERROR]),
-        (1e4, 1.0, 0.2, [Severity.WARNING]),
+        (1e4, 1.0, 0.2, [Severity.ERROR]),
+        (300.0, 1.0, 0.2, [Severity.WARNING]),
         (1e4, 1.0, 0.9, []),
         (15.0, 1.0, 0.2, []),
         (15.0, 1e-4, 0.2, []),
@@ -100,7 +101,7 @@ def test_a_loss_that_another_one_outweighs(weight, idle, spread, severities):
     values[:, run.index["activation", "output"], STATISTIC_NAMES.index("example_std")] = spread
     found = findings("outweighed-loss", replace(run, values=values))
     assert [(finding.severity, finding.layers) for finding in found] == [(each, ("output",)) for each in severities]
-    assert all('"output": 10000, "hidden_2": 10000' in finding.remedies[0].code for finding in found)
+    assert all(f'"output": {weight:g}, "hidden_2": {weight:g}' in finding.remedies[0].code for finding in found)
 
 
 @pytest.mark.parametrize(("spread", "found"), [(1e-8, [("output",)]), (0.5, [])])

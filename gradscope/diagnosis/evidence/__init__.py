@@ -36,6 +36,7 @@ from gradscope.diagnosis.evidence.optimizer_groups import OptimizerGroup, optimi
 from gradscope.diagnosis.evidence.output_spread import OutputSpread, output_spread, output_spreads
 from gradscope.diagnosis.evidence.penalty import Penalty, penalty
 from gradscope.diagnosis.evidence.reduction_ratio import reduction_ratio
+from gradscope.diagnosis.evidence.shut_out import ShutOut, shut_out
 from gradscope.diagnosis.evidence.siblings import Sibling, siblings
 from gradscope.diagnosis.evidence.standstill import Standstill, standstill
 from gradscope.diagnosis.evidence.travel import Travel, travel
@@ -70,6 +71,7 @@ __all__ = [
     "OptimizerGroup",
     "OutputSpread",
     "Penalty",
+    "ShutOut",
     "Sibling",
     "Standstill",
     "Travel",
@@ -103,6 +105,7 @@ _FUNCTIONS = (
     loss_levels,
     disconnections,
     example_spread,
+    shut_out,
     input_scale,
     batch_norms,
     clipping,

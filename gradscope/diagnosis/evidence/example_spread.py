@@ -12,7 +12,7 @@ from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.evidence.window import median
 from gradscope.run import Run
 
-__all__ = ["ExampleSpread", "example_spread"]
+__all__ = ["ExampleSpread", "example_spread", "relative_spread"]
 
 FloatArray = npt.NDArray[np.floating]
 _FIRST = 3
@@ -39,10 +39,10 @@ class ExampleSpread:
 
 def example_spread(run: Run, layers: tuple[Layer, ...]) -> ExampleSpread:
     """The spread of the inputs and of the outputs of all hidden layers that were recorded."""
-    inputs = {name: _relative(run, "input", name) for name in run.names("input")}
+    inputs = {name: relative_spread(run, "input", name) for name in run.names("input")}
     known = set(run.names("activation")) - _fed_alike(layers, inputs)
     hidden = {
-        layer.name: _relative(run, "activation", layer.name)
+        layer.name: relative_spread(run, "activation", layer.name)
         for layer in layers
         if layer.name in known and not layer.is_output
     }
@@ -76,7 +76,8 @@ def _over_first(run: Run, name: str) -> FloatArray:
     return spread / min(first, 1.0) if first > 0 else np.full(len(spread), np.nan)
 
 
-def _relative(run: Run, kind: str, name: str) -> FloatArray:
+def relative_spread(run: Run, kind: str, name: str) -> FloatArray:
+    """``example_std`` over rms of a recorded tensor, ``[steps]``; NaN where unknown, 0 where all entries are zero."""
     spread = run.series(kind, name, "example_std").astype(np.float64)
     rms = run.series(kind, name, "rms").astype(np.float64)
     with np.errstate(invalid="ignore"):  # both overflow on the way to NaN

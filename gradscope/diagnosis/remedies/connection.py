@@ -18,6 +18,7 @@ __all__ = [
     "hand_on_gradients",
     "judge_output",
     "load_or_train",
+    "look_between",
     "pass_gradient",
     "train_all_variables",
     "unfreeze_head",
@@ -57,6 +58,18 @@ def give_slope(output: Layer) -> Remedy:
         "targets see that they are few, or that the loss is divided by those that count.",
         "error = y_true - y_pred  # not y_true - tf.clip_by_value(y_pred, low, high)",
         topic="loss",
+    )
+
+
+def look_between(before: Layer, after: Layer) -> Remedy:
+    """What may shut the examples out between two layers."""
+    return Remedy(
+        f"Look at what stands between {before.name} and {after.name}: a mask, the scores of an attention, a pooling",
+        f"The examples differ at {before.name}, and at {after.name} they are one and the same, whatever the weights: a "
+        "mask that is turned round looks at the padding alone, a pooling over the wrong axis mixes the examples, a "
+        "softmax over an axis of one gives 1.",
+        "mask = tokens != 0  # True is what counts, as MultiHeadAttention's attention_mask wants it",
+        topic="connection",
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import ExampleSpread, Layer, LossTerm, LossTrend, Penalty, Window
+from gradscope.diagnosis.evidence import ExampleSpread, Layer, LossTerm, LossTrend, Penalty, ShutOut, Window
 from gradscope.diagnosis.evidence.window import quantile
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
@@ -34,12 +34,14 @@ class CollapsedRepresentation(Rule):
     The standard deviation across the examples of a batch over the rms of the layer's output, lately. Judged are the
     hidden layers from the output backwards for as long as they are collapsed, so that a branch that is constant by
     design (positions, learned queries) is none; layers whose scale a normalisation behind them takes out are passed
-    over. Or the standard deviation over what it was at first, of any layer that learns; where the loss was low and
-    has come back to where it was, over what it was at most. It is an error where the loss stands where it began or
-    where a constant answer stands, or where nothing of the example is left at all, and otherwise no finding where
-    the loss fell by half. Where penalties (a divergence from a prior, on activities) made up much of the loss at
-    first, they are the cause; where a loss without targets falls to nothing while the output's examples become
-    alike, the loss is. With one example per batch there is nothing to compare.
+    over. Or the standard deviation over what it was at first, of any layer that learns; where the loss was low and has
+    come back to where it was, over what it was at most. It is an error where the loss stands where it began or where a
+    constant answer stands, or where nothing of the example is left at all, and otherwise no finding where the loss fell
+    by half. Where penalties (a divergence from a prior, on activities) made up much of the loss at first, they are the
+    cause; where a loss without targets falls to nothing while the output's examples become alike, the loss is. With one
+    example per batch there is nothing to compare. Where the examples differ up to one layer and are the same, to
+    rounding and from the first step on, behind an operation that is no layer, that is what shuts them out: the mask of
+    an attention, a pooling over the wrong axis.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -88,6 +90,7 @@ class CollapsedRepresentation(Rule):
         loss_trend: LossTrend,
         loss_terms: tuple[LossTerm, ...],
         penalty: Penalty,
+        shut_out: ShutOut | None,
     ) -> Iterable[Finding]:
         """Judge the hidden layers from the output backwards."""
         levels = {name: window.upper(series) for name, series in example_spread.hidden.items()}
@@ -102,7 +105,10 @@ class CollapsedRepresentation(Rule):
         utter = bool(collapsed) and levels[collapsed[-1].name] < self.utter_relative_spread
         if collapsed and (utter or not loss_trend.falling):
             finding = self._alike(run, collapsed, example_spread, window, grave=loss_trend.at_rest or utter)
-            yield self._penalised(finding, run, penalty) if self._is_asked_for(penalty, loss_trend) else finding
+            if shut_out:
+                yield self._shut_out(finding, shut_out)
+            else:
+                yield self._penalised(finding, run, penalty) if self._is_asked_for(penalty, loss_trend) else finding
             return
         spreads = example_spread.kept
         if loss_trend.relapsed:  # what it had learnt by then counts, not what it began with
@@ -130,6 +136,17 @@ class CollapsedRepresentation(Rule):
             run,
             window,
             grave=grave,
+        )
+
+    def _shut_out(self, finding: Finding, found: ShutOut) -> Finding:
+        """The same where something between two layers lets nothing of the examples through."""
+        return replace(
+            finding,
+            sentence=found.sentence,
+            layers=(found.after.name,),
+            remedies=(remedies.look_between(found.before, found.after),),
+            variant="shut-out",
+            explains=finding.explains | {"unchanged-weights", "vanishing-gradient"},
         )
 
     def _shrunken_layers(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Flow, LossTrend, OutputSpread, Window
+from gradscope.diagnosis.evidence import Flow, LossTrend, OutputSpread, ShutOut, Window
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
 from gradscope.diagnosis.wording import number
@@ -37,7 +37,8 @@ class ConstantOutput(Rule):
     stand where a constant answer stands, or has not fallen by half where that is unknown, the answers themselves are
     compared over the examples of a batch: their standard deviation over that of the right answers. Answers that are the
     same to within rounding are constant whatever the loss says, unless it fell to a tenth; those of one of several
-    outputs are whatever the loss of all says.
+    outputs are whatever the loss of all says. Where an operation in front of the output lets nothing of the examples
+    through that the layer before it tells apart, that place is named.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -76,6 +77,7 @@ class ConstantOutput(Rule):
         loss_trend: LossTrend,
         output_spread: OutputSpread,
         output_spreads: tuple[OutputSpread, ...],
+        shut_out: ShutOut | None,
     ) -> Iterable[Finding]:
         """Judge the answers where their targets are known, else the best connected of the first layers."""
         idle = [each for each in output_spreads if window.upper(each.relative) < self.min_relative_spread]
@@ -96,7 +98,11 @@ class ConstantOutput(Rule):
         severity = window.cap(Severity.WARNING if early else Severity.ERROR)
         share = f"{number(100 * measured.value)} % of what the right ones do"
         sentence = f"the answers hardly depend on the input (they differ by {share})" if relative else _ALIKE
-        yield self._finding(run, flow, where, measured, severity, sentence=sentence)
+        finding = self._finding(run, flow, where, measured, severity, sentence=sentence)
+        if shut_out and shut_out.after.is_output:
+            remedy = remedies.look_between(shut_out.before, shut_out.after)
+            finding = replace(finding, sentence=shut_out.sentence, remedies=(remedy,), variant="shut-out")
+        yield finding
 
     def _immovable(
         self, run: Run, flow: Flow, window: Window, loss_trend: LossTrend, *, differ: bool
