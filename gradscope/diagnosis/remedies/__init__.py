@@ -85,7 +85,13 @@ from gradscope.diagnosis.remedies.optimizer import (
     weaken_penalty,
 )
 from gradscope.diagnosis.remedies.precision import keep_float32_optimizer, keep_float32_variables
-from gradscope.diagnosis.remedies.sequences import mask_padding, reach_further_back, remember, scale_scores
+from gradscope.diagnosis.remedies.sequences import (
+    bound_states,
+    mask_padding,
+    reach_further_back,
+    remember,
+    scale_scores,
+)
 from gradscope.diagnosis.remedies.step_size import (
     decay_later,
     decay_learning_rate,
@@ -104,6 +110,7 @@ __all__ = [
     "align_shapes",
     "average_apart",
     "batch_size",
+    "bound_states",
     "check_input",
     "check_sign",
     "check_targets",

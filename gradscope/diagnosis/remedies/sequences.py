@@ -11,8 +11,9 @@ from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 from gradscope.run import Run
 
-__all__ = ["mask_padding", "reach_further_back", "remember", "scale_scores"]
+__all__ = ["bound_states", "mask_padding", "reach_further_back", "remember", "scale_scores"]
 
+_UNBOUNDED = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "softplus", "exponential", "linear")
 _PADDED = 0.5  # share of the words
 _DECIDES = ("activation", "recurrent_activation", "unit_forget_bias", "bias_initializer", "recurrent_initializer")
 """Arguments that set how long a layer keeps what it has seen."""
@@ -53,6 +54,12 @@ def remember(layers: Sequence[Layer]) -> tuple[Remedy, ...]:
             else ()
         ),
     )
+
+
+def bound_states(layers: Sequence[Layer]) -> tuple[Remedy, ...]:
+    """`remember` for recurrent layers whose states have no bound, relu in place of tanh say; else nothing."""
+    loose = [layer for layer in layers if layer.is_recurrent and layer.card]
+    return remember([layer for layer in loose if layer.card and layer.card.arguments.get("activation") in _UNBOUNDED])
 
 
 def mask_padding(run: Run) -> tuple[Remedy, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import Flow, GlobalGradient, Kernel, LossTrend, Memory, Window
+from gradscope.diagnosis.evidence import Flow, GlobalGradient, Kernel, Layer, LossTrend, Memory, Window
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Severity
@@ -84,6 +84,7 @@ class ExplodingGradient(Rule):
         self,
         *,
         run: Run,
+        layers: tuple[Layer, ...],
         flow: Flow,
         memories: tuple[Memory, ...],
         global_gradient: GlobalGradient,
@@ -101,7 +102,7 @@ class ExplodingGradient(Rule):
             yield from self._across_depth(run, flow, window, loss_trend, calm=calm)
         yield from self._through_time(memories, window, loss_trend)
         if has_norm:
-            yield from self._over_time(global_gradient, window, loss_trend, calm=calm)
+            yield from self._over_time(global_gradient, window, loss_trend, layers, calm=calm)
 
     def _across_depth(
         self, run: Run, flow: Flow, window: Window, loss_trend: LossTrend, *, calm: bool
@@ -179,7 +180,7 @@ class ExplodingGradient(Rule):
         )
 
     def _over_time(
-        self, gradient: GlobalGradient, window: Window, loss_trend: LossTrend, *, calm: bool
+        self, gradient: GlobalGradient, window: Window, loss_trend: LossTrend, layers: tuple[Layer, ...], *, calm: bool
     ) -> Iterable[Finding]:
         growth = np.nan_to_num(gradient.growth)
         high = growth > self.max_gradient_growth
@@ -212,7 +213,11 @@ class ExplodingGradient(Rule):
             measurements=(
                 Measurement("growth of global_gradient_norm", peak, self.max_gradient_growth, "1", "", "below 100"),
             ),
-            remedies=(remedies.clip_gradients(healthy), remedies.warm_up(float("nan"))),
+            remedies=(
+                *remedies.bound_states(layers),
+                remedies.clip_gradients(healthy),
+                remedies.warm_up(float("nan")),
+            ),
             variant="over-time",
             explains=frozenset(
                 {"dead-units", "diverging-loss", "loss-plateau", "nonfinite-values", "saturated-activation"}
