@@ -189,4 +189,12 @@ def keep_gradient(layers: tuple[Layer, ...], run: Run) -> tuple[Remedy, ...]:
     """What keeps the gradient from vanishing in those layers."""
     bounded = [layer for layer in layers if layer.shape == "bounded"]
     change = (remedies.replace_activation(bounded, "relu"),) if bounded else ()
-    return (*change, *remedies.keep_signal(layers, run))
+    scores = (remedies.scale_scores(),) if _make_scores(layers) else ()
+    return (*scores, *change, *remedies.keep_signal(layers, run))
+
+
+def _make_scores(layers: tuple[Layer, ...]) -> bool:
+    """Whether the layers are two or three linear ones side by side, as what makes queries and keys is."""
+    cards = [layer.card for layer in layers]
+    linear = all(card and not card.inbound and card.activation and card.activation.name == "linear" for card in cards)
+    return linear and len(cards) > 1 and len({card.units for card in cards if card}) == 1

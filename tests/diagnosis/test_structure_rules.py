@@ -459,3 +459,12 @@ class TestShutOut:
     def test_the_output_alone(self):
         (finding,) = findings("constant-output", self.run("output"))
         assert (finding.severity, finding.variant, finding.layers) == (Severity.ERROR, "shut-out", ("output",))
+
+
+@pytest.mark.parametrize(("inbound", "first"), [(None, "Scale what saturates"), (("x",), "Initialise")])
+def test_queries_and_keys_whose_gradient_vanishes_are_told_to_scale_their_scores(inbound, first):
+    names = ("hidden_1", "hidden_2")
+    run = toy_run({("activation_gradient", name): 1e-9 for name in names}, activation="linear", loss=1.0)
+    cards = tuple(replace(c, inbound=inbound if c.name in names else ("y",)) for c in run.model.layers)
+    (finding,) = findings("vanishing-gradient", replace(run, model=replace(run.model, layers=cards)))
+    assert finding.remedies[0].title.startswith(first)
