@@ -42,11 +42,12 @@ class VariableCard:
     trainable: bool = True
     """False where the variable or its layer is frozen, and for statistics such as a moving mean."""
     optimized: bool = True
-    """True where the optimizer was handed this variable in the recorded step."""
+    """True where the optimizer was handed this variable in the recorded step, or would have been: a loop may leave out
+    what its tape gives no gradient of."""
     optimizer: int | None = None
     """Place of the optimizer that it was handed to among all that took part; None if unknown."""
     connected: bool = True
-    """False where the optimizer was handed no gradient (None) for it: the loss does not depend on it."""
+    """False where there is no gradient (None) to hand to the optimizer: the loss does not depend on it."""
     initializer: str | None = None
     """Class name of the initializer, e.g. ``GlorotUniform``; None if unknown."""
     constraint: str | None = None

@@ -1,4 +1,4 @@
-"""GradientCalls: which loss a training step of one's own differentiates, as its tape is asked for gradients."""
+"""GradientCalls: what a training step of one's own differentiates by what, as its tape is asked for gradients."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ SCALINGS = (
 @dataclass(frozen=True)
 class _Call:
     target: Any
-    by: frozenset[int]
+    """None where it is not a single loss."""
+    by: frozenset[str]
+    """Names of the model's variables among the sources."""
+    absent: frozenset[str]
+    """Those of them of which the tape gave None."""
     gradients: list[Any]
 
 
@@ -56,16 +60,31 @@ class GradientCalls:
 
     def called(self, target: Any, sources: Any, gradients: Any) -> None:
         """A tape gave the ``gradients`` of ``target`` by ``sources``, all maybe nested."""
-        by = frozenset(
-            id(source)
-            for source in tf.nest.flatten(sources)
+        flat = tf.nest.flatten(gradients)
+        asked = [
+            (self._names.of(source).name, gradient)
+            for source, gradient in zip(tf.nest.flatten(sources), flat, strict=True)
             if hasattr(source, "assign")
             and self._names.include(source)  # keras.Variable is no class of them in Keras 3.3
-        )
+        ]
         losses = [part for part in tf.nest.flatten(target) if tf.is_tensor(part) and part.dtype.is_floating]
-        if by and len(losses) == 1:
-            loss, _ = self._scaled.get(id(losses[0]), (losses[0], None))
-            self._calls.append(_Call(loss, by, [part for part in tf.nest.flatten(gradients) if part is not None]))
+        if asked:
+            loss, _ = self._scaled.get(id(losses[0]), (losses[0], None)) if len(losses) == 1 else (None, None)
+            by = frozenset(name for name, _ in asked)
+            absent = frozenset(name for name, gradient in asked if gradient is None)
+            self._calls.append(_Call(loss, by, absent, [part for part in flat if part is not None]))
+
+    def without_gradient(self, applied: Sequence[Any]) -> set[str]:
+        """Names of the variables that what the step differentiates does not depend on, as its tape gave None for them.
+
+        It is that whose gradients are ``applied``, as in `targets`; a variable of which any other loss gave a gradient
+        is none of them. Empty where nothing is applied.
+        """
+        if not applied:
+            return set()
+        targets = {id(call.target) for call in self._applied(applied)}
+        absent = {name for call in self._calls if id(call.target) in targets for name in call.absent}
+        return absent - {name for call in self._calls for name in call.by - call.absent}
 
     def targets(self, reported: Any, applied: Sequence[Any]) -> list[Any]:
         """What the step differentiates as its loss; several where the gradients of batches are accumulated.
@@ -76,13 +95,17 @@ class GradientCalls:
 
         Empty where there is none, or different variables have different ones, as those of rivals do.
         """
-        ids = set(map(id, applied))
-        calls = [call for call in self._calls if not ids.isdisjoint(map(id, call.gradients))] or self._calls
+        calls = [call for call in self._applied(applied) if call.target is not None]
         for call in calls:
             if _is_same(call.target, reported):
                 return [call.target]
         targets = {id(call.target): call.target for call in calls}
         return [] if len(targets) > 1 and len({call.by for call in calls}) > 1 else list(targets.values())
+
+    def _applied(self, applied: Sequence[Any]) -> list[_Call]:
+        """The calls whose gradients are applied as they are; all, where none are, since they were changed before."""
+        ids = set(map(id, applied))
+        return [call for call in self._calls if not ids.isdisjoint(map(id, call.gradients))] or self._calls
 
 
 def _is_same(target: Any, reported: Any) -> bool:

@@ -50,8 +50,9 @@ class GradientObserver:
 
     def __init__(self, collector: Collector, trouble: Trouble, names: Names) -> None:
         self.disconnected: set[str] = set()
-        """Names of variables that were handed to the optimizer without a gradient."""
+        """Names of variables that were to be trained, and have no gradient."""
         self.optimized: set[str] = set()
+        """Names of variables that were to be trained: optimizers were handed them, or would have been."""
         self.trained_by: dict[str, Any] = {}
         """The optimizer that each variable was handed to last, by the variable's name."""
         self.applied: list[Any] = []
@@ -163,6 +164,13 @@ class GradientObserver:
         """A loop without a Keras optimizer says what it is about to apply; its updates are noted when the step ends."""
         gradients = [gradient for gradient, _ in grads_and_vars]
         self._given.append(self.before(None, gradients, [variable for _, variable in grads_and_vars]))
+
+    def without_gradient(self, names: set[str]) -> None:
+        """A tape was asked for those variables and gave None; the step may have kept them from its optimizer for it."""
+        left = {item.name for item in self._names.variables if item.variable.trainable and item.name in names}
+        left -= self.optimized
+        self.optimized |= left
+        self.disconnected |= left
 
     def seen(self, variables: Sequence[Any], gradients: Sequence[Any]) -> None:
         """Gradients that nobody is going to apply."""

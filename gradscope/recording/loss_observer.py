@@ -214,6 +214,12 @@ class LossObserver:
             with self._trouble.instead_of_raising("which loss the step differentiates is not recorded"):
                 self._gradients.called(target, sources, gradients)
 
+    def without_gradient(self, applied: Sequence[Any]) -> set[str]:
+        """Names of the variables that the loss whose gradients are ``applied`` does not depend on, by its tape."""
+        with self._trouble.instead_of_raising("which variables the loss does not depend on is not recorded"):
+            return self._gradients.without_gradient(applied)
+        return set()
+
     def loss_scaled(self, loss: Any, larger: Any) -> None:
         """An optimizer scaled a loss against underflow."""
         if self._collector.listening:

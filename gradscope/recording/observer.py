@@ -101,7 +101,9 @@ class Observer:
         """A step of one's own is over, and returned ``outputs``; see `LossObserver.step_returned` for ``trust``."""
         if not self.collector.active:
             return  # the replicas of a strategy have observed it
-        self.losses.step_returned(outputs, self.optimizers.applied, trust=trust)
+        applied = self.optimizers.applied
+        self.losses.step_returned(outputs, applied, trust=trust)
+        self.optimizers.without_gradient(self.losses.without_gradient(applied))
         self.end()
 
     def _forget(self) -> None:

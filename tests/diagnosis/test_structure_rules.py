@@ -33,12 +33,27 @@ def with_layer(run, name, **changes):
 
 def unconnected(run, *names):
     variables = tuple(replace(card, connected=False) if card.layer in names else card for card in run.model.variables)
-    return replace(run, model=replace(run.model, variables=variables))
+    values = run.values.copy()
+    for card in variables:
+        if not card.connected:
+            values[:, run.index["gradient", card.name]] = np.nan
+    return replace(run, model=replace(run.model, variables=variables), values=values)
+
+
+def taking_turns(run, *names):
+    """The first sampled step had no gradient for those layers, and every other one after it has."""
+    never = unconnected(run, *names)
+    values = never.values.copy()
+    values[1::2] = run.values[1::2]
+    return replace(never, values=values)
 
 
 class TestDisconnectedVariable:
     def zero(self, *names):
         return {("gradient", f"{name}/{role}"): 0.0 for name in names for role in ("kernel", "bias")}
+
+    def test_a_layer_that_gets_a_gradient_now_and_then_is_connected(self):
+        assert not findings("disconnected-variable", taking_turns(toy_run(), "hidden_1", "hidden_2"))
 
     def test_no_gradient_at_all_is_an_error_though_the_loss_falls(self):
         (finding,) = findings("disconnected-variable", unconnected(toy_run(), "hidden_1", "hidden_2"))

@@ -19,7 +19,7 @@ _FEW = 3  # samples: with fewer a gradient may be zero by chance
 
 @dataclass(frozen=True)
 class Disconnection:
-    """One layer none of whose variables gets a gradient, though all were handed to the optimizer."""
+    """One layer none of whose variables gets a gradient, though all were to be trained."""
 
     layer: Layer
     variables: tuple[str, ...]
@@ -79,11 +79,10 @@ def _idle_optimizers(trained: dict[str, list[VariableCard]], cut: set[str]) -> s
 
 
 def _is_cut(run: Run, window: Window, card: VariableCard) -> bool:
-    if not card.connected:
-        return True
     norm = run.series("gradient", card.name, "norm")[window.usable]
     known = norm[np.isfinite(norm)]
-    return len(known) >= _FEW and not known.any()
+    # The card tells of the first sampled step, and a loop may take its losses in turns.
+    return not known.any() and (not card.connected or len(known) >= _FEW)
 
 
 def _first_behind_input(layers: tuple[Layer, ...], sound: set[str]) -> set[str]:

@@ -27,23 +27,25 @@ class DisconnectedVariable(Rule):
     """Trained variables that the loss does not depend on.
 
     ## What it detects
-    Layers that were handed to the optimizer but get no gradient, or one that is exactly zero at every sampled step;
-    losses that have no slope for most of the answers.
+    Layers that were to be trained but get no gradient, or one that is exactly zero at every sampled step; losses that
+    have no slope for most of the answers.
 
     ## Why it matters
-    They keep their initial weights for ever. Keras says so once, in a warning, and trains what is left.
+    They keep their initial weights for ever. Keras says so once, in a warning, and trains what is left; nothing says so
+    where a loop drops what has no gradient.
 
     ## Evidence
-    The optimizer was handed None as the gradient of all variables of the layer, or their gradients have norm 0 at every
-    sampled step; a small gradient is not zero, and a layer of which one variable gets a gradient is connected. It is an
-    error where the layer stands first behind the input, is an output, or leads to one, and a warning for a side branch
-    that nothing uses where the loss has fallen by half all the same. A layer that comes with biases other than zero was
-    trained before: where the loss falls it is cut off on purpose, and noted. Exact zeros may follow from something else
-    (dead units, zero weights, float16 underflow); what explains them is reported as the cause. Where a gradient arrives
-    at a layer's output, and that of its bias is exactly zero all the same, the step lost it on the way to the
-    optimizer. Of an output, the share of the entries of the back-propagated gradient that are exactly zero, where the
-    loss does not fall: one that is clipped, or compared behind a threshold, looks at the others only. Outputs of one
-    unit are judged so; among several a loss may choose. Frozen layers are meant to stand still and are not judged.
+    The gradient of all variables of the layer is None, as handed to the optimizer or as a tape gave it to a loop that
+    hands on the others, or has norm 0 at every sampled step; a small gradient is not zero, and a layer of which one
+    variable gets a gradient at any of them is connected. It is an error where the layer stands first behind the input,
+    is an output, or leads to one, and a warning for a side branch that nothing uses where the loss has fallen by half
+    all the same. A layer that comes with biases other than zero was trained before: where the loss falls it is cut off
+    on purpose, and noted. Exact zeros may follow from something else (dead units, zero weights, float16 underflow);
+    what explains them is reported as the cause. Where a gradient arrives at a layer's output, and that of its bias is
+    exactly zero all the same, the step lost it on the way to the optimizer. Of an output, the share of the entries of
+    the back-propagated gradient that are exactly zero, where the loss does not fall: one that is clipped, or compared
+    behind a threshold, looks at the others only. Outputs of one unit are judged so; among several a loss may choose.
+    Frozen layers are meant to stand still and are not judged.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -143,14 +145,16 @@ class DisconnectedVariable(Rule):
         is_are, its = ("is", "its") if len(names) == 1 else ("are", "their")
         steps = window.steps[window.usable]
         state = {
-            "absent": f"the loss does not depend on {'it' if len(names) == 1 else 'them'}: no gradient arrives",
-            "zero": f"{its} gradient is exactly zero at every sampled step",
-            "erased": f"the gradient that arrives at {names[-1]} never comes to the optimizer, which is handed zeros",
+            "absent": "trainable, but the loss does not depend on "
+            f"{'it' if len(names) == 1 else 'them'}: no gradient arrives",
+            "zero": f"trained, but {its} gradient is exactly zero at every sampled step",
+            "erased": f"trained, but the gradient that arrives at {names[-1]} never comes to the optimizer, which is "
+            "handed zeros",
         }[variant]
         return Finding(
             rule=self.name,
             title="no gradient",
-            sentence=f"{among(names)} {is_are} trained, but {state}",
+            sentence=f"{among(names)} {is_are} {state}",
             severity=severity,
             layers=tuple(names),
             first_step=int(steps[0]),

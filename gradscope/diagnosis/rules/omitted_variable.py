@@ -23,10 +23,10 @@ class OmittedVariable(Rule):
 
     ## What it detects
     A loop of one's own that computes the gradients of some of the model's variables only: the head's but not the
-    encoder's, or what was left after variables without a gradient were dropped; layers that became trainable after
-    ``compile()``, which had settled what is trained; variables of TensorFlow's in layers of one's own, of which Keras 3
-    keeps no account; and layers that were frozen before they were trained, as where pretrained weights were never
-    loaded.
+    encoder's; layers that became trainable after ``compile()``, which had settled what is trained; variables of
+    TensorFlow's in layers of one's own, of which Keras 3 keeps no account; and layers that were frozen before they were
+    trained, as where pretrained weights were never loaded. What was dropped for want of a gradient is
+    disconnected-variable's.
 
     ## Why it matters
     The layers left out keep their initial weights, and nothing says so: the loss may even fall, as what is trained
