@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-__all__ = ["HALF_FORMATS", "ActivationCard", "LayerCard", "ModelCard", "VariableCard"]
+__all__ = ["HALF_FORMATS", "ActivationCard", "LayerCard", "ModelCard", "ParentCard", "VariableCard"]
 
 HALF_FORMATS = ("float16", "bfloat16")
 """The number formats of 16 bits, which round small steps away."""
@@ -55,6 +55,20 @@ class VariableCard:
 
 
 @dataclass(frozen=True)
+class ParentCard:
+    """A layer or model that another layer is part of."""
+
+    name: str
+    """Path inside the model, ``encoder``."""
+    kind: str
+    """Class name, e.g. ``MultiHeadAttention``."""
+    is_model: bool
+    """True where it is a model, which hands out its layers by ``get_layer``."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """As those of a `LayerCard`."""
+
+
+@dataclass(frozen=True)
 class LayerCard:
     """One layer of the model, as seen in the recorded step."""
 
@@ -80,6 +94,8 @@ class LayerCard:
     trainable: bool = True
     arguments: dict[str, Any] = field(default_factory=dict)
     """Constructor arguments that differ from the default and are plain data: ``{"units": 16}``."""
+    parents: tuple[ParentCard, ...] = ()
+    """What the layer is part of, outermost first; empty where it is part of the model only, and in older logs."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +149,7 @@ def _layer(entry: Mapping[str, Any]) -> LayerCard:
     values["activation"] = ActivationCard(**_known(ActivationCard, activation)) if activation else None
     values["input_shapes"] = tuple(tuple(shape) for shape in values.get("input_shapes", ()))
     values["output_shape"] = tuple(values.get("output_shape", ()))
+    values["parents"] = tuple(ParentCard(**_known(ParentCard, entry)) for entry in values.get("parents", ()))
     if values.get("inbound") is not None:
         values["inbound"] = tuple(values["inbound"])
     return LayerCard(**values)

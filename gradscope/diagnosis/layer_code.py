@@ -5,20 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from gradscope.diagnosis.enclosing import ATTENTION, maker, own_name
 from gradscope.diagnosis.evidence.layers import Layer, is_normalisation
+from gradscope.model_card import LayerCard, ParentCard
 
-__all__ = ["code_of_layers", "has_weights", "layer_code"]
+__all__ = ["activation_code", "code_of_layers", "has_weights", "layer_code"]
 
 _POSITIONAL = ("units", "filters", "kernel_size")
 _LAST = ("name",)
 _IN_FULL, _SHOWN = 4, 3
+_ACTIVATION_LAYERS = ("ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
+_KERAS = (
+    *("Dense", "EinsumDense", "Embedding", "Activation", *_ACTIVATION_LAYERS),
+    *(f"Conv{axes}D{kind}" for axes in (1, 2, 3) for kind in ("", "Transpose")),
+    *(f"{kind}Conv{axes}D" for axes in (1, 2) for kind in ("Depthwise", "Separable")),
+    *("SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
+    *(f"{kind}Normalization" for kind in ("Batch", "Layer", "Group", "RMS", "Unit")),
+)
+"""Layers of Keras whose constructor the card's arguments suffice for; others are of the user's own, or hold layers."""
+_NEEDED = {"EinsumDense": {"equation", "output_shape"}}
+"""Arguments that older logs may lack and Keras insists on."""
+_FUNCTIONS = (
+    *("celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish"),
+    *("hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid"),
+    *("silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax"),
+    *("squareplus", "swish", "tanh", "tanh_shrink", "threshold"),
+)
+"""Activations that Keras knows by name."""
+_OF_ATTENTION = ("kernel_initializer", "bias_initializer")
+"""Arguments of an attention that it hands on to its projections."""
 
 
 def layer_code(layer: Layer, changes: Mapping[str, str | None]) -> str:
     """The call that builds the layer anew with ``changes``: source text by argument, None takes the argument away.
 
-    Arguments of the card that are no plain values (nested configurations) are left out. Without a card, or a kind
-    on it, the call is a comment that names the layer and the changed arguments.
+    Of a part of a Keras layer (a projection of an attention, a direction of a Bidirectional) it is the call that builds
+    the whole. Arguments of the card that are no plain values (nested configurations) are left out. Without a card, or a
+    kind of Keras on it, the call is a comment that names the layer and the changed arguments.
 
     Example:
         >>> from gradscope.diagnosis.example import toy_run
@@ -27,31 +50,41 @@ def layer_code(layer: Layer, changes: Mapping[str, str | None]) -> str:
         >>> layer_code(first, {"kernel_initializer": '"he_normal"'})
         'keras.layers.Dense(16, activation="relu", kernel_initializer="he_normal", name="hidden_1")'
     """
-    changed = {key: value for key, value in changes.items() if value is not None}
-    if layer.card is None or not layer.card.kind:
-        return f"# {layer.name}: " + ", ".join(f"{key}={value}" for key, value in changed.items())
-    arguments = {key: _source(value) for key, value in layer.card.arguments.items() if _is_plain(value)}
-    activation = layer.card.activation
-    if activation and activation.name.isidentifier() and activation.name not in ("linear", "custom"):
-        arguments.setdefault("activation", f'"{activation.name}"')
-    arguments.pop("name", None)
-    if arguments.get("activation") == '"linear"':
-        del arguments["activation"]
-    for key, value in changes.items():
-        arguments.pop(key, None)
-        if value is not None:
-            arguments[key] = value
-    arguments["name"] = _source(layer.name.rpartition("/")[2])
-    order = sorted(arguments, key=lambda key: (_rank(key), list(arguments).index(key)))
-    parts = [arguments[key] if key in ("units", "filters") else f"{key}={arguments[key]}" for key in order]
-    return f"keras.layers.{layer.card.kind}({', '.join(parts)})"
+    card, made_by = layer.card, maker(layer.card)
+    if made_by and made_by.kind in ATTENTION:
+        return _attention(made_by, changes)
+    if card is None or card.kind not in _KERAS or not card.arguments.keys() >= _NEEDED.get(card.kind, set()):
+        return _comment(layer.name, card.kind if card else "", changes)
+    arguments = _arguments(card, changes)
+    kind = "Activation" if card.kind in _ACTIVATION_LAYERS and arguments.get("activation") else card.kind
+    if not made_by:
+        return _call(kind, {**arguments, "name": _source(own_name(layer.name))})
+    arguments.pop("go_backwards", None)  # which way each direction goes is the Bidirectional's matter
+    around = _arguments_of(made_by.arguments)
+    inner = ", ".join([_call(kind, arguments), *(f"{key}={value}" for key, value in around.items())])
+    return f"keras.layers.{made_by.kind}({inner}, name={_source(own_name(made_by.name))})"
+
+
+def activation_code(name: str) -> str | None:
+    """Source text for the activation of that name: Keras' own by it, another by the user's function; None for a lambda.
+
+    Example:
+        >>> [activation_code(name) for name in ("relu", "LeakyReLU", "my_own", "lambda")]
+        ['"relu"', 'keras.layers.LeakyReLU()', 'my_own', None]
+    """
+    if name in _FUNCTIONS:
+        return f'"{name}"'
+    if name in _ACTIVATION_LAYERS:
+        return f"keras.layers.{name}()"
+    return name if name.isidentifier() and name not in ("lambda", "custom") else None
 
 
 def code_of_layers(layers: Sequence[Layer], code: Callable[[Layer], str]) -> str:
     """The code of each layer, one below the other; of more than four that of three, and how many are left.
 
-    The three are the first of each kind and activation, in forward order.
+    The three are the first of each kind and activation, in forward order. Layers with the same code count once.
     """
+    layers = list({code(layer): layer for layer in reversed(layers)}.values())[::-1]
     if len(layers) <= _IN_FULL:
         return "\n".join(map(code, layers))
     firsts = {_form(layer): layer.name for layer in reversed(layers)}.values()
@@ -64,6 +97,45 @@ def code_of_layers(layers: Sequence[Layer], code: Callable[[Layer], str]) -> str
 def has_weights(layer: Layer) -> bool:
     """Whether the layer learns weights that an initialiser draws, as those of a normalisation are not."""
     return (layer.learns or layer.is_recurrent) and not (layer.card and is_normalisation(layer.card))
+
+
+def _attention(card: ParentCard, changes: Mapping[str, str | None]) -> str:
+    changes = {key: value for key, value in changes.items() if key in _OF_ATTENTION}
+    if not card.arguments:
+        return _comment(card.name, card.kind, changes)
+    changed = {key: value for key, value in changes.items() if value is not None}
+    return _call(card.kind, {**_arguments_of(card.arguments), **changed, "name": _source(own_name(card.name))})
+
+
+def _comment(name: str, kind: str, changes: Mapping[str, str | None]) -> str:
+    changed = ", ".join(f"{key}={value}" for key, value in changes.items() if value is not None)
+    return f"# {name}{f' ({kind})' if kind else ''}" + (f": {changed}" if changed else "")
+
+
+def _arguments(card: LayerCard, changes: Mapping[str, str | None]) -> dict[str, str]:
+    arguments = _arguments_of(card.arguments)
+    if card.activation and card.kind not in _ACTIVATION_LAYERS:
+        own = activation_code(card.activation.name)
+        if own and ("activation" not in arguments or card.activation.name not in _FUNCTIONS):
+            arguments["activation"] = own
+    arguments.pop("name", None)
+    if arguments.get("activation") == '"linear"':
+        del arguments["activation"]
+    for key, value in changes.items():
+        arguments.pop(key, None)
+        if value is not None:
+            arguments[key] = value
+    return arguments
+
+
+def _arguments_of(arguments: Mapping[str, Any]) -> dict[str, str]:
+    return {key: _source(value) for key, value in arguments.items() if _is_plain(value)}
+
+
+def _call(kind: str, arguments: Mapping[str, str]) -> str:
+    order = sorted(arguments, key=lambda key: (_rank(key), list(arguments).index(key)))
+    parts = [arguments[key] if key in ("units", "filters") else f"{key}={arguments[key]}" for key in order]
+    return f"keras.layers.{kind}({', '.join(parts)})"
 
 
 def _form(layer: Layer) -> tuple[str, str]:

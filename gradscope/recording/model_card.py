@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradscope._version import __version__
-from gradscope.model_card import HALF_FORMATS, ActivationCard, LayerCard, ModelCard, VariableCard
+from gradscope.model_card import HALF_FORMATS, ActivationCard, LayerCard, ModelCard, ParentCard, VariableCard
 from gradscope.recording.frameworks import keras, tf
 from gradscope.recording.losses import describe_losses, loss_additions
 from gradscope.recording.naming import NamedVariable
@@ -43,8 +43,7 @@ def build_model_card(
     ]
     return ModelCard(
         layers=tuple(
-            _layer_card(path, by_path[path], sightings.get(path), activations.get(path))
-            for path in [*sightings, *uncalled]
+            _layer_card(path, by_path, sightings.get(path), activations.get(path)) for path in [*sightings, *uncalled]
         ),
         variables=tuple(
             _variable_card(variable, by_path.get(variable.layer), observer, optimizers) for variable in variables
@@ -96,7 +95,10 @@ def _describe_loss(model: Any, observer: Observer) -> dict[str, Any]:
     return {**found, "losses": list(observer.losses.called)} if observer.losses.called else found
 
 
-def _layer_card(path: str, layer: Any, sighting: Sighting | None, activation: ActivationCard | None) -> LayerCard:
+def _layer_card(
+    path: str, by_path: Mapping[str, Any], sighting: Sighting | None, activation: ActivationCard | None
+) -> LayerCard:
+    layer = by_path[path]
     fan_in, fan_out = _fans(layer)
     axis = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
     output_shape = sighting.output_shape if sighting else ()
@@ -114,6 +116,16 @@ def _layer_card(path: str, layer: Any, sighting: Sighting | None, activation: Ac
         is_output=sighting.is_output if sighting else False,
         trainable=bool(layer.trainable),
         arguments=_arguments(layer),
+        parents=_parents(path, by_path),
+    )
+
+
+def _parents(path: str, by_path: Mapping[str, Any]) -> tuple[ParentCard, ...]:
+    above = [path[:end] for end, letter in enumerate(path) if letter == "/"]
+    return tuple(
+        ParentCard(name, type(parent).__name__, isinstance(parent, keras.Model), _arguments(parent))
+        for name in above
+        if (parent := by_path.get(name)) is not None
     )
 
 
@@ -136,7 +148,10 @@ def _variable_card(named: NamedVariable, layer: Any, observer: Observer, optimiz
 
 
 def _initializer(layer: Any, role: str) -> str | None:
-    initializer = getattr(layer, f"{role}_initializer", None)
+    # Keras calls that of a kernel ``depthwise_initializer`` where the kernel is one of depth.
+    own = "depthwise" if role == "kernel" and hasattr(layer, "depthwise_initializer") else role
+    found = (getattr(layer, f"{name}_initializer", None) for name in (own, own.removesuffix("_kernel")))
+    initializer = next((one for one in found if one is not None), None)
     return type(initializer).__name__ if initializer is not None else None
 
 
@@ -178,7 +193,9 @@ def _arguments(layer: Any) -> dict[str, Any]:
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, _PLAIN) or (isinstance(value, (list, tuple)) and all(isinstance(v, _PLAIN) for v in value))
+    return isinstance(value, _PLAIN) or (
+        isinstance(value, (list, tuple)) and all(v is None or isinstance(v, _PLAIN) for v in value)
+    )
 
 
 def _settings(model: Any, optimizer: Any) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradscope.diagnosis.enclosing import is_part_of_attention
 from gradscope.diagnosis.evidence.layers import Layer
-from gradscope.diagnosis.layer_code import code_of_layers, has_weights, layer_code
+from gradscope.diagnosis.layer_code import activation_code, code_of_layers, has_weights, layer_code
 from gradscope.diagnosis.remedies.data import batch_size
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
@@ -38,8 +39,8 @@ def replace_activation(layers: Sequence[Layer], activation: str = "leaky_relu") 
 
 
 def normalise(layers: Sequence[Layer], run: Run) -> Remedy:
-    """`normalise_batches`, but `normalise_layers` for recurrent layers and for batches too small to normalise over."""
-    if any(layer.is_recurrent for layer in layers):
+    """`normalise_batches`, but `normalise_layers` for recurrent layers, attention and batches too small for it."""
+    if any(layer.is_recurrent or is_part_of_attention(layer.card) for layer in layers):
         return normalise_layers(layers)
     size = batch_size(run)
     if size is None or size >= _LEAST_BATCH:
@@ -86,12 +87,19 @@ def _normalisable(layers: Sequence[Layer]) -> Sequence[Layer]:
 
 def _normalised(layers: Sequence[Layer], normalisation: str, changes: dict[str, str | None]) -> str:
     def code(layer: Layer) -> str:
-        if layer.is_recurrent:  # its activation is within each step of the sequence
+        # A recurrent layer's activation is within each step of the sequence, attention has none.
+        if layer.is_recurrent or is_part_of_attention(layer.card):
             return f"{layer_code(layer, {})}\n{normalisation}"
         if layer.card and not has_weights(layer):  # an activation that is a layer of its own
             return f"{normalisation}\n{layer_code(layer, {})}"
         name = layer.card.activation.name if layer.card and layer.card.activation else "relu"
-        activation = "" if name == "linear" else f'\nkeras.layers.Activation("{name}")'
-        return f"{layer_code(layer, {'activation': None, **changes})}\n{normalisation}{activation}"
+        function = activation_code(name) or "activation"
+        activation = "" if name == "linear" else f"\nkeras.layers.Activation({function})"
+        without = {"activation": None, **({"bias_axes": None} if _is_einsum(layer) and changes else changes)}
+        return f"{layer_code(layer, without)}\n{normalisation}{activation}"
 
     return code_of_layers(layers, code)
+
+
+def _is_einsum(layer: Layer) -> bool:
+    return bool(layer.card and layer.card.kind == "EinsumDense")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradscope.diagnosis.enclosing import own_name, trainable_code
 from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.layer_code import code_of_layers
 from gradscope.diagnosis.verdict import Remedy
@@ -75,7 +76,7 @@ def look_between(before: Layer, after: Layer) -> Remedy:
 
 def judge_output(layers: Sequence[Layer]) -> Remedy:
     """A loss for outputs that have none."""
-    entries = ", ".join(f'"{layer.name.rpartition("/")[2]}": "mean_squared_error"' for layer in layers)
+    entries = ", ".join(f'"{own_name(layer.name)}": "mean_squared_error"' for layer in layers)
     return Remedy(
         f"Give {among([layer.name for layer in layers])} a loss",
         "An output that no term of the loss looks at is never trained.",
@@ -89,19 +90,20 @@ def freeze(layers: Sequence[Layer]) -> Remedy:
     return Remedy(
         f"Or, if {among([layer.name for layer in layers])} should stand still, say so",
         "A frozen layer costs no optimizer state and is not reported.",
-        code_of_layers(layers, lambda layer: f'model.get_layer("{layer.name.rpartition("/")[2]}").trainable = False'),
+        code_of_layers(layers, lambda layer: trainable_code(layer.name, layer.card, False)),
         topic="freeze",
     )
 
 
 def unfreeze_head(layers: Sequence[LayerCard]) -> Remedy:
     """Let the last layers with weights of their own train; the others may stay frozen."""
-    last = next((card.name for card in reversed(layers) if card.fan_in), layers[-1].name if layers else "the head")
+    card = next((card for card in reversed(layers) if card.fan_in), layers[-1] if layers else None)
+    last = card.name if card else "the head"
     return Remedy(
         f"Leave {last} trainable",
         "In fine-tuning the pretrained layers stay frozen at first, but the new head has to learn; set trainable "
         "before compile, which takes the list of trainable variables.",
-        f'model.get_layer("{last.rpartition("/")[2]}").trainable = True\nmodel.compile(...)  # again, after the change',
+        f"{trainable_code(last, card, True)}\nmodel.compile(...)  # again, after the change",
         topic="freezing",
     )
 
@@ -113,7 +115,7 @@ def load_or_train(layers: Sequence[Layer]) -> Remedy:
         f"Load the pretrained weights of {names}, or train them",
         "Freezing keeps what was learnt. Here nothing was: the weights are those of the initialiser.",
         'model.load_weights("pretrained.weights.h5")  # before the layers are frozen; or:\n'
-        + code_of_layers(layers, lambda layer: f'model.get_layer("{layer.name.rpartition("/")[2]}").trainable = True'),
+        + code_of_layers(layers, lambda layer: trainable_code(layer.name, layer.card, True)),
         topic="freeze",
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.layers import Layer, is_normalisation
 from gradscope.diagnosis.layer_code import code_of_layers, has_weights, layer_code
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
@@ -17,6 +17,17 @@ _KEEPS_SIZE = (
     "layer"
 )
 _HE = ("rectifier", "leaky", "half_saturating")
+_GLOROT = "glorot_uniform"
+_FAMILIES = {
+    "he_normal": ("HeNormal", "HeUniform"),
+    "lecun_normal": ("LecunNormal", "LecunUniform"),
+    _GLOROT: ("GlorotUniform", "GlorotNormal"),
+    "uniform": ("RandomUniform",),
+}
+"""Initialisers that draw weights of the same variance."""
+_ABOUT_ONE = ("LecunNormal", "LecunUniform", "Orthogonal")
+"""They keep the scale of a signal through linear layers, and through tanh around zero, as Glorot's do."""
+_KERNELS = ("kernel", "embeddings", "depthwise_kernel", "pointwise_kernel")
 
 
 def initialise(layers: Sequence[Layer], *, positive_bias: bool = True) -> Remedy:
@@ -44,10 +55,14 @@ def initialise(layers: Sequence[Layer], *, positive_bias: bool = True) -> Remedy
     )
 
 
-def initialise_others(layers: Sequence[Layer], run: Run) -> tuple[Remedy, ...]:
-    """`initialise` for those of the layers that do not begin so already; nothing where all do."""
-    others = [layer for layer in layers if not is_initialised(layer, run)]
-    return (initialise(others),) if others else ()
+def initialise_others(layers: Sequence[Layer], run: Run, *, positive_bias: bool = True) -> tuple[Remedy, ...]:
+    """`initialise` for those of the layers that do not begin so already; nothing where all do.
+
+    Normalisations are left out: what they begin with is right whatever feeds them.
+    """
+    drawn = [layer for layer in layers if not (layer.card and is_normalisation(layer.card))]
+    others = [layer for layer in drawn if not is_initialised(layer, run)]
+    return (initialise(others, positive_bias=positive_bias),) if others else ()
 
 
 def _initialise_before(layers: Sequence[Layer]) -> Remedy:
@@ -62,10 +77,16 @@ def _initialise_before(layers: Sequence[Layer]) -> Remedy:
 
 
 def is_initialised(layer: Layer, run: Run) -> bool:
-    """Whether the layer's kernel begins as `initialise` would have it begin."""
-    drawn = [card.initializer for card in run.model.variables if card.layer == layer.name and card.role == "kernel"]
-    proposed = _initialiser(layer)[0].replace(" ", "").lower()
-    return bool(drawn) and all((name or "").lower() == proposed for name in drawn)
+    """Whether the layer's kernel, or that of what feeds it, begins with the variance that `initialise` proposes."""
+    owner = layer.name
+    if layer.card and not has_weights(layer) and not layer.frozen and len(layer.card.inbound or ()) == 1:
+        owner = (layer.card.inbound or ("",))[0]
+    drawn = [card.initializer for card in run.model.variables if card.layer == owner and card.role in _KERNELS]
+    proposed = _initialiser(layer)[1]
+    good = _FAMILIES[proposed]
+    if proposed == _GLOROT and _is_linear_at_zero(layer):
+        good = (*good, *_ABOUT_ONE)
+    return bool(drawn) and all(name in good for name in drawn)
 
 
 def initialise_recurrent(layers: Sequence[Layer]) -> Remedy:
@@ -80,12 +101,25 @@ def initialise_recurrent(layers: Sequence[Layer]) -> Remedy:
 
 def _changes(layer: Layer, *, positive_bias: bool) -> dict[str, str | None]:
     initialiser = f'"{_initialiser(layer)[1]}"'
-    if layer.card is not None and layer.card.kind == "Embedding":
+    kind = layer.card.kind if layer.card else ""
+    if kind == "Embedding":
         return {"embeddings_initializer": initialiser}
-    changes: dict[str, str | None] = {"kernel_initializer": initialiser}
+    changes: dict[str, str | None] = dict.fromkeys(_arguments(kind), initialiser)
     if positive_bias and layer.shape in ("rectifier", "") and not (layer.is_output or layer.is_recurrent):
         changes["bias_initializer"] = "keras.initializers.Constant(0.1)"
     return changes
+
+
+def _arguments(kind: str) -> tuple[str, ...]:
+    """What Keras calls the initialisers of the kernels of such a layer."""
+    if kind.startswith("Separable"):
+        return "depthwise_initializer", "pointwise_initializer"
+    return ("depthwise_initializer",) if kind.startswith("Depthwise") else ("kernel_initializer",)
+
+
+def _is_linear_at_zero(layer: Layer) -> bool:
+    name = layer.card.activation.name if layer.card and layer.card.activation else ""
+    return layer.is_recurrent or name == "tanh" or layer.shape == "linear"
 
 
 def _initialiser(layer: Layer) -> tuple[str, str]:

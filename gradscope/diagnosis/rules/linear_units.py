@@ -114,7 +114,7 @@ class LinearUnits(Rule):
             last_step=int(steps[-1]),
             measurements=measurements,
             remedies=(
-                remedies.initialise(nonlinear, positive_bias=False),
+                *remedies.initialise_others(nonlinear, run, positive_bias=False),
                 *remedies.scale_input_if_off(run),
                 remedies.normalise(nonlinear, run),
             ),

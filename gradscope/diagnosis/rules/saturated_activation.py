@@ -185,7 +185,7 @@ class SaturatedActivation(Rule):
             last_step=last,
             measurements=tuple(_measured(layer, level, bound) for layer, level in zip(found, levels, strict=True)),
             remedies=(
-                remedies.initialise(found),
+                *remedies.initialise_others(found, run),
                 remedies.normalise(found, run),
                 remedies.replace_activation(found, "relu"),
                 *remedies.scale_input_if_off(run),
