@@ -33,9 +33,14 @@ _ELSEWHERE = (
     "outweighed-loss",
     "permanent-clipping",
     "shrunken-weights",
+    "unchanged-weights",
     "unshuffled-batches",
 )
 """Faults of the data, the loss and the set-up: what follows from them in the layers is not to be mended there."""
+
+_OF_ROOTS = ("connection", "freeze")
+"""Topics of remedies that are for what is wrong there itself: a gradient that is zero for another reason is not cut
+off, nor meant to be."""
 
 
 def causes_of(findings: Sequence[Finding]) -> tuple[Cause, ...]:
@@ -121,8 +126,8 @@ def _reachable(start: int, findings: Sequence[Finding], leads_to: Callable[[Find
 
 
 def _cause(root: Finding, consequences: list[Finding], rivals: list[Finding]) -> Cause:
-    findings = (root,) if {root.rule, root.pathology} & set(_ELSEWHERE) else (root, *consequences)
-    remedies = (remedy for finding in findings for remedy in finding.remedies)
+    followed = () if {root.rule, root.pathology} & set(_ELSEWHERE) else consequences
+    remedies = [*root.remedies, *(r for finding in followed for r in finding.remedies if r.topic not in _OF_ROOTS)]
     disputes = tuple(Rival(rival, telling_experiment(root, rival)) for rival in rivals)
     return Cause(root, tuple(consequences), _distinct(remedies), disputes)
 

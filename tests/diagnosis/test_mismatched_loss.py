@@ -337,13 +337,53 @@ def test_a_softmax_that_is_asked_for_numbers_of_its_classes_wants_a_loss_for_the
     assert title in finding.remedies[0].title
 
 
+def of_two_values(run, share=0.5):
+    """The same run with targets that take their two ends only."""
+    put = {f"quantile_{round(q * 100):02d}": "min" if q < share else "max" for q in QUANTILES}
+    values, row = run.values.copy(), run.index["target", "target"]
+    for statistic, end in put.items():
+        values[:, row, STATISTIC_NAMES.index(statistic)] = values[:, row, STATISTIC_NAMES.index(end)]
+    return replace(run, values=values)
+
+
 @pytest.mark.parametrize(
     ("greatest", "units", "code"), [(3, 1, "Dense(4"), (255, 1, "y_train > 0"), (3, 16, "y_train > 0")]
 )
 def test_numbers_of_classes_ask_for_as_many_units(greatest, units, code):
     run = run_with("binary_crossentropy", "sigmoid", output=(0, 1), target=(0, greatest), units=units, logits=False)
+    (finding,) = diagnose(of_two_values(run), [RULE]).findings()
+    assert code in finding.remedies[0].code
+
+
+@pytest.mark.parametrize(
+    ("activation", "output", "target", "code"),
+    [
+        ("sigmoid", (0, 1), (-3.7, 4.4), "y_train - low) / (high - low"),
+        ("sigmoid", (0, 1), (0, 255), "y_train - low) / (high - low"),
+        ("linear", (-1, 4), (0.7, 8.9), 'loss = "mean_squared_error"'),
+        ("linear", (-1, 4), (0, 1), "from_logits=True"),
+    ],
+)
+def test_amounts_are_not_cut_to_labels(activation, output, target, code):
+    run = run_with("binary_crossentropy", activation, output=output, target=target, logits=False)
     (finding,) = diagnose(run, [RULE]).findings()
     assert code in finding.remedies[0].code
+    compile(finding.remedies[0].code, "remedy", "exec")
+
+
+def test_a_single_unit_takes_the_loss_of_two_classes():
+    run = run_with("categorical_crossentropy", "sigmoid", output=(0, 1), units=1, logits=False)
+    (finding,) = diagnose(run, [RULE]).findings()
+    assert finding.remedies[0].code.splitlines()[1] == "loss = keras.losses.BinaryCrossentropy()"
+
+
+def test_the_layer_that_makes_the_logits_is_the_one_to_change():
+    run = run_with("sparse_categorical_crossentropy", "softmax", output=(0, 1), logits=False)
+    cards = list(run.model.layers)
+    cards[-1] = replace(cards[-1], kind="Softmax")
+    (finding,) = diagnose(replace(run, model=replace(run.model, layers=tuple(cards))), [RULE]).findings()
+    assert finding.remedies[0].title == "Make the output hidden_2 linear"
+    assert finding.remedies[0].code == 'keras.layers.Dense(16, name="hidden_2")'
 
 
 def test_categories_need_more_than_one_unit():

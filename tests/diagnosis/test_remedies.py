@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 
 from gradscope.diagnosis import remedies
+from gradscope.diagnosis.causes import causes_of
 from gradscope.diagnosis.engine import diagnose
 from gradscope.diagnosis.evidence import Evidence
 from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.layer_code import layer_code
 from gradscope.diagnosis.remedies.depth import plain_depth
 from gradscope.diagnosis.rules.dead_units import DeadUnits
+from gradscope.diagnosis.rules.disconnected_variable import DisconnectedVariable
+from gradscope.diagnosis.rules.unchanged_weights import UnchangedWeights
+from gradscope.diagnosis.rules.update_ratio_out_of_range import UpdateRatioOutOfRange
+from gradscope.diagnosis.verdict import Finding, Severity
 from gradscope.model_card import ActivationCard, LayerCard, ModelCard
 from gradscope.vocabulary import STATISTIC_NAMES
 
@@ -217,3 +222,155 @@ def test_who_begins_as_proposed_is_not_told_to(drawn, titles):
     found = remedies.keep_signal(Evidence(run)["layers"][:1], run)
     assert len(found) == titles
     assert any(remedy.topic == "initial-weights" for remedy in found) == (drawn != "HeNormal")
+
+
+def begun(run, initializer, role="kernel"):
+    """The same run with another initialiser of the first layer's weights."""
+    cards = tuple(
+        replace(card, initializer=initializer, role=role)
+        if card.layer == "hidden_1" and card.role == "kernel"
+        else card
+        for card in run.model.variables
+    )
+    return replace(run, model=replace(run.model, variables=cards))
+
+
+@pytest.mark.parametrize(
+    ("function", "drawn", "proposed"),
+    [
+        ("relu", "HeUniform", False),
+        ("relu", "LecunNormal", True),
+        ("selu", "LecunUniform", False),
+        ("tanh", "GlorotNormal", False),
+        ("tanh", "Orthogonal", False),
+        ("sigmoid", "GlorotNormal", False),
+        ("sigmoid", "Orthogonal", True),
+        ("linear", "LecunNormal", False),
+        ("linear", "VarianceScaling", True),
+        ("tanh", "RandomNormal", True),
+        ("tanh", None, True),
+    ],
+)
+def test_an_initialiser_of_the_same_variance_is_as_good(function, drawn, proposed):
+    shape = {"selu": "half_saturating", "linear": "linear", "relu": "rectifier"}.get(function, "bounded")
+    ill = layer(activation=ActivationCard(function, shape))
+    assert bool(remedies.initialise_others([ill], begun(toy_run(), drawn))) == proposed
+
+
+def test_an_embedding_drawn_as_keras_draws_it_is_left_alone():
+    run = begun(toy_run(), "RandomUniform", role="embeddings")
+    words = layer("linear", kind="Embedding", activation=None)
+    assert not remedies.initialise_others([words], run)
+    assert remedies.initialise_others([words], begun(toy_run(), "Zeros", role="embeddings"))
+
+
+def test_what_stands_behind_a_layer_begins_as_that_one_does():
+    run = begun(toy_run(activation="tanh"), "GlorotUniform")
+    tanh = layer("tanh", name="act", kind="Activation", fan_in=None, inbound=("hidden_1",))
+    behind = replace(tanh, name="act", learns=False)
+    assert not remedies.initialise_others([behind], run)
+    assert remedies.initialise_others([behind], begun(run, "Ones"))
+    norm = replace(behind, card=replace(tanh.card, kind="BatchNormalization"))
+    assert not remedies.initialise_others([norm], begun(run, "Ones"))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "code"),
+    [
+        ("Adam", "keras.optimizers.Adam(learning_rate=1e-3)"),
+        ("SGD", "keras.optimizers.SGD(learning_rate=1e-2)"),
+        ("MyOwn", "optimizer.learning_rate = 1e-3"),
+    ],
+)
+@pytest.mark.parametrize("rule", [UnchangedWeights(), UpdateRatioOutOfRange()])
+def test_a_rate_of_zero_is_set_not_multiplied(rule, optimizer, code):
+    names = ("hidden_1", "hidden_2", "output")
+    still = {("update", f"{name}/kernel", "zero_fraction"): 1.0 for name in names}
+    still |= {("update", f"{name}/kernel", "rms"): 0.0 for name in names}
+    run = toy_run({("update", f"{name}/kernel"): 0.0 for name in names}, put=still, loss=1.0)
+    zero = {**run.step_statistics, "learning_rate": np.zeros(len(run.steps))}
+    settings = {**run.settings, "optimizer": {"name": optimizer, "learning_rate": 0.0}}
+    run = replace(run, step_statistics=zero, model=run.model.with_settings(settings))
+    (cause,) = diagnose(run, [rule]).causes
+    (remedy,) = cause.remedies
+    assert remedy.title == "Set a learning rate above 0"
+    assert code in remedy.code
+
+
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        remedies.decay_later(0.1),
+        remedies.decay_learning_rate(0.1),
+        remedies.warm_up(0.1),
+        remedies.warm_up_sooner(100),
+    ],
+)
+def test_a_schedule_stands_alone(remedy):
+    assert "ReduceLROnPlateau" in remedy.reason
+
+
+def test_the_warm_up_rises_to_the_lowered_rate():
+    ill = toy_run({("update", "hidden_1/kernel"): 500}, loss=1.0)
+    (finding,) = diagnose(ill, [UpdateRatioOutOfRange()]).findings()
+    lower, warm_up = finding.remedies[:2]
+    assert f"warmup_target={lower.code.rpartition(' ')[2]}," in warm_up.code
+
+
+@pytest.mark.parametrize("kind", ["Rescaling", "Normalization"])
+def test_what_is_scaled_in_the_model_needs_no_scaling(kind):
+    card = LayerCard("scale", kind, depth=0, inbound=("input",))
+    assert remedies.input_is_off(with_input(replace(toy_run(), model=ModelCard((card,))), rms=140.0)) is False
+
+
+def test_all_that_drops_is_named():
+    cards = [
+        LayerCard("drop_1", "Dropout", arguments={"rate": 0.9}),
+        LayerCard("encoder/drop_2", "SpatialDropout1D", arguments={"rate": 0.9}),
+        LayerCard("lstm", "LSTM", arguments={"dropout": 0.9}),
+    ]
+    remedy = remedies.weaken_dropout(cards)
+    assert remedy.title == "Drop less at drop_1, encoder/drop_2 and lstm"
+    assert remedy.code.splitlines()[:2] == [
+        'keras.layers.Dropout(0.3, name="drop_1")',
+        'keras.layers.SpatialDropout1D(0.3, name="drop_2")',
+    ]
+    assert remedy.code.splitlines()[2].startswith("# lstm (LSTM): dropout=0.3")
+
+
+def test_an_output_that_has_a_loss_is_not_given_one():
+    dead = {("gradient", f"output/{role}"): 0.0 for role in ("kernel", "bias")}
+    run = toy_run(dead, loss=1.0)
+    losses = [{"name": "mean_squared_error", "output": "output"}]
+
+    def topics(run):
+        (finding,) = diagnose(run, [DisconnectedVariable()]).findings()
+        return [remedy.topic for remedy in finding.remedies]
+
+    assert topics(run) == ["loss-of-output", "freeze"]
+    assert topics(replace(run, model=run.model.with_settings({"losses": losses}))) == ["connection", "freeze"]
+
+
+def test_queries_and_keys_that_stand_still_ask_for_a_look_at_the_mask():
+    still = {("update", "hidden_1/kernel", "zero_fraction"): 1.0}
+    run = toy_run(put=still, loss=1.0)
+
+    def titles(name, kind):
+        cards = tuple(replace(card, layer=name) if card.layer == "hidden_1" else card for card in run.model.variables)
+        layers = (*run.model.layers, LayerCard(name, kind))
+        changed = replace(run, model=replace(run.model, variables=cards, layers=layers))
+        (finding,) = diagnose(changed, [UnchangedWeights()]).findings()
+        return [remedy.title for remedy in finding.remedies]
+
+    assert titles("attention/query", "EinsumDense") == ["Look at what the mask lets the attention see"]
+    assert "Raise the learning rate" in titles("own/query", "Dense")[0]
+
+
+def test_what_follows_from_another_fault_is_not_to_be_connected_or_frozen():
+    def finding(rule, **changes):
+        return Finding(rule, rule, rule, Severity.ERROR, ("a",), 0, 9, (), **changes)
+
+    cut = finding("disconnected-variable", remedies=(remedies.pass_gradient(layer()), remedies.freeze([layer()])))
+    root = finding("dead-units", remedies=(remedies.train_mode(),), explains=frozenset({"disconnected-variable"}))
+    assert [remedy.topic for remedy in causes_of([root, cut])[0].remedies] == ["training-mode"]
+    assert [remedy.topic for remedy in causes_of([cut])[0].remedies] == ["connection", "freeze"]

@@ -299,6 +299,7 @@ def test_a_constraint_that_holds_weights_small(constraint, left, loss, found):
     assert [(each.variant, each.layers, each.severity) for each in mine] == [
         ("constrained", ("hidden_1",), Severity.ERROR)
     ] * found
+    assert all("kernel_constraint" in each.remedies[0].code for each in mine)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +315,9 @@ def test_a_constraint_that_holds_weights_small(constraint, left, loss, found):
 def test_a_decay_that_takes_more_than_steps_give_back(decay, rate, loss, found):
     settings = {"optimizer": {"name": "AdamW", "weight_decay": decay}}
     run = toy_run(loss=loss, settings=settings, step={"learning_rate": rate})
-    assert [f.severity for f in findings("shrunken-weights", run)] == found
+    mine = findings("shrunken-weights", run)
+    assert [f.severity for f in mine] == found
+    assert all("optimizer.weight_decay" in f.remedies[0].code for f in mine)
 
 
 @pytest.mark.parametrize(("greatest", "found"), [(0.05, ["frozen"]), (0.4, [])])

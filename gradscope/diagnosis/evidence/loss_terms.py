@@ -54,8 +54,8 @@ class LossTerm:
     """What this term counts for in the sum of all; NaN if unknown."""
     targets: TargetRange
     """All NaN where they were not recorded, or it is not known which of several this term uses."""
-    logits_activation: str
-    """Activation of the layer that makes the logits, where softmax or sigmoid is a layer of its own; else empty."""
+    logits: Layer | None
+    """The layer that makes the logits, where softmax or sigmoid is a layer of its own."""
     silent: float
     """Share of the answers that are exactly zero, less that of the targets, over the second half of the samples; NaN if
     unknown."""
@@ -72,9 +72,12 @@ class LossTerm:
     @property
     def activation(self) -> str:
         """Name of the output's activation; empty if unknown."""
-        return (
-            self.output.card.activation.name if self.output and self.output.card and self.output.card.activation else ""
-        )
+        return _activation(self.output)
+
+    @property
+    def logits_activation(self) -> str:
+        """Name of the activation of the layer that makes the logits; empty where there is none, or unknown."""
+        return _activation(self.logits)
 
     @property
     def units(self) -> int | None:
@@ -98,10 +101,11 @@ def loss_terms(run: Run, layers: tuple[Layer, ...], called_loss: CalledLoss) -> 
     return tuple(
         _term(
             run,
+            layers,
             entry,
-            _judged_output(outputs, entry, alone=len(known) == 1),
-            _compared_target(targets, known, i),
-            called_loss,
+            output=_judged_output(outputs, entry, alone=len(known) == 1),
+            target=_compared_target(targets, known, i),
+            called_loss=called_loss,
         )
         for i, entry in enumerate(known)
     )
@@ -115,6 +119,10 @@ def _compared_target(targets: tuple[str, ...], entries: list[dict[str, Any]], pl
     return targets[place] if len(targets) == len(entries) else ""
 
 
+def _activation(layer: Layer | None) -> str:
+    return layer.card.activation.name if layer and layer.card and layer.card.activation else ""
+
+
 def full_name(name: str) -> str:
     """The name of a loss as Keras calls it in full."""
     return _SHORT.get(name.lower(), name.lower())
@@ -125,7 +133,15 @@ def _judged_output(outputs: list[Layer], entry: dict[str, Any], *, alone: bool) 
     return named[0] if named else outputs[0] if alone and len(outputs) == 1 else None
 
 
-def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str, called_loss: CalledLoss) -> LossTerm:
+def _term(
+    run: Run,
+    layers: tuple[Layer, ...],
+    entry: dict[str, Any],
+    *,
+    output: Layer | None,
+    target: str,
+    called_loss: CalledLoss,
+) -> LossTerm:
     logits = entry.get("from_logits")
     weight = entry.get("weight", 1.0)
     bypass = output is not None and np.isfinite(run.series("preactivation_gradient", output.name, "count")).any()
@@ -144,7 +160,7 @@ def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str, ca
         broadcast=bool(entry.get("broadcast", entry.get("inferred") and _is_broadcast(run, output, target))),
         weight=called_loss.weight if weight is None else float(weight),
         targets=target_range(run, target),
-        logits_activation=_logits_activation(run, output),
+        logits=_logits(layers, output),
         silent=_silent(run, output, target),
         weighted_share=_weighted_share(run, target),
         delta=float(entry.get("delta", 1.0)),
@@ -153,12 +169,11 @@ def _term(run: Run, entry: dict[str, Any], output: Layer | None, target: str, ca
     )
 
 
-def _logits_activation(run: Run, output: Layer | None) -> str:
+def _logits(layers: tuple[Layer, ...], output: Layer | None) -> Layer | None:
     card = output.card if output else None
     if card is None or card.kind not in ("Softmax", "Activation") or not card.inbound or len(card.inbound) != 1:
-        return ""
-    before = run.model.layer(card.inbound[0])
-    return before.activation.name if before and before.activation else ""
+        return None
+    return next((layer for layer in layers if layer.name == (card.inbound or ("",))[0]), None)
 
 
 def _silent(run: Run, output: Layer | None, target: str) -> float:

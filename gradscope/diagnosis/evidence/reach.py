@@ -18,6 +18,8 @@ FloatArray = npt.NDArray[np.floating]
 
 _LOWER, _UPPER = QUANTILES.index(0.25), QUANTILES.index(0.75)
 _FEWEST = 8  # entries per batch
+_GRADES = 5  # values that labels of a few classes do not take
+_APART = 0.05  # of the whole range; quantiles are exact to a quarter octave
 _QUARTILES = 1.349  # standard deviations between the quartiles of a normal distribution
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -56,6 +58,13 @@ class TargetRange:
         if not np.isfinite(values).all():
             return np.zeros(0)
         return np.interp(np.linspace(0.0, 1.0, 1001), [0.0, *QUANTILES, 1.0], np.maximum.accumulate(values))
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether it takes many values in between, as amounts do and the labels of two or three classes do not."""
+        known = np.sort(np.array([self.least, *self.quantiles, self.greatest]))
+        apart = np.diff(known) > _APART * (self.greatest - self.least)
+        return bool(np.isfinite(known).all() and apart.sum() >= _GRADES - 1)
 
     @property
     def inner_spread(self) -> float:

@@ -76,8 +76,7 @@ class LargeSteps(Rule):
             measurements=(Measurement(what, step, most, "1", "", "1e-3"),),
             remedies=(
                 *less_momentum(run, group),
-                _shorten_steps(run, group, growth),
-                remedies.warm_up(group.learning_rate),
+                *_shorten_steps(run, group, growth),
                 remedies.clip_gradients(),
             ),
             phase="update",
@@ -102,11 +101,14 @@ def less_momentum(run: Run, group: OptimizerGroup) -> tuple[Remedy, ...]:
     return remedies.lower_high_momentum(optimizer_settings(run, group.paths[0].kernel.name))
 
 
-def _shorten_steps(run: Run, group: OptimizerGroup, growth: float) -> Remedy:
-    settings = optimizer_settings(run, group.paths[0].kernel.name)
+def _shorten_steps(run: Run, group: OptimizerGroup, growth: float) -> tuple[Remedy, Remedy]:
+    """A lower rate, and a warm-up that rises to it."""
+    settings, rate = optimizer_settings(run, group.paths[0].kernel.name), group.learning_rate
     if growth > 1 and settings.name == "SGD" and not settings.momentum > 0:
-        return remedies.stable_learning_rate(group.learning_rate, growth)
-    return remedies.set_learning_rate(group.learning_rate, group.largest_step)
+        lower = remedies.stable_learning_rate(rate, growth)
+        return lower, remedies.warm_up(rate * remedies.stable_factor(growth))
+    lower = remedies.set_learning_rate(rate, group.largest_step)
+    return lower, remedies.warm_up(rate * remedies.healthy_factor(group.largest_step))
 
 
 def _size(step: float) -> str:

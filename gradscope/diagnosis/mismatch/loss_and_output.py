@@ -33,7 +33,7 @@ class LossAndOutput(Comparison):
                 f"{term.name} compares shares of classes, but {output.name} has a single unit, whose share is always 1",
                 Severity.ERROR,
                 Measurement("units of the output", 1.0, 2.0, "units", output.name, "one for each class"),
-                (remedies.output_activation(output, "sigmoid"),),
+                (remedies.compare_yes_and_no(output, term.name),),
             )
 
     def _single_unit(self, term: LossTerm, output: Layer) -> Iterator[Mismatch]:
@@ -43,7 +43,11 @@ class LossAndOutput(Comparison):
                 f"a softmax over the single unit of {output.name} is 1 whatever the input",
                 Severity.ERROR,
                 Measurement("least output", term.least, 1 - self.max_excess, "1", output.name, "between 0 and 1"),
-                (remedies.output_activation(output, "sigmoid"),),
+                (
+                    remedies.output_activation(output, "sigmoid")
+                    if term.name.startswith("binary")
+                    else remedies.compare_yes_and_no(output, term.name),
+                ),
             )
 
     def _logits(self, term: LossTerm, output: Layer, loss_trend: LossTrend, *, broken: bool) -> Iterator[Mismatch]:
@@ -92,7 +96,7 @@ class LossAndOutput(Comparison):
                 f"{term.name} {whose}, but what makes those of {output.name} ends in {activation}",
                 None,
                 Measurement("least output", term.least, 0.0, "1", output.name, "logits fall below 0"),
-                (remedies.output_activation(output, None),),
+                (remedies.output_activation(output if term.from_logits else term.logits or output, None),),
             )
 
     def _taken_for_probabilities(self, term: LossTerm, output: Layer, *, broken: bool) -> Iterator[Mismatch]:
@@ -108,8 +112,17 @@ class LossAndOutput(Comparison):
                 f"{f'{term.activation} gives none' if inside else span}",
                 None,
                 Measurement("output farthest outside [0, 1]", worst, bound, "1", output.name, "0 to 1"),
-                (remedies.set_from_logits(term.name, from_logits=True),),
+                (
+                    remedies.fix_labels(term.name, term.units, term.targets, linear=True)
+                    if self._asks_for_amounts(term)
+                    else remedies.set_from_logits(term.name, from_logits=True),
+                ),
             )
+
+    def _asks_for_amounts(self, term: LossTerm) -> bool:
+        """Whether the targets lie outside what any probability can be."""
+        outside = term.targets.least < -self.max_excess or term.targets.greatest > 1 + self.max_excess
+        return outside and not term.name.startswith("sparse")
 
     def _rates(self, term: LossTerm, output: Layer) -> Iterator[Mismatch]:
         if term.name == "poisson" and term.least <= 0:

@@ -103,5 +103,5 @@ class LossAndTargets(Comparison):
                 f"{term.name} wants targets {fits}, but they reach from {number(least)} to {number(greatest)}",
                 Severity.ERROR if term.name.startswith("binary") else None,
                 Measurement("target farthest outside", worst, bound, "1", "", fits),
-                (remedies.fix_labels(term.name, term.units, greatest),),
+                (remedies.fix_labels(term.name, term.units, term.targets),),
             )

@@ -27,20 +27,20 @@ __all__ = [
 
 # Initialisers assume inputs of unit scale; within a factor of ten of it the first layer's gain is off by no more than
 # that of a usual initialiser. A sparse input counts by its entries other than zero.
+_SCALE_FREE = ("Embedding", "StringLookup", "Rescaling", "Normalization")
 _SMALLEST_RMS, _LARGEST_RMS = 0.1, 10.0
 
 
 def input_is_off(run: Run) -> bool | None:
     """Whether an input is far from unit scale: its rms (zeros left out) outside 0.1 to 10; None if not recorded.
 
-    What an embedding takes are numbers of words, whose scale means nothing: left out, and False where all are such.
+    What an embedding takes are numbers of words, whose scale means nothing, and what a Rescaling or Normalization takes
+    is scaled there: left out, and False where all are such.
     """
-    embedded = {
-        name for card in run.model.layers if card.kind in ("Embedding", "StringLookup") for name in card.inbound or ()
-    }
-    scales = [_scale(run, name) for name in run.names("input") if name not in embedded]
+    exempt = {name for card in run.model.layers if card.kind in _SCALE_FREE for name in card.inbound or ()}
+    scales = [_scale(run, name) for name in run.names("input") if name not in exempt]
     known = [scale for scale in scales if np.isfinite(scale)]
-    if not scales and embedded:
+    if not scales and exempt:
         return False
     return any(not _SMALLEST_RMS <= scale <= _LARGEST_RMS for scale in known) if known else None
 

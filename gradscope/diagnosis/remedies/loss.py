@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.reach import TargetRange
 from gradscope.diagnosis.layer_code import layer_code
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import number
@@ -13,6 +14,8 @@ __all__ = [
     "align_shapes",
     "check_sign",
     "compare_classes",
+    "compare_yes_and_no",
+    "error_of_values",
     "fix_labels",
     "guard_layer",
     "guard_loss",
@@ -230,14 +233,17 @@ def standardise_targets() -> Remedy:
     )
 
 
-def fix_labels(loss: str, units: int | None, greatest: float) -> Remedy:
-    """Labels in the form that the loss wants.
+def fix_labels(loss: str, units: int | None, targets: TargetRange, *, linear: bool = False) -> Remedy:
+    """Labels in the form that the loss wants; for targets that are no labels an error of values, or a scale.
 
     Args:
         loss: its name in full.
         units: of the output; None if unknown.
-        greatest: target; a whole number from 2 to 200 for a single unit is taken for the number of a class.
+        targets: of which a greatest one that is a whole number from 2 to 200 is taken for the number of a class where
+            the output has a single unit.
+        linear: True for an output without a bound.
     """
+    greatest = targets.greatest
     if loss.startswith("sparse"):
         return Remedy(
             "Number the classes from 0",
@@ -255,6 +261,8 @@ def fix_labels(loss: str, units: int | None, greatest: float) -> Remedy:
             "loss = keras.losses.SparseCategoricalCrossentropy()",
             topic="targets",
         )
+    if targets.is_graded and (loss.startswith("binary") or targets.least < 0):
+        return error_of_values() if linear else _scale_to_unit()
     code = "y_train = (y_train > 0).astype('float32')  # for labels -1 and 1, or 0 and 255"
     return Remedy(
         "Give the loss targets between 0 and 1",
@@ -262,6 +270,34 @@ def fix_labels(loss: str, units: int | None, greatest: float) -> Remedy:
         "error.",
         code if loss.startswith("binary") else "y_train = keras.utils.to_categorical(y_train)",
         topic="targets",
+    )
+
+
+def error_of_values() -> Remedy:
+    """A loss for targets that are amounts."""
+    return Remedy(
+        "Measure the squared error",
+        "Cross-entropy compares shares and probabilities; the targets are amounts, which take a squared or an absolute "
+        "error and a linear output.",
+        'loss = "mean_squared_error"',
+        topic="loss",
+    )
+
+
+def compare_yes_and_no(layer: Layer, loss: str) -> Remedy:
+    """The loss that belongs to a single unit.
+
+    Args:
+        layer: the output.
+        loss: the present one, its name in full.
+    """
+    kind = "BinaryFocalCrossentropy" if "focal" in loss else "BinaryCrossentropy"
+    sigmoid = layer_code(layer, {"activation": '"sigmoid"'})
+    return Remedy(
+        f"Let {layer.name} end in a sigmoid and take the binary cross-entropy",
+        "A single unit says yes or no: its probability is that of one of two classes, the other has the rest.",
+        f"{sigmoid}\nloss = keras.losses.{kind}()",
+        topic="loss",
     )
 
 
@@ -273,6 +309,18 @@ def check_sign() -> Remedy:
         "what should become small is not.",
         "loss = tf.reduce_mean(tf.square(targets - answers))  # not its negative",
         topic="loss",
+    )
+
+
+def _scale_to_unit() -> Remedy:
+    return Remedy(
+        "Scale the targets to between 0 and 1, or take a squared error",
+        "Cross-entropy compares probabilities; outside 0 to 1 it has no lower bound. These targets are no labels of "
+        "two classes: of an autoencoder they are its inputs, to be scaled alike.",
+        "low, high = y_train.min(axis=0), y_train.max(axis=0)\n"
+        "y_train = (y_train - low) / (high - low + 1e-7)\n"
+        '# or, with a linear output: loss = "mean_squared_error"',
+        topic="targets",
     )
 
 

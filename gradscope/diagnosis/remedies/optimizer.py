@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 
+from gradscope.diagnosis.enclosing import maker, own_name
 from gradscope.diagnosis.evidence.optimizer_settings import OptimizerSettings
 from gradscope.diagnosis.verdict import Remedy
-from gradscope.diagnosis.wording import number
+from gradscope.diagnosis.wording import among, number
+from gradscope.model_card import LayerCard
 
 __all__ = [
     "accumulate_less",
@@ -14,10 +17,12 @@ __all__ = [
     "clip_gradients",
     "divide_once",
     "loosen_clipping",
+    "loosen_constraint",
     "lower_epsilon",
     "lower_high_momentum",
     "raise_epsilon",
     "use_optimizer",
+    "weaken_decay",
     "weaken_dropout",
     "weaken_noise",
     "weaken_penalty",
@@ -29,6 +34,7 @@ _OPTIMIZERS = {
     "SGD": "Momentum averages the batches' noise away and speeds up along a steady slope; Nesterov's looks ahead.",
 }
 _HIGH_MOMENTUM = 0.99
+_SHOWN = 4  # layers
 _LARGE_EPSILON = 1e-4  # 1e-7 and 1e-8 are usual
 _ARGUMENTS = {"Adam": "", "RMSprop": "", "SGD": "momentum=0.9, nesterov=True"}
 
@@ -169,13 +175,40 @@ def average_apart() -> Remedy:
 
 
 def weaken_penalty() -> Remedy:
-    """A hundredth of the penalty, weight decay or constraint there is."""
+    """A hundredth of the penalty there is, on weights or on answers."""
     return Remedy(
         "Weaken the penalty",
-        "Usual strengths are 1e-5 to 1e-3 for an l2 penalty, 1e-4 to 1e-2 for AdamW's weight decay, and 1 to 4 for a "
-        "max-norm constraint. A divergence from a prior is to be averaged over what the error is averaged over, and "
-        "may rise from 0.",
-        "kernel_regularizer = keras.regularizers.L2(1e-4)  # or weight_decay=4e-3 of the optimizer, MaxNorm(3.0)",
+        "Usual strengths of an l2 penalty are 1e-5 to 1e-3. A divergence from a prior is to be averaged over what the "
+        "error is averaged over, and may rise from 0.",
+        "kernel_regularizer = keras.regularizers.L2(1e-4)  # of weights\n"
+        "# of what a layer adds: self.add_loss(1e-3 * keras.ops.mean(divergence))",
+        topic="penalty",
+    )
+
+
+def weaken_decay() -> Remedy:
+    """The usual weight decay."""
+    return Remedy(
+        "Weaken the weight decay",
+        "Usual strengths are 1e-4 to 1e-2 for AdamW; times the learning rate it is the share of every weight that a "
+        "step takes away.",
+        "optimizer.weight_decay = 4e-3  # before the first training step",
+        topic="penalty",
+    )
+
+
+def loosen_constraint(kind: str) -> Remedy:
+    """Room for the weights to grow.
+
+    Args:
+        kind: class of the constraint.
+    """
+    wide = "MaxNorm(3.0)" if kind == "MaxNorm" else "MaxNorm(3.0)  # or none"
+    return Remedy(
+        f"Loosen the constraint {kind}",
+        "A constraint acts after every step, whatever the gradient asks for. Usual bounds of a max-norm are 1 to 4 for "
+        "all weights of a unit together.",
+        f"kernel_constraint = keras.constraints.{wide}",
         topic="penalty",
     )
 
@@ -195,15 +228,23 @@ def weaken_noise(name: str, signal: float) -> Remedy:
     )
 
 
-def weaken_dropout(name: str) -> Remedy:
+def weaken_dropout(cards: Sequence[LayerCard]) -> Remedy:
     """A usual rate.
 
     Args:
-        name: of the dropout layer.
+        cards: of the layers that drop; recurrent layers and attention drop by an argument of theirs.
     """
     return Remedy(
-        f"Drop less at {name}",
+        f"Drop less at {among([card.name for card in cards])}",
         "The rate is the share that is dropped, not the share that is kept; 0.5 is the usual most.",
-        f'keras.layers.Dropout(0.3, name="{name}")',
+        "\n".join(map(_dropping_less, cards[:_SHOWN])),
         topic="dropout",
     )
+
+
+def _dropping_less(card: LayerCard) -> str:
+    if made_by := maker(card):
+        return f"# {made_by.name} ({made_by.kind}): dropout=0.3"
+    if "rate" not in card.arguments:
+        return f"# {card.name} ({card.kind}): dropout=0.3, recurrent_dropout=0.0"
+    return f'keras.layers.{card.kind}(0.3, name="{own_name(card.name)}")'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradscope.diagnosis.enclosing import own_name
 from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.layer_code import code_of_layers, layer_code
@@ -11,7 +12,7 @@ from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import among
 from gradscope.run import Run
 
-__all__ = ["bound_states", "mask_padding", "reach_further_back", "remember", "scale_scores"]
+__all__ = ["bound_states", "look_at_mask", "mask_padding", "reach_further_back", "remember", "scale_scores"]
 
 _UNBOUNDED = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "softplus", "exponential", "linear")
 _PADDED = 0.5  # share of the words
@@ -68,7 +69,7 @@ def mask_padding(run: Run) -> tuple[Remedy, ...]:
     padded = [name for name in run.names("input") if median(run.series("input", name, "zero_fraction")) > _PADDED]
     if not (words and padded):
         return ()
-    name, sizes = words[0].name.rpartition("/")[2], words[0].arguments
+    name, sizes = own_name(words[0].name), words[0].arguments
     size = f"{sizes.get('input_dim', 'words')}, {sizes.get('output_dim', 'units')}"
     return (
         Remedy(
@@ -90,6 +91,17 @@ def reach_further_back(layers: Sequence[Layer]) -> Remedy:
         "front shortens it.",
         f"{layer_code(last, {'return_sequences': 'True'})}\nkeras.layers.GlobalAveragePooling1D()",
         topic="sequence",
+    )
+
+
+def look_at_mask() -> Remedy:
+    """See what an attention is allowed to look at."""
+    return Remedy(
+        "Look at what the mask lets the attention see",
+        "Queries and keys get next to no gradient where the mask leaves only padding, or a single position, to look "
+        "at: True stands for what may be seen, not for what is hidden.",
+        'print(keras.ops.mean(keras.ops.cast(attention_mask, "float32"), axis=-1))  # share of the positions seen',
+        topic="mask",
     )
 
 

@@ -96,7 +96,7 @@ class DisconnectedVariable(Rule):
                 groups.setdefault((found.absent, severity), []).append(found)
         for (absent, severity), members in groups.items():
             erased = not absent and any(_arrives(run, found.layer, window) for found in members)
-            yield self._finding(members, window, severity, "absent" if absent else "erased" if erased else "zero")
+            yield self._finding(members, run, window, severity, "absent" if absent else "erased" if erased else "zero")
         cut_off = {found.layer.name for found in disconnections}
         for output in (layer for layer in layers if _is_single(layer) and layer.name not in cut_off):
             yield from self._flat_loss(run, output, window, loss_trend)
@@ -139,7 +139,9 @@ class DisconnectedVariable(Rule):
             return Severity.WARNING
         return Severity.ERROR
 
-    def _finding(self, found: list[Disconnection], window: Window, severity: Severity, variant: str) -> Finding:
+    def _finding(
+        self, found: list[Disconnection], run: Run, window: Window, severity: Severity, variant: str
+    ) -> Finding:
         layers = [entry.layer for entry in found]
         names = [layer.name for layer in layers]
         is_are, its = ("is", "its") if len(names) == 1 else ("are", "their")
@@ -163,7 +165,7 @@ class DisconnectedVariable(Rule):
                 Measurement("gradient norm, greatest over all samples", 0.0, 0.0, "1", name, "above 0")
                 for name in names
             ),
-            remedies=(remedies.hand_on_gradients(),) if variant == "erased" else _connections(layers),
+            remedies=(remedies.hand_on_gradients(),) if variant == "erased" else _connections(layers, run),
             variant=variant,
             explains=_EXPLAINS if severity == Severity.ERROR else frozenset(),
         )
@@ -175,8 +177,9 @@ def _is_single(layer: Layer) -> bool:
     return layer.is_output and card is not None and card.units == 1 and len(card.output_shape) <= _RANK
 
 
-def _connections(layers: list[Layer]) -> tuple[Remedy, ...]:
-    heads = [layer for layer in layers if layer.is_output]
+def _connections(layers: list[Layer], run: Run) -> tuple[Remedy, ...]:
+    judged = {entry.get("output") for entry in run.settings.get("losses") or () if isinstance(entry, dict)}
+    heads = [layer for layer in layers if layer.is_output and layer.name not in judged]
     return (
         *((remedies.judge_output(heads),) if heads else ()),
         *((remedies.pass_gradient(layers[-1]),) if len(heads) < len(layers) else ()),

@@ -117,7 +117,7 @@ class DivergingLoss(Rule):
             remedies=(
                 *remedies.lower_high_momentum(optimizer_settings(run)),
                 remedies.lower_learning_rate(learning_rate.largest, "The loss climbs where steps overshoot."),
-                remedies.warm_up(learning_rate.largest),
+                remedies.warm_up(learning_rate.largest / 10),
                 remedies.clip_gradients(),
             ),
             confidence="high" if known else "medium",

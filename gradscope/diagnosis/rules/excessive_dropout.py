@@ -123,7 +123,7 @@ class ExcessiveDropout(Rule):
                 Measurement("dropout rate", rate, self.max_rate, "1", name, "0.2 to 0.5")
                 for name, rate in strong.items()
             ),
-            remedies=(remedies.weaken_dropout(next(iter(strong))),),
+            remedies=(remedies.weaken_dropout([card for card in run.model.layers if card.name in strong]),),
             explains=_EXPLAINS,
         )
 

@@ -13,7 +13,7 @@ from gradscope.diagnosis.evidence import Kernel, LearningRate, LossTrend, Penalt
 from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.evidence.window import median, over_steps
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
-from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, number, span
 from gradscope.run import Run
 
@@ -176,6 +176,7 @@ class ShrunkenWeights(Rule):
             _all_left(held, self.max_penalised_ratio),
             title="weights held too small",
             variant="constrained",
+            change=remedies.loosen_constraint(str(kind)),
         )
 
     def _decayed(
@@ -190,7 +191,7 @@ class ShrunkenWeights(Rule):
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
             measurements=(size,),
-            remedies=(remedies.weaken_penalty(),),
+            remedies=(remedies.weaken_decay(),),
             variant="decay",
             explains=_EXPLAINS,
         )
@@ -220,6 +221,7 @@ class ShrunkenWeights(Rule):
         *,
         title: str = "shrunken weights",
         variant: str = "",
+        change: Remedy | None = None,
     ) -> Finding:
         return Finding(
             rule=self.name,
@@ -230,7 +232,7 @@ class ShrunkenWeights(Rule):
             first_step=int(run.steps[0]),
             last_step=int(run.steps[-1]),
             measurements=tuple(left),
-            remedies=(remedies.weaken_penalty(),),
+            remedies=(change or remedies.weaken_penalty(),),
             variant=variant,
             explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gradscope.diagnosis import remedies
+from gradscope.diagnosis.enclosing import is_part_of_attention
 from gradscope.diagnosis.evidence import Clipping, LearningRate, LossTrend, Standstill
 from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.evidence.window import median
@@ -94,10 +95,15 @@ class UnchangedWeights(Rule):
         if not still or (not any(one.is_kernel for one in still) and share < self.error_variable_fraction):
             return
         grave = share >= self.error_variable_fraction and not loss_trend.fallen
-        yield self._standing(still, learning_rate, clipping, Severity.ERROR if grave else Severity.WARNING)
+        yield self._standing(still, run, learning_rate, clipping, Severity.ERROR if grave else Severity.WARNING)
 
     def _standing(
-        self, still: list[Standstill], learning_rate: LearningRate, clipping: Clipping, severity: Severity
+        self,
+        still: list[Standstill],
+        run: Run,
+        learning_rate: LearningRate,
+        clipping: Clipping,
+        severity: Severity,
     ) -> Finding:
         levels = [median(one.unmoved_fraction) for one in still]
         names = [one.variable.name for one in still]
@@ -121,7 +127,7 @@ class UnchangedWeights(Rule):
                 )
                 for one, level in zip(still, levels, strict=True)
             ),
-            remedies=_remedies(still, learning_rate, clipping),
+            remedies=_remedies(still, run, learning_rate, clipping),
             explains=_EXPLAINS,
         )
 
@@ -179,12 +185,16 @@ def _is_clipped_away(clipping: Clipping) -> bool:
     return bool(len(clipping.kept)) and median(clipping.kept) < 1e-2
 
 
-def _remedies(still: list[Standstill], rate: LearningRate, clipping: Clipping) -> tuple[Remedy, ...]:
+def _remedies(still: list[Standstill], run: Run, rate: LearningRate, clipping: Clipping) -> tuple[Remedy, ...]:
+    if rate.largest == 0:
+        return (remedies.begin_to_step(rate.optimizer),)
     found = []
     if _is_clipped_away(clipping):
         found.append(remedies.loosen_clipping(median(clipping.norm)))
     if any(one.variable.dtype in HALF_FORMATS for one in still):
         found.append(remedies.keep_float32_variables())
+    if all(is_part_of_attention(run.model.layer(one.variable.layer)) for one in still):
+        return (*found, remedies.look_at_mask())  # the others move at this rate
     reason = "No step so far was large enough to change the weights."
     found.append(remedies.raise_learning_rate(rate.largest, 100, reason))
     return tuple(found)

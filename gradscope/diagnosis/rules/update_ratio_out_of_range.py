@@ -12,8 +12,9 @@ from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Kernel, LearningRate, LossTrend, Window
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
-from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import among, span
+from gradscope.run import Run
 
 _SCHEDULED_DOWN = 0.1  # of what it was early
 
@@ -64,7 +65,7 @@ class UpdateRatioOutOfRange(Rule):
     min_idle_fraction: float = limit(0.5, "1", "the same where the loss is known to be that of a constant answer")
 
     def check(
-        self, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend, learning_rate: LearningRate
+        self, run: Run, kernels: tuple[Kernel, ...], window: Window, loss_trend: LossTrend, learning_rate: LearningRate
     ) -> Iterable[Finding]:
         """Judge both directions."""
         known = [kernel for kernel in kernels if np.isfinite(kernel.update_to_weight_ratio[window.usable]).any()]
@@ -84,7 +85,7 @@ class UpdateRatioOutOfRange(Rule):
         still = len(small) >= least * len(known)
         scheduled = learning_rate.late < _SCHEDULED_DOWN * learning_rate.early
         if still and loss_trend.flat and not scheduled:
-            yield self._too_small(small, window, learning_rate)
+            yield self._too_small(small, run, window, learning_rate)
 
     def _too_large(
         self,
@@ -115,7 +116,7 @@ class UpdateRatioOutOfRange(Rule):
             measurements=_measured(found, levels, bound),
             remedies=(
                 remedies.set_learning_rate(learning_rate.late, max(levels)),
-                remedies.warm_up(learning_rate.late),
+                remedies.warm_up(learning_rate.late * remedies.healthy_factor(max(levels))),
                 remedies.clip_gradients(),
             ),
             variant="too-large",
@@ -132,7 +133,7 @@ class UpdateRatioOutOfRange(Rule):
             ),
         )
 
-    def _too_small(self, found: list[Kernel], window: Window, learning_rate: LearningRate) -> Finding:
+    def _too_small(self, found: list[Kernel], run: Run, window: Window, learning_rate: LearningRate) -> Finding:
         levels = [window.upper(kernel.update_to_weight_ratio) for kernel in found]
         ratios = np.nan_to_num(np.stack([kernel.update_to_weight_ratio for kernel in found]))
         first, last = window.span(ratios.max(axis=0) < self.min_update_to_weight_ratio)
@@ -146,13 +147,20 @@ class UpdateRatioOutOfRange(Rule):
             first_step=first,
             last_step=last,
             measurements=_measured(found, levels, self.min_update_to_weight_ratio),
-            remedies=(remedies.set_learning_rate(learning_rate.late, typical),)
-            if typical > 0
-            else (remedies.initialise([kernel.layer for kernel in found]),),
+            remedies=_lengthen(found, run, typical, learning_rate),
             variant="too-small",
             phase="update",
             explains=frozenset({"loss-plateau"}),
         )
+
+
+def _lengthen(found: list[Kernel], run: Run, typical: float, rate: LearningRate) -> tuple[Remedy, ...]:
+    if rate.largest == 0:
+        return (remedies.begin_to_step(rate.optimizer),)
+    if typical > 0:
+        return (remedies.set_learning_rate(rate.late, typical),)
+    drawn = remedies.initialise_others([kernel.layer for kernel in found], run)
+    return drawn or (remedies.pass_gradient(found[-1].layer),)
 
 
 def _measured(found: list[Kernel], levels: list[float], bound: float) -> tuple[Measurement, ...]:
