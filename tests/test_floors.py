@@ -17,7 +17,7 @@ FLOORS = [
     ["run"],
     ["events", "diagnosis.verdict", "diagnosis.wording"],
     ["diagnosis.rule", "diagnosis.evidence"],
-    ["diagnosis.layer_code", "diagnosis.policy"],
+    ["diagnosis.enclosing", "diagnosis.layer_code", "diagnosis.policy"],
     ["diagnosis.remedies"],
     ["diagnosis.long_steps", "diagnosis.mismatch", "diagnosis.partly_vanishing", "diagnosis.short_steps"],
     ["diagnosis.rules"],
