@@ -340,7 +340,7 @@ def test_all_that_drops_is_named():
 
 def test_an_output_that_has_a_loss_is_not_given_one():
     dead = {("gradient", f"output/{role}"): 0.0 for role in ("kernel", "bias")}
-    run = toy_run(dead, loss=1.0)
+    run = toy_run(dead | {("activation_gradient", "output"): 0.0}, loss=1.0)
     losses = [{"name": "mean_squared_error", "output": "output"}]
 
     def topics(run):
