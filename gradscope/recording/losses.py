@@ -94,7 +94,10 @@ def _by_output(loss: Any, count: int) -> Iterator[tuple[int | str | None, Any]]:
 
 
 def describe_loss(loss: Any) -> dict[str, Any]:
-    """What ``compile()`` takes for a loss: name and ``from_logits``; ``delta`` and ``label_smoothing`` where given."""
+    """What ``compile()`` takes for a loss: name and ``from_logits``; ``delta`` and ``label_smoothing`` where given.
+
+    And ``reduction`` where the examples are summed; they are averaged otherwise.
+    """
     try:
         resolved = keras.losses.get(loss)
     except Exception:  # noqa: BLE001  names that compile() alone understands, and whatever else a user gives
@@ -106,6 +109,7 @@ def describe_loss(loss: Any) -> dict[str, Any]:
     return {
         "name": _name(resolved, function),
         "from_logits": _takes_logits(resolved, function, given),
+        **({"reduction": "sum"} if getattr(resolved, "reduction", None) == "sum" else {}),
         **{name: float(number) for name, number in numbers.items() if isinstance(number, (int, float)) and number},
     }
 

@@ -47,6 +47,51 @@ def test_the_best_constant_answer(loss, mean, std, expected):
     assert evidence["constant_answer"].loss == pytest.approx(expected, rel=1e-5, nan_ok=True)
 
 
+def with_shares(run, least, greatest, loss="binary_crossentropy"):
+    """Targets spread evenly between two shares."""
+    run = with_targets(run, loss, mean=(least + greatest) / 2, std=(greatest - least) / 12**0.5)
+    values, row, reach = run.values.copy(), run.index["target", "target"], greatest - least
+    quantiles = {f"quantile_{q:02d}": least + reach * q / 100 for q in PERCENT}
+    for statistic, number in {"min": least, "max": greatest, **quantiles}.items():
+        values[:, row, STATISTIC_NAMES.index(statistic)] = number
+    return replace(run, values=values)
+
+
+@pytest.mark.parametrize(("least", "greatest", "severity"), [(0.3, 0.7, Severity.NOTE), (0.0, 1.0, Severity.ERROR)])
+def test_shares_that_leave_most_of_the_loss_to_right_answers_tell_no_plateau(least, greatest, severity):
+    run = with_shares(toy_run(loss=0.69), least, greatest)
+    assert Evidence(run)["constant_answer"].soft == (severity == Severity.NOTE)
+    (finding,) = diagnose(run, [BY_NAME["loss-plateau"]]).findings()
+    assert finding.severity == severity
+
+
+@pytest.mark.parametrize(
+    ("least", "greatest", "loss", "severity", "title"),
+    [
+        (-0.06, 1.06, None, Severity.WARNING, "Clip the targets to 0 and 1"),
+        (-0.06, 1.06, [*[1.0] * 20, *[np.nan] * 10], Severity.ERROR, "Give"),
+        (-1.0, 2.0, None, Severity.ERROR, "Give"),
+    ],
+    ids=["a little beyond", "and it breaks", "far beyond"],
+)
+def test_shares_a_little_beyond_their_bounds_are_to_be_clipped(least, greatest, loss, severity, title):
+    put = {("weight", "hidden_1/kernel", "nan_count"): np.repeat([0, 9], [20, 10])} if loss else {}
+    run = with_shares(toy_run(put=put, loss=loss), least, greatest)
+    (finding,) = diagnose(run, [BY_NAME["mismatched-loss"]]).findings()
+    assert (finding.severity, finding.variant) == (severity, "labels-out-of-range")
+    assert finding.remedies[0].title.startswith(title)
+
+
+@pytest.mark.parametrize(("reduction", "expected"), [({"reduction": "sum"}, 4.0 * 32), ({}, 4.0)])
+def test_a_loss_that_sums_over_the_examples_is_as_many_times_as_large(reduction, expected):
+    run = with_targets(toy_run(), "mean_squared_error", mean=3.0, std=2.0)
+    values = run.values.copy()
+    values[:, run.index["activation", "output"], STATISTIC_NAMES.index("count")] = 32 * 16
+    losses = [{"name": "mean_squared_error", "output": "output", **reduction}]
+    run = replace(run, values=values, model=run.model.with_settings({"losses": losses}))
+    assert Evidence(run)["constant_answer"].loss == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("loss", "expected"),
     [({"name": "mean_absolute_error"}, 1.0), ({"name": "huber"}, 7 / 12), ({"name": "huber", "delta": 0.02}, 0.0198)],

@@ -134,6 +134,14 @@ def test_a_loss_is_told_however_it_was_given(loss, name, from_logits):
     assert told == {"name": name, "from_logits": from_logits, "output": "a", "weight": 1.0}
 
 
+@pytest.mark.parametrize(
+    ("loss", "reduction"), [(keras.losses.MeanSquaredError(reduction="sum"), "sum"), ("mse", None)]
+)
+def test_a_loss_that_sums_over_the_examples_is_told(loss, reduction):
+    [told] = describe_losses(compiled(loss), {0: "a"})
+    assert (told["name"], told.get("reduction")) == ("mean_squared_error", reduction)
+
+
 @pytest.mark.parametrize(("loss", "delta"), [(keras.losses.Huber(delta=0.02), 0.02), ("huber", None)])
 def test_where_a_huber_loss_bends_is_told(loss, delta):
     [told] = describe_losses(compiled(loss), {0: "a"})

@@ -18,6 +18,8 @@ __all__ = ["ConstantAnswer", "constant_answer"]
 
 FloatArray = npt.NDArray[np.floating]
 _DECIDED = 0.5  # Σp² of a target: 1 where it names one class
+_SOFT = 0.8  # of the entropy of the mean target: hardly anything of the loss can be learnt away
+_LEAST = 1e-7
 _SQUARED = "mean_squared_error"
 _BINARY = "binary_crossentropy"
 _ABSOLUTE: dict[str, Callable[[FloatArray, float], float]] = {
@@ -39,6 +41,8 @@ class ConstantAnswer:
     unknown."""
     terms: tuple[float, ...] = ()
     """What each term has in that sum, its weight included, in the order of ``loss_terms``; NaN where unknown."""
+    soft: bool = False
+    """True where targets are shares, so that right answers leave most of the loss."""
     exceeded: bool = False
     """True where penalties add to the recorded loss or examples have weights: a network that learns may exceed it."""
 
@@ -52,13 +56,14 @@ def constant_answer(run: Run, loss_terms: tuple[LossTerm, ...], called_loss: Cal
     additions = set(run.settings.get("loss_additions") or ())
     if called_loss.whole:
         additions.discard("terms of one's own")
+    soft = any(_is_soft(run, term) for term in loss_terms)
     if "example weights" not in additions:
         terms = tuple(term.weight * _of_term(run, term) for term in loss_terms)
-        return ConstantAnswer(sum(terms) if terms else nan, terms, exceeded=bool(additions))
+        return ConstantAnswer(sum(terms) if terms else nan, terms, soft=soft, exceeded=bool(additions))
     weight = _mean(run.step_statistics.get("example_weight", np.array([])))
     terms = tuple(term.weight * weight * _weighted(run, term) for term in loss_terms)
     exceeded = bool(additions - {"example weights"}) or not isfinite(weight)
-    return ConstantAnswer(sum(terms) if terms else nan, terms, exceeded=exceeded)
+    return ConstantAnswer(sum(terms) if terms else nan, terms, soft=soft, exceeded=exceeded)
 
 
 def _mean(series: npt.NDArray[np.floating]) -> float:
@@ -72,7 +77,7 @@ def _of_term(run: Run, term: LossTerm) -> float:
     if term.name == _SQUARED:
         return _moments(run, term.target)[1]
     if term.name == _BINARY:
-        return _entropy(_moments(run, term.target)[0])
+        return nan if _is_soft(run, term) else _entropy(_moments(run, term.target)[0])
     if term.name in _ABSOLUTE and len(spread := term.targets.spread):
         return _ABSOLUTE[term.name](np.abs(spread - median(spread)), term.delta)
     return nan
@@ -85,13 +90,15 @@ def _weighted(run: Run, term: LossTerm) -> float:
 
 def _classes(run: Run, term: LossTerm) -> float:
     named = term.name in _CATEGORICAL and term.units and term.units > 1
-    return log(term.units) if named and term.units and not _are_soft(run, term.target) else nan
+    return log(term.units) if named and term.units and not _is_soft(run, term) else nan
 
 
-def _are_soft(run: Run, target: str) -> bool:
-    """Whether the targets are shares of all classes, a teacher's answers say: then the loss has a floor far above 0."""
-    mean, rms = (median(run.series("target", target, statistic).astype(np.float64)) for statistic in ("mean", "rms"))
-    return 0 < rms**2 < _DECIDED * mean < 1
+def _is_soft(run: Run, term: LossTerm) -> bool:
+    """Whether the targets are shares, a teacher's answers say: then the loss has a floor far above 0."""
+    mean, rms = (median(run.series("target", term.target, name).astype(np.float64)) for name in ("mean", "rms"))
+    if term.name == _BINARY:
+        return _floor(term) > _SOFT * _entropy(mean)
+    return term.name in _CATEGORICAL and 0 < rms**2 < _DECIDED * mean < 1
 
 
 def _moments(run: Run, target: str) -> tuple[float, float]:
@@ -108,6 +115,12 @@ def _moments(run: Run, target: str) -> tuple[float, float]:
     if len(across):
         variance = min(variance, float(np.square(across).mean() + mean[known].var()))
     return centre, variance
+
+
+def _floor(term: LossTerm) -> float:
+    """The binary cross-entropy of answers that are all right: 0 for labels, high for shares; 0 if unknown."""
+    spread = np.clip(term.targets.spread, _LEAST, 1 - _LEAST)
+    return float(np.mean(-spread * np.log(spread) - (1 - spread) * np.log1p(-spread))) if len(spread) else 0.0
 
 
 def _entropy(share: float) -> float:

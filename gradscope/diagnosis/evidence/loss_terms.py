@@ -51,7 +51,8 @@ class LossTerm:
     target: str
     """Name of the recorded tensor of kind ``target``; empty where it is not known which of several this term uses."""
     weight: float
-    """What this term counts for in the sum of all; NaN if unknown."""
+    """What the mean over the answers counts for in the sum of all terms, as many as there are answers where it sums
+    them up; NaN if unknown."""
     targets: TargetRange
     """All NaN where they were not recorded, or it is not known which of several this term uses."""
     logits: Layer | None
@@ -158,7 +159,7 @@ def _term(
         target=target,
         steepest=_steepest(run, output),
         broadcast=bool(entry.get("broadcast", entry.get("inferred") and _is_broadcast(run, output, target))),
-        weight=called_loss.weight if weight is None else float(weight),
+        weight=(called_loss.weight if weight is None else float(weight)) * _summed(run, entry, output),
         targets=target_range(run, target),
         logits=_logits(layers, output),
         silent=_silent(run, output, target),
@@ -174,6 +175,14 @@ def _logits(layers: tuple[Layer, ...], output: Layer | None) -> Layer | None:
     if card is None or card.kind not in ("Softmax", "Activation") or not card.inbound or len(card.inbound) != 1:
         return None
     return next((layer for layer in layers if layer.name == (card.inbound or ("",))[0]), None)
+
+
+def _summed(run: Run, entry: dict[str, Any], output: Layer | None) -> float:
+    """How many answers the term adds up; 1 where it takes their mean."""
+    if entry.get("reduction") != "sum":
+        return 1.0
+    units = (output.card.units if output and output.card else None) or nan
+    return median(run.series("activation", output.name if output else "", "count").astype(np.float64)) / units
 
 
 def _silent(run: Run, output: Layer | None, target: str) -> float:

@@ -22,6 +22,7 @@ class LossAndTargets(Comparison):
 
     max_percentage: float = limit(50.0, "%", "of the targets: half of what answering 0 costs")
     error_percentage: float = limit(100.0, "%", "of the targets: worse than answering 0 to all")
+    max_slight: float = limit(0.1, "1", "share of the targets' variance outside 0 to 1: most of them are shares")
     max_rare: float = limit(0.3, "1", "of the examples: a class that is so rare is weighed up, if at all")
     max_rarer: float = limit(3.0, "1", "times rarer by its weights than it is")
     max_smoothing: float = limit(0.8, "1", "of the targets: 0.1 is usual, 1 makes them all alike")
@@ -98,10 +99,13 @@ class LossAndTargets(Comparison):
             return
         if least < -self.max_excess or greatest > top + self.max_excess:
             worst, bound = (least, 0.0) if least < 0 else (greatest, top)
+            binary = term.name.startswith("binary")
+            slight = binary and not broken and term.targets.unreachable(0.0, top) < self.max_slight
+            grave = Severity.ERROR if binary else None
             yield Mismatch(
                 "labels-out-of-range",
                 f"{term.name} wants targets {fits}, but they reach from {number(least)} to {number(greatest)}",
-                Severity.ERROR if term.name.startswith("binary") else None,
+                Severity.WARNING if slight else grave,
                 Measurement("target farthest outside", worst, bound, "1", "", fits),
-                (remedies.fix_labels(term.name, term.units, term.targets),),
+                (remedies.clip_targets() if slight else remedies.fix_labels(term.name, term.units, term.targets),),
             )

@@ -13,6 +13,7 @@ from gradscope.diagnosis.wording import number
 __all__ = [
     "align_shapes",
     "check_sign",
+    "clip_targets",
     "compare_classes",
     "compare_yes_and_no",
     "error_of_values",
@@ -269,6 +270,16 @@ def fix_labels(loss: str, units: int | None, targets: TargetRange, *, linear: bo
         "Cross-entropy compares probabilities; outside 0 to 1 it has no lower bound. For other values use a squared "
         "error.",
         code if loss.startswith("binary") else "y_train = keras.utils.to_categorical(y_train)",
+        topic="targets",
+    )
+
+
+def clip_targets() -> Remedy:
+    """Shares that were carried a little beyond 0 and 1."""
+    return Remedy(
+        "Clip the targets to 0 and 1",
+        "Resizing and smoothing carry shares a little beyond their bounds, and there the loss has no lower bound.",
+        "y_train = np.clip(y_train, 0.0, 1.0)",
         topic="targets",
     )
 

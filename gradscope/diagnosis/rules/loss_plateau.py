@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gradscope.diagnosis import remedies
-from gradscope.diagnosis.evidence import LearningRate, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence import ConstantAnswer, LearningRate, LossTrend, Nonfinite
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number
@@ -90,7 +90,13 @@ class LossPlateau(Rule):
     min_samples: float = limit(8, "samples", "fewer show no line")
 
     def check(
-        self, run: Run, loss_trend: LossTrend, nonfinite: Nonfinite, learning_rate: LearningRate
+        self,
+        *,
+        run: Run,
+        loss_trend: LossTrend,
+        constant_answer: ConstantAnswer,
+        nonfinite: Nonfinite,
+        learning_rate: LearningRate,
     ) -> Iterable[Finding]:
         """Judge level and slope together."""
         if not loss_trend.is_known:
@@ -107,7 +113,7 @@ class LossPlateau(Rule):
         if self._is_above(loss_trend):
             yield self._above(loss_trend)
         elif self._stands_still(loss_trend):
-            yield from self._standing(run, loss_trend, learning_rate)
+            yield from self._standing(run, loss_trend, constant_answer, learning_rate)
         elif self._crawls(loss_trend):
             yield self._crawling(loss_trend)
 
@@ -122,7 +128,9 @@ class LossPlateau(Rule):
         )
         return settled or bool(np.isfinite(loss_trend.significance) and not falls)
 
-    def _standing(self, run: Run, loss_trend: LossTrend, learning_rate: LearningRate) -> Iterable[Finding]:
+    def _standing(
+        self, run: Run, loss_trend: LossTrend, constant_answer: ConstantAnswer, learning_rate: LearningRate
+    ) -> Iterable[Finding]:
         known, remaining = loss_trend.knows_constant, loss_trend.remaining
         nothing = self._has_learnt_nothing(loss_trend)
         if not nothing and not (known and remaining > self.note_remaining_loss):
@@ -133,7 +141,7 @@ class LossPlateau(Rule):
             title="loss plateau",
             sentence=f"the loss stands still at {number(loss_trend.late)}, {place}"
             + ("" if nothing else "; the noise of the data may allow no less"),
-            severity=self._severity(run, loss_trend) if nothing else Severity.NOTE,
+            severity=self._severity(run, loss_trend) if nothing and not constant_answer.soft else Severity.NOTE,
             layers=(),
             first_step=_begin(loss_trend),
             last_step=int(loss_trend.steps[-1]),
