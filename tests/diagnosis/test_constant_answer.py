@@ -69,8 +69,8 @@ def test_shares_that_leave_most_of_the_loss_to_right_answers_tell_no_plateau(lea
     ("least", "greatest", "loss", "severity", "title"),
     [
         (-0.06, 1.06, None, Severity.WARNING, "Clip the targets to 0 and 1"),
-        (-0.06, 1.06, [*[1.0] * 20, *[np.nan] * 10], Severity.ERROR, "Give"),
-        (-1.0, 2.0, None, Severity.ERROR, "Give"),
+        (-0.06, 1.06, [*[1.0] * 20, *[np.nan] * 10], Severity.ERROR, "Scale"),
+        (-1.0, 2.0, None, Severity.ERROR, "Scale"),
     ],
     ids=["a little beyond", "and it breaks", "far beyond"],
 )
