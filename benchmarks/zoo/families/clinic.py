@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy, normal
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("clinic", half="test")
+family = Family("clinic", half="think")
 
 
 def _patients(seed: int, count: int = 900) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

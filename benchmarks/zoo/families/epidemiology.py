@@ -12,7 +12,7 @@ from zoo.nets import dense_stack
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("epidemiology", half="test")
+family = Family("epidemiology", half="think")
 
 
 def _rare(seed: int, *, start: float = 0.1) -> Fit:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy, dense_stack, normal
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("exercises", half="test")
+family = Family("exercises", half="think")
 
 
 def _textbook(seed: int, *, rate: float = 3.0) -> Fit:

@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("foundry", half="test")
+family = Family("foundry", half="think")
 
 
 def _network(name: str, entries: int, width: int, outputs: int, inner: str, **output: Any) -> Any:

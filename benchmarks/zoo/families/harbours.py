@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy, dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("harbours", half="test")
+family = Family("harbours", half="think")
 
 
 def _voyages(seed: int, count: int = 1000) -> tuple[np.ndarray, np.ndarray]:

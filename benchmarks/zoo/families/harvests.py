@@ -13,7 +13,7 @@ from zoo.nets import dense_stack, normal
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("harvests", half="test")
+family = Family("harvests", half="think")
 
 
 def _fields(seed: int, count: int = 900) -> tuple[np.ndarray, np.ndarray]:

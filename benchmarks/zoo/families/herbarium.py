@@ -12,7 +12,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("herbarium", half="test")
+family = Family("herbarium", half="think")
 
 
 def _leaves(seed: int, kinds: range, count: int = 512, side: int = 12) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("microscopy", half="test")
+family = Family("microscopy", half="think")
 
 
 def _grid(draw: np.random.Generator, count: int, side: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("newsroom", half="test")
+family = Family("newsroom", half="think")
 
 
 def _claims(seed: int, count: int = 1024, length: int = 14, words: int = 60) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from zoo.nets import dense_stack
 from zoo.program import Family
 from zoo.task import Fit
 
-family = Family("spectra", half="test")
+family = Family("spectra", half="think")
 
 
 def _lines(seed: int, count: int = 700, length: int = 48) -> np.ndarray:

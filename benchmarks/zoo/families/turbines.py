@@ -13,7 +13,7 @@ from zoo.nets import cross_entropy
 from zoo.program import Family
 from zoo.task import Fit, Loop
 
-family = Family("turbines", half="test")
+family = Family("turbines", half="think")
 
 
 def _power(seed: int, *, scaled: bool = True) -> Fit:
