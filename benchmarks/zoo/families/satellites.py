@@ -72,7 +72,7 @@ def _orbits(seed: int, *, emptied: bool = True) -> Loop:
 
 
 def _cover(seed: int, *, decay_steps: int = 480) -> Fit:
-    """Ground cover from eight bands and their neighbours; the rate falls by a cosine."""
+    """Ground cover from eight by eight readings, by convolutions; the rate falls by a cosine."""
     keras.utils.set_random_seed(seed)
     x, y = data.digits()
     model = keras.Sequential(
