@@ -77,7 +77,7 @@ class StaleOptimizer(Rule):
     min_remaining_loss: float = limit(0.5, "1", "of a constant answer's loss or of the start")
     max_coming_loss: float = limit(0.3, "1", "of the same, as many steps later at its pace: it only takes longer")
     min_rate_kept: float = limit(0.3, "1", "of the largest learning rate: less is a schedule")
-    min_steps: float = limit(50, "steps", "earlier no learning is to be expected")
+    min_steps: float = limit(100, "steps", "earlier no learning is to be expected of small steps")
     min_samples: float = limit(8, "samples", "fewer show no trend")
 
     def check(
