@@ -311,8 +311,13 @@ class TestLearningRateTooHigh:
 
     @pytest.mark.parametrize(("peak", "found"), [(20.0, 1), (2.0, 0)])
     def test_weights_replaced_in_a_leap_of_the_loss_leave_little_learnt(self, peak, found):
-        loss = np.r_[[1.0] * 4, peak, [0.7] * 25]
+        loss = np.r_[[1.0] * 4, peak, [0.55] * 25]
         assert len(findings("learning-rate-too-high", toy_run(updates(2000.0), loss=loss))) == found
+
+    @pytest.mark.parametrize(("late", "found"), [(0.7, 1), (0.4, 0)])
+    def test_after_hundreds_of_steps_so_large_little_is_learnt(self, late, found):
+        loss = np.r_[[1.0] * 5, [late] * 25]
+        assert len(findings("learning-rate-too-high", toy_run(updates(600.0), loss=loss))) == found
 
     def test_a_leap_that_leaves_a_constant_answer_is_found_after_the_updates_died(self):
         leap = np.where(np.arange(SAMPLES) < 2, 3000.0, 1e-6)

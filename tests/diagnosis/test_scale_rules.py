@@ -124,9 +124,12 @@ class TestBadlyScaledInput:
         assert finding.variant == "offset"
         assert "(they share 50 times what they differ by)" in finding.sentence
 
-    @pytest.mark.parametrize(("late", "severity"), [(0.85, Severity.ERROR), (0.6, Severity.WARNING)])
-    def test_an_offset_that_leaves_next_to_nothing_learnt_is_an_error(self, late, severity):
-        put = {("input", "input", "mean"): 5.0, ("input", "input", "rms"): 5.0, ("input", "input", "example_std"): 0.1}
+    @pytest.mark.parametrize(
+        ("std", "late", "severity"),
+        [(0.5, 0.85, Severity.ERROR), (0.5, 0.6, Severity.WARNING), (0.1, 0.6, Severity.ERROR)],
+    )
+    def test_an_offset_that_leaves_little_learnt_is_an_error(self, std, late, severity):
+        put = {("input", "input", "mean"): 5.0, ("input", "input", "rms"): 5.0, ("input", "input", "example_std"): std}
         run = toy_run(put=put, loss=np.r_[np.linspace(1.0, late, 10), np.full(20, late)])
         assert [finding.severity for finding in findings("badly-scaled-input", run)] == [severity]
 

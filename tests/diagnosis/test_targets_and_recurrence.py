@@ -145,11 +145,14 @@ def test_targets_with_outliers(farthest, loss, found):
     assert not findings("badly-scaled-target", replace(run, model=robust))
 
 
-@pytest.mark.parametrize(("share", "severity"), [(0.9, Severity.ERROR), (0.6, Severity.WARNING)])
-def test_large_targets_of_which_next_to_nothing_is_learnt_are_an_error(share, severity):
-    put = {("target", "target", "example_std"): 1e4}
-    loss = 1e8 * np.r_[np.linspace(1.2, share, 15), np.full(15, share)]
-    (finding,) = findings("badly-scaled-target", toy_run({("target", "target"): 1e4}, put, loss=loss))
+@pytest.mark.parametrize(
+    ("std", "share", "severity"),
+    [(100.0, 0.9, Severity.ERROR), (100.0, 0.6, Severity.WARNING), (1e4, 0.6, Severity.ERROR)],
+)
+def test_large_targets_of_which_little_is_learnt_are_an_error(std, share, severity):
+    put = {("target", "target", "example_std"): std}
+    loss = std**2 * np.r_[np.linspace(1.2, share, 15), np.full(15, share)]
+    (finding,) = findings("badly-scaled-target", toy_run({("target", "target"): std}, put, loss=loss))
     assert finding.severity == severity
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -35,6 +36,8 @@ class Overshooting(LargeSteps):
         1.0, "1", "where the loss leapt up too, half of a constant answer's loss is little to have learnt"
     )
     max_loss_rise: float = limit(1.5, "1", "times the start: beyond the noise of small batches")
+    min_late_loss: float = limit(0.6, "1", "of a constant answer's loss, after late_steps: little is learnt so")
+    late_steps: float = limit(200, "steps", "there")
     min_shared_loss: float = limit(
         0.5,
         "1",
@@ -86,6 +89,9 @@ class Overshooting(LargeSteps):
         if trend.change > self.max_loss_rise:
             return f"the loss has risen to {number(trend.change)} times its start"
         anew = group.largest_step > self.max_replacing_step and self._leaps(trend)
-        least, no = (self.min_shared_loss, "little") if group.layers or anew else (self.min_remaining_loss, "no")
         level = "a constant answer" if trend.knows_constant else "the start"
-        return f"the loss is {no} better than that of {level}" if trend.is_far(least) else ""
+        if trend.is_far(self.min_remaining_loss):
+            return f"the loss is no better than that of {level}"
+        late = trend.knows_constant and trend.bounded and trend.reach >= self.late_steps
+        least = self.min_shared_loss if group.layers or anew else self.min_late_loss if late else inf
+        return f"the loss is little better than that of {level}" if trend.is_far(least) else ""

@@ -116,6 +116,8 @@ class BadlyScaledInput(Rule):
     min_breaking_entry: float = limit(100.0, "as the input", "in most batches: single examples overshoot by themselves")
     max_remaining_loss: float = limit(0.8, "1", "of a constant answer's loss: next to nothing is learnt")
     max_far_loss: float = limit(0.4, "1", "likewise where the scale is extreme: more was to be learnt")
+    error_offset: float = limit(20.0, "1", "shared over differing: a thousandth of the signal's power is left")
+    late_steps: float = limit(200, "steps", "by then most networks have got over an offset")
     min_first_loss: float = limit(
         5.0,
         "1",
@@ -180,7 +182,8 @@ class BadlyScaledInput(Rule):
         far = scale.rms > self.error_rms or (variant == "uneven" and scale.leading_ratio > self.error_leading_ratio)
         grave = saturated or (far and loss_trend.slow)
         grave |= loss_trend.knows_constant and loss_trend.remaining > self.max_remaining_loss
-        held_up = far and loss_trend.knows_constant and loss_trend.remaining > self.max_far_loss
+        shifted = variant == "offset" and scale.offset > self.error_offset and loss_trend.reach >= self.late_steps
+        held_up = (far or shifted) and loss_trend.knows_constant and loss_trend.remaining > self.max_far_loss
         if broken or loss_trend.at_rest or held_up:
             severity = Severity.ERROR
         elif loss_trend.falling:

@@ -81,6 +81,10 @@ class BadlyScaledTarget(Rule):
 
     name: ClassVar[str] = "badly-scaled-target"
     max_std: float = limit(30.0, "as the target", "thirty times the scale at which an output layer starts")
+    error_std: float = limit(300.0, "as the target", "the gradient of a squared error is hundreds of times the usual")
+    max_huge_loss: float = limit(
+        0.4, "1", "of a constant answer's loss, and as many steps later: much is left under targets so large"
+    )
     min_std: float = limit(0.03, "as the target", "a thirtieth of that scale")
     max_offset: float = limit(5.0, "1", "mean over standard deviation, and over the scale at which the output starts")
     max_idle_offset: float = limit(3.0, "1", "the same where the answers are at the mean, and nothing else is learnt")
@@ -222,6 +226,10 @@ class BadlyScaledTarget(Rule):
             return Severity.NOTE
         learnt_nothing = loss_trend.at_rest or (loss_trend.bounded and loss_trend.is_far(self.max_remaining_loss))
         if nonfinite.broken.any() or (learnt_nothing and loss_trend.reach >= self.error_steps):
+            return Severity.ERROR
+        huge = self._scale(run, term)[0] > self.error_std and loss_trend.reach >= self.late_steps
+        stays = min(loss_trend.remaining, loss_trend.ahead / loss_trend.constant) > self.max_huge_loss
+        if huge and loss_trend.bounded and stays:
             return Severity.ERROR
         held_up = loss_trend.delay > self.max_delay and loss_trend.remaining > self.min_delayed_loss
         # Half of a squared error is 0.7 of an absolute one.

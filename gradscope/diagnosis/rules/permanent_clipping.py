@@ -63,7 +63,7 @@ class PermanentClipping(Rule):
     min_clipped_fraction: float = limit(0.9, "1", "of the samples: nearly every step")
     max_distance: float = limit(0.1, "1", "of a kernel's norm over the whole run, as for learning-rate-too-low")
     max_sgd_distance: float = limit(
-        0.5, "1", "the same with SGD, whose every step is as long as the clipped gradient says"
+        1.0, "1", "the same with SGD, whose every step is as long as the clipped gradient says; 3 in those that learn"
     )
     min_remaining_loss: float = limit(0.5, "1", "of a constant answer's loss or of the start")
     min_filled: float = limit(0.7, "1", "rms over the greatest entry: half of the entries are at the limit")

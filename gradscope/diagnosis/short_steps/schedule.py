@@ -25,6 +25,7 @@ class Schedule(Unlearnt):
     max_wasted_rate: float = limit(1e-4, "1", "the same: what is left of it changes next to nothing")
     min_wasted_loss: float = limit(0.2, "1", "of a constant answer's loss: there was more to be learnt")
     error_cut_loss: float = limit(0.3, "1", "of a constant answer's loss, which was falling when the rate came down")
+    min_ended_loss: float = limit(0.4, "1", "of a constant answer's loss: much is left when the rate is gone")
     min_cut_fall: float = limit(0.1, "1", "of the late loss, in the second half of the steps before that")
     max_ended_step: float = limit(2e-4, "1", "of a kernel's norm in the last step: a fifth of what is usual")
     max_warming_distance: float = limit(0.5, "1", "of a kernel's norm over a run that ends before its warm-up does")
@@ -49,7 +50,7 @@ class Schedule(Unlearnt):
         return over and long and still and (trend.is_far(self.min_remaining_loss) or wasted)
 
     def _ended(self, trend: LossTrend, rate: LearningRate) -> Finding:
-        far = trend.is_far(self.min_remaining_loss) or (
+        far = trend.is_far(self.min_ended_loss if trend.bounded else self.min_remaining_loss) or (
             trend.remaining > self.error_cut_loss and self._was_cut_short(trend, rate)
         )
         what = "learning rate by half of the run, over its largest before"
