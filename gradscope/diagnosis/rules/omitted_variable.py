@@ -96,7 +96,7 @@ class OmittedVariable(Rule):
         frozen = [layer for layer in layers if layer.frozen and layer.name not in trained and is_still(run, layer.name)]
         if len(frozen) > self.max_omitted_count and loss_trend.slow:
             far = loss_trend.knows_constant and loss_trend.remaining > self.max_frozen_loss
-            grave = loss_trend.at_rest or (far and loss_trend.reach >= self.error_steps)
+            grave = (loss_trend.at_rest or far) and loss_trend.reach >= self.error_steps
             yield self._frozen(frozen, run, Severity.ERROR if grave else Severity.WARNING)
 
     def _finding(self, found: list[Layer], run: Run, severity: Severity, *, since_compile: bool = False) -> Finding:

@@ -78,6 +78,7 @@ class StaleOptimizer(Rule):
     max_coming_loss: float = limit(0.3, "1", "of the same, as many steps later at its pace: it only takes longer")
     min_rate_kept: float = limit(0.3, "1", "of the largest learning rate: less is a schedule")
     min_steps: float = limit(100, "steps", "earlier no learning is to be expected of small steps")
+    min_unforgotten_steps: float = limit(250, "steps", "sums of squares that are large at first may yet be enough")
     min_samples: float = limit(8, "samples", "fewer show no trend")
 
     def check(
@@ -141,7 +142,7 @@ class StaleOptimizer(Rule):
                 learning_rate,
             )
         elif relative < self._most_relative(run, learning_rate) and (
-            learning_rate.optimizer in _NEVER_FORGETS
+            (learning_rate.optimizer in _NEVER_FORGETS and steps[-1] - steps[0] >= self.min_unforgotten_steps)
             or (learning_rate.optimizer in _ADAPTIVE and kept > self.min_gradient_kept)
         ):
             settings = optimizer_settings(run)
