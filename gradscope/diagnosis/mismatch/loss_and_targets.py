@@ -24,7 +24,7 @@ class LossAndTargets(Comparison):
     error_percentage: float = limit(100.0, "%", "of the targets: worse than answering 0 to all")
     max_slight: float = limit(0.1, "1", "share of the targets' variance outside 0 to 1: most of them are shares")
     max_rare: float = limit(0.3, "1", "of the examples: a class that is so rare is weighed up, if at all")
-    max_rarer: float = limit(3.0, "1", "times rarer by its weights than it is")
+    max_rarer: float = limit(2.0, "1", "times rarer by its weights than it is")
     max_smoothing: float = limit(0.8, "1", "of the targets: 0.1 is usual, 1 makes them all alike")
     min_counted: float = limit(0.02, "1", "of all weights: what counts for less is left out")
 

@@ -78,7 +78,7 @@ class LossPlateau(Rule):
     max_crawling_loss: float = limit(0.85, "1", "of it, as many steps later at the pace of the last half")
     error_crawling_loss: float = limit(0.95, "1", "of a constant answer's loss after error_crawling_steps")
     max_error_crawling_loss: float = limit(0.9, "1", "of it, as many steps later at the pace of the last half")
-    error_crawling_steps: float = limit(500, "steps", "no recorded healthy run is above 0.9 by then")
+    error_crawling_steps: float = limit(300, "steps", "no recorded healthy run is above 0.9 by then")
     slow_loss: float = limit(
         0.75, "1", "the same after slow_steps; recorded healthy runs that still fall are below 0.7"
     )
