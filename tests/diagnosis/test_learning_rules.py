@@ -319,6 +319,12 @@ class TestLearningRateTooHigh:
         loss = np.r_[[1.0] * 5, [late] * 25]
         assert len(findings("learning-rate-too-high", toy_run(updates(600.0), loss=loss))) == found
 
+    @pytest.mark.parametrize(("reduction", "first"), [({"reduction": "sum"}, "Average the loss"), ({}, "Lower the")])
+    def test_a_loss_that_sums_over_the_examples_is_to_be_averaged_first(self, reduction, first):
+        settings = {"losses": [{"name": "mean_squared_error", "output": "output", **reduction}]}
+        (finding,) = findings("learning-rate-too-high", toy_run(updates(2000.0), loss=1e4, settings=settings))
+        assert finding.remedies[0].title.startswith(first)
+
     def test_a_leap_that_leaves_a_constant_answer_is_found_after_the_updates_died(self):
         leap = np.where(np.arange(SAMPLES) < 2, 3000.0, 1e-6)
         (finding,) = findings("learning-rate-too-high", toy_run(updates(leap), loss=1.0))

@@ -409,3 +409,18 @@ def test_a_softmax_cannot_stand_for_several_labels(mean, activation, expected):
     run = run_with("binary_crossentropy", activation, output=(0, 1), logits=False)
     run.values[:, run.index["target", "target"], STATISTIC_NAMES.index("mean")] = mean
     assert found(run) == expected
+
+
+@pytest.mark.parametrize(
+    ("delta", "optimizer", "loss", "variants"),
+    [(0.02, "SGD", 1.0, ["early-bend"]), (0.5, "SGD", 1.0, []), (0.02, "Adam", 1.0, []), (0.02, "SGD", 0.05, [])],
+)
+def test_a_huber_loss_that_bends_far_below_the_targets_deviation_has_next_to_no_gradient(
+    delta, optimizer, loss, variants
+):
+    put = {("target", "target", f"quantile_{round(q * 100):02d}"): 4 * q - 2 for q in QUANTILES}
+    settings = {"losses": [{"name": "huber", "delta": delta, "output": "output"}], "optimizer": {"name": optimizer}}
+    falls = 0.02 * np.geomspace(1.0, loss, 30)
+    mine = list(diagnose(toy_run(put=put, loss=falls, settings=settings), [RULE]).findings())
+    assert [finding.variant for finding in mine] == variants
+    assert all("Huber(delta=1.5)" in finding.remedies[0].code for finding in mine)

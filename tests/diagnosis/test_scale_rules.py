@@ -300,3 +300,11 @@ class TestLinearUnits:
 
     def test_a_network_without_nonlinear_layers_is_meant_so(self):
         assert not findings("linear-units", toy_run(put=self.SMALL, activation="linear"))
+
+
+@pytest.mark.parametrize(("factor", "below"), [(0.3, True), (4.0, False)])
+def test_gains_that_are_off_together_are_each_held_against_a_limit_that_they_miss(factor, below):
+    off = {("weight", f"hidden_{i}/kernel"): factor for i in range(1, 7)}
+    (finding,) = findings("gain-mismatch", toy_run(off, hidden=6, loss=1.0))
+    assert len(finding.measurements) >= 6
+    assert all((m.value < m.limit) == below for m in finding.measurements)

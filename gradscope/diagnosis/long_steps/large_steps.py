@@ -75,6 +75,7 @@ class LargeSteps(Rule):
             last_step=max(large),
             measurements=(Measurement(what, step, most, "1", "", "1e-3"),),
             remedies=(
+                *remedies.average_loss(run),
                 *less_momentum(run, group),
                 *_shorten_steps(run, group, growth),
                 remedies.clip_gradients(),

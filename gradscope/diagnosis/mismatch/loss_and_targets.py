@@ -25,6 +25,7 @@ class LossAndTargets(Comparison):
     max_slight: float = limit(0.1, "1", "share of the targets' variance outside 0 to 1: most of them are shares")
     max_rare: float = limit(0.3, "1", "of the examples: a class that is so rare is weighed up, if at all")
     max_rarer: float = limit(2.0, "1", "times rarer by its weights than it is")
+    min_delta: float = limit(0.1, "1", "of the targets' standard deviation: plain descent gets signs times delta")
     max_smoothing: float = limit(0.8, "1", "of the targets: 0.1 is usual, 1 makes them all alike")
     min_counted: float = limit(0.02, "1", "of all weights: what counts for less is left out")
 
@@ -74,6 +75,18 @@ class LossAndTargets(Comparison):
                 Severity.ERROR if grave else Severity.WARNING,
                 Measurement("share of all weights that the class has", counted, part / self.max_rarer, "1"),
                 (remedies.weigh_rare(share),),
+            )
+
+    def _bend(self, term: LossTerm, output: Layer, loss_trend: LossTrend, optimizer: str) -> Iterator[Mismatch]:
+        spread = term.targets.inner_spread
+        if term.name == "huber" and term.delta < self.min_delta * spread and loss_trend.slow and optimizer == "SGD":
+            yield Mismatch(
+                "early-bend",
+                f"huber bends at {number(term.delta)}, and the targets of {output.name} deviate by {number(spread)}: "
+                f"no error has a gradient above {number(term.delta)}",
+                None,
+                Measurement("delta over the targets' deviation", term.delta / spread, self.min_delta, "1", output.name),
+                (remedies.raise_delta(spread),),
             )
 
     def _smoothing(self, term: LossTerm, output: Layer) -> Iterator[Mismatch]:

@@ -9,9 +9,11 @@ from gradscope.diagnosis.evidence.reach import TargetRange
 from gradscope.diagnosis.layer_code import layer_code
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import number
+from gradscope.run import Run
 
 __all__ = [
     "align_shapes",
+    "average_loss",
     "check_sign",
     "clip_targets",
     "compare_classes",
@@ -23,6 +25,7 @@ __all__ = [
     "guard_operations",
     "keep_rivals_even",
     "output_activation",
+    "raise_delta",
     "scale_loss",
     "scale_targets",
     "set_from_logits",
@@ -171,6 +174,37 @@ def compare_classes() -> Remedy:
         "A softmax gives each class a share, and the targets are numbers of classes: the difference of the two means "
         "nothing. This loss takes the share of the class of that number.",
         "loss = keras.losses.SparseCategoricalCrossentropy()",
+        topic="loss",
+    )
+
+
+def average_loss(run: Run) -> tuple[Remedy, ...]:
+    """The mean over the examples, where a loss of the run sums over them; else nothing."""
+    entries = [entry for entry in run.settings.get("losses") or () if isinstance(entry, dict)]
+    if not any(entry.get("reduction") == "sum" for entry in entries):
+        return ()
+    return (
+        Remedy(
+            "Average the loss over the examples",
+            "A sum over the examples has a gradient as many times as large as their mean, and so has the step of plain "
+            "descent; usual learning rates are for the mean.",
+            'loss = keras.losses.MeanSquaredError(reduction="sum_over_batch_size")  # the default, of any loss',
+            topic="loss",
+        ),
+    )
+
+
+def raise_delta(spread: float) -> Remedy:
+    """A Huber loss that bends where errors become rare.
+
+    Args:
+        spread: standard deviation of the targets.
+    """
+    return Remedy(
+        f"Let the Huber loss bend at about {number(spread)}",
+        "Beyond delta every error has the same gradient, delta itself, however large it is: delta is to lie where "
+        "errors become outliers, about the standard deviation of the targets.",
+        f"loss = keras.losses.Huber(delta={number(spread)})",
         topic="loss",
     )
 

@@ -33,7 +33,7 @@ _OPTIMIZERS = {
     "RMSprop": "RMSprop forgets old gradients, where AdaGrad adds them up for ever and its steps fade away.",
     "SGD": "Momentum averages the batches' noise away and speeds up along a steady slope; Nesterov's looks ahead.",
 }
-_HIGH_MOMENTUM = 0.99
+_HIGH_MOMENTUM = 0.97
 _SHOWN = 4  # layers
 _LARGE_EPSILON = 1e-4  # 1e-7 and 1e-8 are usual
 _ARGUMENTS = {"Adam": "", "RMSprop": "", "SGD": "momentum=0.9, nesterov=True"}
@@ -74,7 +74,7 @@ def loosen_clipping(norm: float) -> Remedy:
 
 
 def lower_high_momentum(settings: OptimizerSettings) -> tuple[Remedy, ...]:
-    """The usual momentum in place of 0.99 and above; nothing where it is lower or unknown."""
+    """The usual momentum in place of 0.97 and above; nothing where it is lower or unknown."""
     if not settings.momentum >= _HIGH_MOMENTUM:
         return ()
     remembered = f"about {1 / (1 - settings.momentum):,.0f} steps" if settings.momentum < 1 else "all steps to come"

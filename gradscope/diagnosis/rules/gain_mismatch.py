@@ -227,7 +227,7 @@ class GainMismatch(Rule):
                 Measurement(
                     f"gain of {gain.layer.name}",
                     gain.initial,
-                    (self._min_gain(gain) if variant == "too-small" else self._max_gain(gain)) * least,
+                    self._bound(gain, variant) * least,
                     "1",
                     gain.layer.name,
                     "about 1",
@@ -239,6 +239,14 @@ class GainMismatch(Rule):
             # Until training has mended it nothing is learnt, and the first steps are large for such weights.
             explains=explained | {"learning-rate-too-low"} if held_up else explained,
         )
+
+    def _bound(self, gain: LayerGain, variant: str) -> float:
+        """What a gain is held to, by itself or, where that is met, as a part of the product of all."""
+        if variant == "too-small":
+            least = self._min_gain(gain)
+            return least if gain.recurrent or gain.shortfall(gain.initial) < least else 1 / _NOTABLE
+        most = self._max_gain(gain)
+        return most if gain.recurrent or gain.excess(gain.initial) > most else _NOTABLE
 
     def _long_vectors(self, found: list[LayerGain], run: Run, trend: LossTrend) -> Finding:
         names = [gain.layer.name for gain in found]

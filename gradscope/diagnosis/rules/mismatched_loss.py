@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gradscope.diagnosis.evidence import LossTerm, LossTrend, Nonfinite
+from gradscope.diagnosis.evidence import LearningRate, LossTerm, LossTrend, Nonfinite
 from gradscope.diagnosis.mismatch import LossAndOutput, LossAndTargets, Mismatch, OutputAndTargets
 from gradscope.diagnosis.rule import NotJudged
 from gradscope.diagnosis.verdict import Finding, Severity
@@ -43,7 +43,8 @@ class MismatchedLoss(LossAndTargets, OutputAndTargets, LossAndOutput):
     for several labels at once, targets that the output's activation cannot reach, a ReLU output that falls silent, the
     absolute error of a softmax, or a squared one that learns nothing, errors in per cent of targets near zero, rates
     that are not above zero, logarithms of targets below zero, weights of the examples that leave the rare class out,
-    smoothed labels that are all alike, and targets that the loss is not defined for.
+    smoothed labels that are all alike, errors that are cut off far below the targets' deviation, and targets that the
+    loss is not defined for.
 
     ## Why it matters
     The loss then has no minimum where the answers are right: training runs and the figures move, but towards nothing.
@@ -80,7 +81,13 @@ class MismatchedLoss(LossAndTargets, OutputAndTargets, LossAndOutput):
     name: ClassVar[str] = "mismatched-loss"
 
     def check(
-        self, run: Run, loss_terms: tuple[LossTerm, ...], loss_trend: LossTrend, nonfinite: Nonfinite
+        self,
+        *,
+        run: Run,
+        loss_terms: tuple[LossTerm, ...],
+        loss_trend: LossTrend,
+        nonfinite: Nonfinite,
+        learning_rate: LearningRate,
     ) -> Iterable[Finding]:
         """Judge each term of the loss; the first mismatch of a term is the one reported."""
         if not any(term.output or np.isfinite(term.targets.least) for term in loss_terms):
@@ -89,7 +96,7 @@ class MismatchedLoss(LossAndTargets, OutputAndTargets, LossAndOutput):
             )
         broken = bool(nonfinite.broken.any())
         for term in loss_terms:
-            mismatch = next(self._mismatches(term, loss_trend, broken=broken), None)
+            mismatch = next(self._mismatches(term, loss_trend, learning_rate.optimizer, broken=broken), None)
             if mismatch is None:
                 continue
             severity = mismatch.severity
@@ -109,7 +116,7 @@ class MismatchedLoss(LossAndTargets, OutputAndTargets, LossAndOutput):
                 explains=_EXPLAINS if severity > Severity.NOTE else frozenset(),
             )
 
-    def _mismatches(self, term: LossTerm, loss_trend: LossTrend, *, broken: bool) -> Iterator[Mismatch]:
+    def _mismatches(self, term: LossTerm, loss_trend: LossTrend, optimizer: str, *, broken: bool) -> Iterator[Mismatch]:
         if term.output is not None and term.samples:
             yield from self._broadcast(term, term.output)
             yield from self._single_category(term, term.output)
@@ -126,6 +133,7 @@ class MismatchedLoss(LossAndTargets, OutputAndTargets, LossAndOutput):
             yield from self._rates(term, term.output)
             yield from self._logarithms(term, term.output)
             yield from self._smoothing(term, term.output)
+            yield from self._bend(term, term.output, loss_trend, optimizer)
             yield from self._silence(term, term.output, loss_trend)
         yield from self._weights(term, loss_trend)
         yield from self._labels(term, broken=broken)

@@ -90,7 +90,8 @@ class Schedule(Unlearnt):
             run,
             trend,
             variant="warming-up",
-            why=f"the learning rate still rises at the last of {trend.reach:,} steps, where it is {number(rate.last)}",
+            why=f"the learning rate still rises at step {int(trend.steps[-1]):,}, the last of the log, where it is "
+            f"{number(rate.last)}",
             measured=self._distance(max(travel, key=lambda path: path.distance), self.max_warming_distance),
             change=remedies.warm_up_sooner(trend.reach),
         )
