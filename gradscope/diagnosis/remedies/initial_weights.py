@@ -25,7 +25,7 @@ _FAMILIES = {
     "uniform": ("RandomUniform",),
 }
 """Initialisers that draw weights of the same variance."""
-_ABOUT_ONE = ("LecunNormal", "LecunUniform", "Orthogonal")
+_ABOUT_ONE = ("LecunNormal", "LecunUniform", "Orthogonal", "OrthogonalInitializer")
 """They keep the scale of a signal through linear layers, and through tanh around zero, as Glorot's do."""
 _KERNELS = ("kernel", "embeddings", "depthwise_kernel", "pointwise_kernel")
 
