@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gradscope.diagnosis import remedies
+from gradscope.diagnosis.enclosing import is_part_of_attention
 from gradscope.diagnosis.evidence import (
     Branch,
     ExampleSpread,
@@ -25,6 +26,7 @@ from gradscope.run import Run
 
 __all__ = ["EXPLAINS", "PartlyVanishing", "keep_gradient", "update_ratios"]
 
+_QUERIES_AND_KEYS = (2, 3)  # layers side by side; a third may make the values
 EXPLAINS = frozenset(
     {
         "collapsed-representation",
@@ -196,5 +198,7 @@ def keep_gradient(layers: tuple[Layer, ...], run: Run) -> tuple[Remedy, ...]:
 def _make_scores(layers: tuple[Layer, ...]) -> bool:
     """Whether the layers are two or three linear ones side by side, as what makes queries and keys is."""
     cards = [layer.card for layer in layers]
+    if len(cards) not in _QUERIES_AND_KEYS or any(map(is_part_of_attention, cards)):
+        return False  # Keras' own attention scales them
     linear = all(card and not card.inbound and card.activation and card.activation.name == "linear" for card in cards)
-    return linear and len(cards) > 1 and len({card.units for card in cards if card}) == 1
+    return linear and len({card.units for card in cards if card}) == 1

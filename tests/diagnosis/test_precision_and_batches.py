@@ -11,6 +11,7 @@ from gradscope.diagnosis.engine import diagnose
 from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.rules import all_rules
 from gradscope.diagnosis.verdict import Severity
+from gradscope.vocabulary import STATISTIC_NAMES
 
 BY_NAME = {rule.name: rule for rule in all_rules()}
 FLOAT16 = {"dtype_policy": "mixed_float16"}
@@ -65,6 +66,14 @@ class TestGradientUnderflow:
         assert [(f.severity, f.variant, f.remedies[0].topic) for f in mine] == [
             (Severity.ERROR, "squares", "precision")
         ] * found
+
+    def test_squares_are_found_where_the_share_that_underflows_was_not_recorded(self):
+        run = toy_run(loss=1.0, settings={"dtype_policy": "float16", "optimizer": {"name": "Adam", "epsilon": 1e-7}})
+        values = run.values.copy()
+        values[:, :, STATISTIC_NAMES.index("underflow_fraction")] = np.nan
+        cards = tuple(replace(card, dtype="float16") for card in run.model.variables)
+        run = replace(run, values=values, model=replace(run.model, variables=cards))
+        assert [finding.variant for finding in findings("gradient-underflow", run)] == ["squares"]
 
     def test_zeros_in_spite_of_loss_scaling_have_another_reason(self):
         names = ("hidden_1", "hidden_2", "output")

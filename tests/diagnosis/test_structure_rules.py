@@ -12,6 +12,7 @@ from gradscope.diagnosis.example import toy_run
 from gradscope.diagnosis.rules import all_rules
 from gradscope.diagnosis.verdict import Severity
 from gradscope.model_card import ActivationCard, VariableCard
+from gradscope.vocabulary import STATISTIC_NAMES
 
 BY_NAME = {rule.name: rule for rule in all_rules()}
 SAMPLES = 30
@@ -470,6 +471,12 @@ class TestShutOut:
     def test_what_weights_may_have_done_is_no_shutting_out(self, apart, inbound):
         run = self.run("hidden_2", "output", apart=apart, inbound=inbound)
         assert [f.variant for f in findings("collapsed-representation", run)] == [""]
+
+    def test_weights_of_zero_are_reason_enough(self):
+        run = self.run("hidden_2", "output")
+        values = run.values.copy()
+        values[:, run.index["weight", "hidden_2/kernel"], STATISTIC_NAMES.index("rms")] = 0.0
+        assert [f.variant for f in findings("collapsed-representation", replace(run, values=values))] == [""]
 
     def test_the_output_alone(self):
         (finding,) = findings("constant-output", self.run("output"))

@@ -104,6 +104,18 @@ def test_a_loss_that_another_one_outweighs(weight, idle, spread, severities):
     assert all(f'"output": {weight:g}, "hidden_2": {weight:g}' in finding.remedies[0].code for finding in found)
 
 
+def test_a_loss_that_is_a_sum_outweighs_by_no_purpose():
+    run = with_second_output(1.0, 300.0 * np.linspace(2.0, 0.5, 30))
+    first, second = run.settings["losses"]
+    run = replace(run, model=run.model.with_settings({"losses": [{**first, "reduction": "sum"}, second]}))
+    values = run.values.copy()
+    values[:, run.index["activation", first["output"]], STATISTIC_NAMES.index("count")] = 300 * 16
+    values[:, run.index["activation", "output"], STATISTIC_NAMES.index("example_std")] = 0.2
+    (finding,) = findings("outweighed-loss", replace(run, values=values))
+    assert (finding.severity, finding.layers) == (Severity.ERROR, ("output",))
+    assert '"output": 300, "hidden_2": 1' in finding.remedies[0].code
+
+
 @pytest.mark.parametrize(("spread", "found"), [(1e-8, [("output",)]), (0.5, [])])
 def test_one_of_several_outputs_may_be_constant_whatever_the_loss_of_all(spread, found):
     run = with_second_output(1.0, np.geomspace(2.0, 0.01, 30))

@@ -20,6 +20,7 @@ FloatArray = npt.NDArray[np.floating]
 _DECIDED = 0.5  # Σp² of a target: 1 where it names one class
 _SOFT = 0.8  # of the entropy of the mean target: hardly anything of the loss can be learnt away
 _LEAST = 1e-7
+_WHOLE = 0.1  # by how much the shares of all classes may miss 1
 _SQUARED = "mean_squared_error"
 _BINARY = "binary_crossentropy"
 _ABSOLUTE: dict[str, Callable[[FloatArray, float], float]] = {
@@ -56,12 +57,12 @@ def constant_answer(run: Run, loss_terms: tuple[LossTerm, ...], called_loss: Cal
     additions = set(run.settings.get("loss_additions") or ())
     if called_loss.whole:
         additions.discard("terms of one's own")
-    soft = any(_is_soft(run, term) for term in loss_terms)
+    soft = bool(loss_terms) and all(_is_soft(run, term) for term in loss_terms)
     if "example weights" not in additions:
-        terms = tuple(term.weight * _of_term(run, term) for term in loss_terms)
+        terms = tuple(term.weight * term.summed * _of_term(run, term) for term in loss_terms)
         return ConstantAnswer(sum(terms) if terms else nan, terms, soft=soft, exceeded=bool(additions))
     weight = _mean(run.step_statistics.get("example_weight", np.array([])))
-    terms = tuple(term.weight * weight * _weighted(run, term) for term in loss_terms)
+    terms = tuple(term.weight * term.summed * weight * _weighted(run, term) for term in loss_terms)
     exceeded = bool(additions - {"example weights"}) or not isfinite(weight)
     return ConstantAnswer(sum(terms) if terms else nan, terms, soft=soft, exceeded=exceeded)
 
@@ -98,7 +99,8 @@ def _is_soft(run: Run, term: LossTerm) -> bool:
     mean, rms = (median(run.series("target", term.target, name).astype(np.float64)) for name in ("mean", "rms"))
     if term.name == _BINARY:
         return _floor(term) > _SOFT * _entropy(mean)
-    return term.name in _CATEGORICAL and 0 < rms**2 < _DECIDED * mean < 1
+    shares = term.units is not None and abs(mean * term.units - 1) < _WHOLE
+    return term.name in _CATEGORICAL and shares and 0 < rms**2 < _DECIDED * mean
 
 
 def _moments(run: Run, target: str) -> tuple[float, float]:

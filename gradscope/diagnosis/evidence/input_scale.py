@@ -46,6 +46,7 @@ _SCALING = ("Normalization", "Rescaling")
 _NUMBERS_OF_WORDS = ("Embedding", "StringLookup", "IntegerLookup", "Hashing", "CategoryEncoding", "Discretization")
 
 _FEW = 3  # samples
+_LEAST_WORD = 1.0  # what lies below is cut off to 0
 _JUMP = 3.0  # the levels of 1,043 inputs in recorded runs stay within twice of each other
 _STRAY = 0.1
 _SPARSE = 0.5
@@ -69,8 +70,9 @@ class InputScale:
     """The layers with weights that take it as it is, in forward order."""
     constant: bool
     """True where all examples of all batches were the same, to the last digit, and not zero."""
-    truncated: bool
-    """True where an embedding looks it up, which takes whole numbers, and all of it lies between -1 and 1."""
+    greatest_token: float
+    """The largest magnitude of all, where embeddings look it up, which take whole numbers; NaN elsewhere, and where all
+    are zero."""
     first_step: int
     last_step: int
     """The sampled steps of which this is said: all, or those before or after a jump of the scale."""
@@ -103,8 +105,10 @@ def input_scale(run: Run, layers: tuple[Layer, ...]) -> tuple[InputScale, ...]:
     scalers = [layer.name for layer in layers if layer.card and layer.card.kind in _SCALING]
     takers |= {("activation", name): _takers(run, layers, name) for name in scalers}
     # Numbers of words have no scale, but they are to differ.
-    alike = [name for name in names if told and (_is_constant(run, name) or _truncated_by(run, layers, name))]
-    takers |= {("input", name): found for name in alike if (found := _readers(layers, name))}
+    odd = [
+        name for name in names if told and (_is_constant(run, name) or _greatest_token(run, layers, name) < _LEAST_WORD)
+    ]
+    takers |= {("input", name): found for name in odd if (found := _readers(layers, name))}
     return tuple(scale for (kind, name), found in takers.items() if found for scale in _scales(run, kind, name, found))
 
 
@@ -133,16 +137,12 @@ def _readers(layers: tuple[Layer, ...], name: str) -> tuple[Layer, ...]:
     )
 
 
-def _truncated_by(run: Run, layers: tuple[Layer, ...], name: str) -> bool:
-    """Whether embeddings alone look an input up, all of whose numbers become 0 there, though they differ."""
+def _greatest_token(run: Run, layers: tuple[Layer, ...], name: str) -> float:
     readers = _readers(layers, name)
+    embedded = bool(readers) and all(layer.card is not None and layer.card.kind == "Embedding" for layer in readers)
     ends = np.abs([run.series("input", name, end) for end in ("min", "max")])
     known = ends[np.isfinite(ends)]
-    return (
-        bool(known.size and known.max() < 1 and known.any())
-        and bool(readers)
-        and all(layer.card is not None and layer.card.kind == "Embedding" for layer in readers)
-    )
+    return float(known.max()) if embedded and known.any() else nan
 
 
 def _is_constant(run: Run, name: str) -> bool:
@@ -178,7 +178,7 @@ def _scales(run: Run, kind: str, name: str, takers: tuple[Layer, ...]) -> Iterat
             median(largest[part]),
             takers,
             constant,
-            kind == "input" and _truncated_by(run, takers, name),
+            _greatest_token(run, takers, name) if kind == "input" else nan,
             int(steps[0]),
             int(steps[-1]),
             elsewhere if jump else nan,

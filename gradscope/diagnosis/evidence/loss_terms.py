@@ -51,8 +51,9 @@ class LossTerm:
     target: str
     """Name of the recorded tensor of kind ``target``; empty where it is not known which of several this term uses."""
     weight: float
-    """What the mean over the answers counts for in the sum of all terms, as many as there are answers where it sums
-    them up; NaN if unknown."""
+    """What this term counts for in the sum of all, as configured; NaN if unknown."""
+    summed: float
+    """How many answers this term adds up; 1 where it takes their mean, NaN if unknown."""
     targets: TargetRange
     """All NaN where they were not recorded, or it is not known which of several this term uses."""
     logits: Layer | None
@@ -159,7 +160,8 @@ def _term(
         target=target,
         steepest=_steepest(run, output),
         broadcast=bool(entry.get("broadcast", entry.get("inferred") and _is_broadcast(run, output, target))),
-        weight=(called_loss.weight if weight is None else float(weight)) * _summed(run, entry, output),
+        weight=called_loss.weight if weight is None else float(weight),
+        summed=_summed(run, entry, output),
         targets=target_range(run, target),
         logits=_logits(layers, output),
         silent=_silent(run, output, target),

@@ -75,8 +75,7 @@ def nonfinite(run: Run, layers: tuple[Layer, ...]) -> Nonfinite:
     forward = bad[:, np.isin(kinds, ("input", "preactivation", "activation"))].any(axis=1)
     backward = bad[:, np.isin(kinds, _SCALED)].any(axis=1)
     updated = bad[:, np.isin(kinds, ("weight", "update"))].any(axis=1)
-    scaled = "float16" in (policy := str(run.settings.get("dtype_policy", ""))) and "bfloat16" not in policy
-    skipped = backward & ~updated & ~bad_loss & ~forward if scaled else np.zeros(len(run.steps), bool)
+    skipped = backward & ~updated & ~bad_loss & ~forward if _is_scaled(run) else np.zeros(len(run.steps), bool)
     broken = (backward | updated | bad_loss) & ~skipped
     seen = broken | (forward & ~skipped)
     return Nonfinite(
@@ -95,8 +94,18 @@ def _bad_loss(loss: npt.NDArray[np.floating], bad: BoolArray, run: Run) -> BoolA
     # A NaN loss may also mean "not recorded at this step"; then nothing else of the step is NaN.
     if not len(loss):
         return np.zeros(len(run.steps), bool)
-    confirmed = bad.any(axis=1) if _recorded(run) else np.isfinite(loss).any() & np.ones(len(loss), bool)
+    if np.isfinite(loss).any():
+        confirmed = bad.any(axis=1) if _recorded(run) else np.ones(len(loss), bool)
+    else:  # targets may be masked, and scaled gradients overflow now and then
+        kinds = np.array([key.kind for key in run.tensors], dtype=object)
+        confirmed = bad[:, ~np.isin(kinds, ("target", *(_SCALED if _is_scaled(run) else ())))].any(axis=1)
     return np.asarray(np.isinf(loss) | (np.isnan(loss) & confirmed))
+
+
+def _is_scaled(run: Run) -> bool:
+    """Whether the loss is scaled for float16, so that gradients overflow now and then."""
+    policy = str(run.settings.get("dtype_policy", ""))
+    return "float16" in policy and "bfloat16" not in policy
 
 
 def _first(

@@ -60,11 +60,18 @@ def shut_out(run: Run, layers: tuple[Layer, ...], example_spread: ExampleSpread)
     for layer, series in reversed(known):
         if np.nanmax(series) < _ALIKE:
             after = layer
-        elif after is None or not series[0] > _APART or _is_fed(after):
+        elif after is None or not series[0] > _APART or _is_fed(after) or _gives_nothing(run, after):
             return None
         else:
             return ShutOut(layer, after, float(series[0]))
     return None
+
+
+def _gives_nothing(run: Run, layer: Layer) -> bool:
+    """Whether the layer is dead or has no weights but zeros, which is reason enough."""
+    kernels = [card.name for card in run.model.variables if card.layer == layer.name and card.role == "kernel"]
+    nothing = not np.nan_to_num(run.series("activation", layer.name, "rms"), nan=1.0).any()
+    return nothing or any(not np.nan_to_num(run.series("weight", name, "rms"), nan=1.0).any() for name in kernels)
 
 
 def _is_fed(layer: Layer) -> bool:

@@ -37,7 +37,7 @@ class Overshooting(LargeSteps):
     )
     max_loss_rise: float = limit(1.5, "1", "times the start: beyond the noise of small batches")
     min_late_loss: float = limit(0.6, "1", "of a constant answer's loss, after late_steps: little is learnt so")
-    late_steps: float = limit(200, "steps", "there")
+    late_steps: float = limit(200, "steps", "before min_late_loss counts: what began with a leap may yet learn")
     min_shared_loss: float = limit(
         0.5,
         "1",

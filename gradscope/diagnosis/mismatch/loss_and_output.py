@@ -8,9 +8,9 @@ from math import log
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Layer, LossTerm, LossTrend
-from gradscope.diagnosis.mismatch.comparison import Comparison, Mismatch
+from gradscope.diagnosis.mismatch.comparison import ERRORS_OF_VALUES, Comparison, Mismatch
 from gradscope.diagnosis.rule import limit
-from gradscope.diagnosis.verdict import Measurement, Severity
+from gradscope.diagnosis.verdict import Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number
 
 __all__ = ["LossAndOutput"]
@@ -43,11 +43,7 @@ class LossAndOutput(Comparison):
                 f"a softmax over the single unit of {output.name} is 1 whatever the input",
                 Severity.ERROR,
                 Measurement("least output", term.least, 1 - self.max_excess, "1", output.name, "between 0 and 1"),
-                (
-                    remedies.output_activation(output, "sigmoid")
-                    if term.name.startswith("binary")
-                    else remedies.compare_yes_and_no(output, term.name),
-                ),
+                (_answer_of_one(term, output),),
             )
 
     def _logits(self, term: LossTerm, output: Layer, loss_trend: LossTrend, *, broken: bool) -> Iterator[Mismatch]:
@@ -158,3 +154,12 @@ class LossAndOutput(Comparison):
                 Measurement("squared error of a softmax (1: yes)", 1.0, 0.0, "", output.name, "0"),
                 (remedies.compare_shares(),),
             )
+
+
+def _answer_of_one(term: LossTerm, output: Layer) -> Remedy:
+    """What a single unit is to answer with: a sigmoid for yes or no, itself for values."""
+    if term.name.startswith("binary"):
+        return remedies.output_activation(output, "sigmoid")
+    if term.name in ERRORS_OF_VALUES and not (term.targets.least >= 0 and term.targets.greatest <= 1):
+        return remedies.output_activation(output, None)
+    return remedies.compare_yes_and_no(output, term.name)

@@ -40,7 +40,7 @@ def input_is_off(run: Run) -> bool | None:
     exempt = {name for card in run.model.layers if card.kind in _SCALE_FREE for name in card.inbound or ()}
     scales = [_scale(run, name) for name in run.names("input") if name not in exempt]
     known = [scale for scale in scales if np.isfinite(scale)]
-    if not scales and exempt:
+    if run.names("input") and not scales:
         return False
     return any(not _SMALLEST_RMS <= scale <= _LARGEST_RMS for scale in known) if known else None
 

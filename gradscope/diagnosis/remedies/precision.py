@@ -26,7 +26,7 @@ def keep_float32_optimizer(settings: OptimizerSettings) -> Remedy:
     lost = ""
     if isfinite(settings.epsilon):
         vanishing = f"so is an epsilon of {settings.epsilon:g}, and it" if settings.epsilon_is_zero else "and it then"
-        lost = f" The square of a gradient below 2e-4 is zero there, {vanishing} divides by next to nothing."
+        lost = f" The square of a gradient below 1.7e-4 is zero there, {vanishing} divides by next to nothing."
     return Remedy(
         "Keep the weights in float32",
         f"{settings.name or 'The optimizer'} computes in the format of the weights, and float16 ends at 65,504.{lost} "

@@ -22,6 +22,7 @@ _MEASURED = {
     "truncated": "largest number in the input",
     "uneven": "std of the column that varies most, over the median column's",
 }
+_HEALTHY = {"offset": "below 1", "truncated": "1 and more"}
 _LARGE = frozenset(
     {
         "collapsed-representation",
@@ -72,14 +73,16 @@ class BadlyScaledInput(Rule):
 
     ## Evidence
     The rms of the input, zeros left out, and what all examples share, √(rms² - σ²), over σ, the standard deviation
-    across examples; where the rms jumps in the course of the run, the worse of both sides counts. Scale alone is a
-    note where the loss falls all the same (Adam forgives much), a warning where it falls little or saturates the first
+    across examples; where the rms jumps in the course of the run, the worse of both sides counts. Scale alone is a note
+    where the loss falls all the same (Adam forgives much), a warning where it falls little or saturates the first
     layer, an error where it is extreme. It is an error too with harm to show: values that are not finite, a loss that
     stands where it began or where a constant answer stands, or a saturated first layer under a loss that falls little.
     One barely too large (pixels from 0 to 16) is a warning at most, since networks learn from it, and no input with an
     rms below 20 and no entries beyond 100 makes a run explode by itself. Where the scale as a whole is sound: the
     standard deviation of the column that varies most over the median column's, unless most entries are zero; and, where
     the loss falls little, how far single entries lie outside of all others (another unit, a code for missing values).
+    What all examples share is an error from twenty times what they differ by on, where much of the loss is left after
+    200 steps. Of what embeddings look up, only whether any of it reaches 1: they cut fractions off.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -125,7 +128,7 @@ class BadlyScaledInput(Rule):
     )
     max_arrived_loss: float = limit(0.95, "1", "of a constant answer's loss, where it rests after that")
     max_late_fall: float = limit(0.05, "1", "of a constant answer's loss over the last half: it rests")
-    min_token: float = limit(1.0, "as the input", "the largest an embedding takes; it cuts off what lies below to 0")
+    min_token: float = limit(1.0, "as the input", "of the largest: an embedding cuts what lies below off to 0")
     max_saturation_fraction: float = limit(0.8, "1", "of the first layer: most entries")
 
     def check(
@@ -149,7 +152,7 @@ class BadlyScaledInput(Rule):
                         bound,
                         "1",
                         "",
-                        "below 1" if variant == "offset" else "about 1",
+                        _HEALTHY.get(variant, "about 1"),
                     ),
                     variant,
                     self._severity(
@@ -164,7 +167,7 @@ class BadlyScaledInput(Rule):
     def _off(self, scale: InputScale) -> tuple[str, float, float]:
         cases = (
             (scale.constant, "offset", scale.offset, self.max_offset),
-            (scale.truncated, "truncated", scale.largest, self.min_token),
+            (scale.greatest_token < self.min_token, "truncated", scale.greatest_token, self.min_token),
             (scale.rms > self.max_rms, "too-large", scale.rms, self.max_rms),
             (scale.rms < self.min_rms, "too-small", scale.rms, self.min_rms),
             (scale.offset > self.max_offset, "offset", scale.offset, self.max_offset),
@@ -213,7 +216,7 @@ class BadlyScaledInput(Rule):
             "too-small": f"is tiny (rms {number(scale.rms)}{_since(run, scale)})"
             if scale.rms
             else "is nothing but zeros",
-            "truncated": f"lies within {number(scale.largest)} of zero, where whole numbers are looked up,",
+            "truncated": f"lies within {number(scale.greatest_token)} of zero, where whole numbers are looked up,",
             "offset": "is nearly the same for all examples "
             f"(they share {number(scale.offset)} times what they differ by)",
             "uneven": f"has columns on different scales (column {scale.leading_column} varies "

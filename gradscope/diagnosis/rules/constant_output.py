@@ -178,6 +178,11 @@ class ConstantOutput(Rule):
             first_step=where[0],
             last_step=where[1],
             measurements=(measured,),
-            remedies=(*remedies.initialise_others(flow.layers, run), *remedies.scale_input_if_off(run)),
+            remedies=(
+                *(remedies.initialise_others(flow.layers, run) or (remedies.normalise(flow.layers, run),)),
+                *remedies.scale_input_if_off(run),
+            )
+            if flow.layers
+            else remedies.scale_input_if_off(run),
             explains=frozenset({"loss-plateau"}),
         )

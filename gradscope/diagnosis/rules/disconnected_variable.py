@@ -88,15 +88,17 @@ class DisconnectedVariable(Rule):
             raise NotJudged("which variables are trained is unknown; record with gradscope.Recorder for a model card")
         samples = int(window.usable.sum())
         whole_branch = any(found.layer.is_output for found in disconnections)
-        groups: dict[tuple[bool, Severity], list[Disconnection]] = {}
-        for found in disconnections:
+        groups: dict[tuple[str, Severity], list[Disconnection]] = {}
+        # In front of a layer at which a gradient arrives, and is lost, zeros need no other reason.
+        lost = [place for place, found in enumerate(disconnections) if _arrives(run, found.layer, window)]
+        for place, found in enumerate(disconnections):
             if found.absent or samples >= self.min_samples:
                 certain = found.absent or ((whole_branch or found.idle) and samples >= self.error_samples)
                 severity = self._severity(found, run, loss_trend, certain=certain)
-                groups.setdefault((found.absent, severity), []).append(found)
-        for (absent, severity), members in groups.items():
-            erased = not absent and any(_arrives(run, found.layer, window) for found in members)
-            yield self._finding(members, run, window, severity, "absent" if absent else "erased" if erased else "zero")
+                variant = "absent" if found.absent else "erased" if lost and place <= lost[-1] else "zero"
+                groups.setdefault((variant, severity), []).append(found)
+        for (variant, severity), members in groups.items():
+            yield self._finding(members, run, window, severity, variant)
         cut_off = {found.layer.name for found in disconnections}
         for output in (layer for layer in layers if _is_single(layer) and layer.name not in cut_off):
             yield from self._flat_loss(run, output, window, loss_trend)
@@ -110,7 +112,7 @@ class DisconnectedVariable(Rule):
         yield Finding(
             rule=self.name,
             title="loss without a slope",
-            sentence=f"the loss gives {number(100 * share)} % of what {output.name} answers no gradient",
+            sentence=f"the loss gives no gradient to {number(100 * share)} % of what {output.name} answers",
             severity=window.cap(Severity.ERROR),
             layers=(output.name,),
             first_step=int(window.steps[window.usable][0]),

@@ -37,7 +37,9 @@ class DivergingLoss(Rule):
     and early transients do not count; and three quarters of the late samples must lie above all of the first, since
     batches of one vary more than that by chance. Where the loss function and the targets do not tell what a constant
     answer would cost (adversarial losses, rewards), only a rise by orders of magnitude is called divergence. A network
-    that was trained before and starts well below a constant answer's loss is measured from its own start.
+    that was trained before and starts well below a constant answer's loss is measured from its own start. A loss below
+    zero that falls to a thousand times its first size, or to ten times it, ever faster and until it breaks, has the
+    wrong sign.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose

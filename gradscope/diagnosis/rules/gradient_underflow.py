@@ -75,13 +75,16 @@ class GradientUnderflow(Rule):
         """One finding for all kernels whose gradient underflows, one for squares that do in the optimizer."""
         if not run.names("gradient"):
             raise NotJudged("no gradients were recorded; record gradients")
-        yield from self._squares(run, loss_trend, broken=bool(nonfinite.broken.any()))
+        squares = tuple(self._squares(run, loss_trend, broken=bool(nonfinite.broken.any())))
+        yield from squares
         policy = str(run.settings.get("dtype_policy", ""))
         recorded = any(np.isfinite(run.series("gradient", k.name, "underflow_fraction")).any() for k in kernels)
         if not recorded and ("float16" not in policy or "bfloat16" in policy):
             return
         series = {kernel.name: self._underflow(run, kernel.name) for kernel in kernels}
         if not any(np.isfinite(values).any() for values in series.values()):
+            if squares:
+                return
             raise NotJudged("underflow_fraction was not recorded; record with a present gradscope.Recorder")
         levels = {kernel: window.lower(series[kernel.name]) for kernel in kernels}
         found = [kernel for kernel, level in levels.items() if level > self.max_underflow_fraction]
@@ -132,8 +135,8 @@ class GradientUnderflow(Rule):
         yield Finding(
             rule=self.name,
             title="squares of gradients underflow",
-            sentence=f"{settings.name} keeps the squares of the gradients in float16, where that of 2e-4 is zero, and "
-            f"divides by their root and an epsilon of {settings.epsilon:g}",
+            sentence=f"{settings.name} keeps the squares of the gradients in float16, where that of 1.7e-4 is zero, "
+            f"and divides by their root and an epsilon of {settings.epsilon:g}",
             severity=Severity.ERROR,
             layers=(),
             first_step=int(run.steps[0]),

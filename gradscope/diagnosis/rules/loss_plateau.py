@@ -39,7 +39,9 @@ class LossPlateau(Rule):
     level against the loss of a constant answer, known from the loss function and the targets: ln C for cross-entropy
     over C classes, the entropy of the share of ones, the variance of the targets for squared errors. A plateau well
     below it may be the noise of the data itself, which no network can learn. Where that level is unknown, the start
-    stands in, and the finding is a warning; a note in a loop of one's own, whose loss may be a game between networks.
+    stands in, and the finding is a warning; a note where targets are shares, so that right answers leave most of the
+    loss, and in a loop of one's own, whose loss may be a game between networks. A loss that falls so slowly that as
+    many steps again would hardly change it is a warning, and an error where 300 steps left nearly all of it.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose

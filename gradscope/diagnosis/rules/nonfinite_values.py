@@ -43,16 +43,17 @@ class NonfiniteValues(Rule):
     """NaN or infinite values in the loss, weights, activations or gradients.
 
     ## What it detects
-    The first sampled step at which a NaN or an infinity occurs, and the tensor where it began, in the order in which
-    a training step computes: weights, input, layers forwards, loss, gradients backwards, updates.
+    The first sampled step at which a NaN or an infinity occurs, and the tensor where it began, in the order in which a
+    training step computes: weights, input, targets, layers forwards, loss, gradients backwards, updates.
 
     ## Why it matters
     A NaN spreads to every weight within a step or two, and no later step can mend it.
 
     ## Evidence
-    Exact counts of NaN and infinite entries of every recorded tensor. Steps that an optimizer with float16 loss
-    scaling leaves out (gradients overflow, weights and loss stay finite) are normal and not counted. Infinite
-    activations beside a finite loss and finite gradients (masks) are a warning.
+    Exact counts of NaN and infinite entries of every recorded tensor. Steps that an optimizer with float16 loss scaling
+    leaves out (gradients overflow, weights and loss stay finite) are normal and not counted. Infinite activations
+    beside a finite loss and finite gradients (masks) are a warning. Targets that were not finite before, and broke
+    nothing, are masked.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
@@ -64,9 +65,9 @@ class NonfiniteValues(Rule):
     []
 
     ## Remedies
-    Clean the data (NaN in the input); compute the loss from logits (NaN in the loss); clip gradients, lower the
-    learning rate or warm it up (NaN in gradients or weights); keep the weights in float32 (NaN in the update of
-    float16 weights).
+    Clean the data (NaN in the input or the targets); guard what a layer divides by or takes logarithms of (NaN in its
+    output); compute the loss from logits, or guard it (NaN in the loss); clip gradients, lower the learning rate or
+    warm it up (NaN in gradients or weights); keep the weights in float32 (NaN in the update of float16 weights).
 
     ## References
     Micikevicius et al. 2018, Mixed Precision Training (loss scaling skips steps); Pascanu et al. 2013 (clipping).

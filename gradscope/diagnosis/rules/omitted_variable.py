@@ -39,8 +39,8 @@ class OmittedVariable(Rule):
     left out is an error, and a warning where the loss is down to a tenth; so is what became trainable since
     ``compile()``. A ``tf.Variable`` of several entries that a layer keeps as an attribute, and no optimizer was handed,
     is a note where the loss is solved without it, a warning or an error by what is left. One that is set not trainable
-    although its biases are still zero is an error where the loss stands still, and a warning where it has not fallen by
-    half; else random features are enough.
+    although its biases are still zero is an error where the loss stands still after 100 steps, and a warning where it
+    has not fallen by half; else random features are enough.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose

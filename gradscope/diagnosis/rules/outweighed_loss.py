@@ -40,10 +40,10 @@ class OutweighedLoss(Rule):
     small one alone hardly move; the sum of the losses falls all the same.
 
     ## Evidence
-    What each loss has for the best constant answer, times its weight: what there is for the network to gain from it.
-    It is an error where the output's own kernels stood still, or where no weight was set that would tell of a purpose;
-    else a warning. Where the answers differ from example to example at least half as much as they should, the small one
-    is learnt all the same.
+    What each loss has for the best constant answer, times its weight: what there is for the network to gain from it. It
+    is an error where the output's own kernels stood still, where no weight was set that would tell of a purpose, or
+    where it counts for less than a thousandth; else a warning. Where the answers differ from example to example at
+    least half as much as they should, the small one is learnt all the same.
 
     ## Example
     >>> from gradscope.diagnosis.engine import diagnose
