@@ -38,12 +38,14 @@ def build_model_card(
     by_path = {named.path: named.layer for named in observer.names.layers}
     owners = {variable.layer for variable in variables}
     optimizers = _optimizers(observer)
+    parents = _parent_cards(by_path)
     uncalled = [
         path for path, layer in by_path.items() if path not in sightings and (path in owners or hasattr(layer, "rate"))
     ]
     return ModelCard(
         layers=tuple(
-            _layer_card(path, by_path, sightings.get(path), activations.get(path)) for path in [*sightings, *uncalled]
+            _layer_card(path, by_path[path], sightings.get(path), activations.get(path), parents)
+            for path in [*sightings, *uncalled]
         ),
         variables=tuple(
             _variable_card(variable, by_path.get(variable.layer), observer, optimizers) for variable in variables
@@ -96,9 +98,12 @@ def _describe_loss(model: Any, observer: Observer) -> dict[str, Any]:
 
 
 def _layer_card(
-    path: str, by_path: Mapping[str, Any], sighting: Sighting | None, activation: ActivationCard | None
+    path: str,
+    layer: Any,
+    sighting: Sighting | None,
+    activation: ActivationCard | None,
+    parents: Mapping[str, ParentCard],
 ) -> LayerCard:
-    layer = by_path[path]
     fan_in, fan_out = _fans(layer)
     axis = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
     output_shape = sighting.output_shape if sighting else ()
@@ -116,17 +121,24 @@ def _layer_card(
         is_output=sighting.is_output if sighting else False,
         trainable=bool(layer.trainable),
         arguments=_arguments(layer),
-        parents=_parents(path, by_path),
+        parents=tuple(parents[above] for above in _above(path) if above in parents),
     )
 
 
-def _parents(path: str, by_path: Mapping[str, Any]) -> tuple[ParentCard, ...]:
-    above = [path[:end] for end, letter in enumerate(path) if letter == "/"]
-    return tuple(
-        ParentCard(name, type(parent).__name__, isinstance(parent, keras.Model), _arguments(parent))
-        for name in above
-        if (parent := by_path.get(name)) is not None
-    )
+def _parent_cards(by_path: Mapping[str, Any]) -> dict[str, ParentCard]:
+    """The card of each layer that others are part of, by its path: made once, however many those are."""
+    above = dict.fromkeys(name for path in by_path for name in _above(path))
+    return {name: _parent_card(name, by_path[name]) for name in above if name in by_path}
+
+
+def _parent_card(path: str, parent: Any) -> ParentCard:
+    # The configuration of a model holds those of all its layers: slow to write down, and nobody asks for it.
+    is_model = isinstance(parent, keras.Model)
+    return ParentCard(path, type(parent).__name__, is_model, {} if is_model else _arguments(parent))
+
+
+def _above(path: str) -> list[str]:
+    return [path[:end] for end, letter in enumerate(path) if letter == "/"]
 
 
 def _variable_card(named: NamedVariable, layer: Any, observer: Observer, optimizers: Sequence[Any]) -> VariableCard:

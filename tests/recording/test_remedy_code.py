@@ -97,3 +97,36 @@ def test_initialisers_are_known_by_the_names_of_their_kinds(recorded):
     assert drawn["deep/kernel"] == "GlorotUniform"
     recurrent = drawn["both/forward_lstm/recurrent_kernel"]
     assert recurrent.removesuffix("Initializer") == "Orthogonal"  # Keras 3.3 calls it OrthogonalInitializer
+
+
+def test_what_holds_layers_is_written_down_once(record):
+    written = []
+
+    class Sub(keras.Sequential):
+        def get_config(self):
+            written.append("model")
+            return super().get_config()
+
+    class Rows(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.rows = [layers.Dense(3, name=f"row_{place}") for place in range(6)]
+
+        def get_config(self):
+            written.append("layer")
+            return super().get_config()
+
+        def call(self, x):
+            for row in self.rows:
+                x = row(x)
+            return x
+
+    inner = Sub([keras.Input((3,)), *(layers.Dense(3, name=f"d{place}") for place in range(6))], name="inner")
+    model = keras.Sequential([keras.Input((3,)), inner, Rows(name="rows"), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    cards = {card.name: card for card in record(model, np.ones((16, 3)), np.ones((16, 1))).model.layers}
+    assert written.count("model") <= 1
+    assert written.count("layer") <= 2  # as a layer and as a parent
+    (parent,) = cards["inner/d5"].parents
+    assert (parent.name, parent.kind, parent.is_model, parent.arguments) == ("inner", "Sub", True, {})
+    assert cards["rows/row_5"].parents[0].kind == "Rows"
