@@ -41,7 +41,8 @@ def layer_code(layer: Layer, changes: Mapping[str, str | None]) -> str:
 
     Of a part of a Keras layer (a projection of an attention, a direction of a Bidirectional) it is the call that builds
     the whole. Arguments of the card that are no plain values (nested configurations) are left out. Without a card, or a
-    kind of Keras on it, the call is a comment that names the layer and the changed arguments.
+    kind of Keras on it, the call is a comment that names the layer and the changed arguments. A layer that is nothing
+    but an activation becomes another one, or is to be left out.
 
     Example:
         >>> from gradscope.diagnosis.example import toy_run
@@ -55,8 +56,13 @@ def layer_code(layer: Layer, changes: Mapping[str, str | None]) -> str:
         return _attention(made_by, changes)
     if card is None or card.kind not in _KERAS or not card.arguments.keys() >= _NEEDED.get(card.kind, set()):
         return _comment(layer.name, card.kind if card else "", changes)
-    arguments = _arguments(card, changes)
-    kind = "Activation" if card.kind in _ACTIVATION_LAYERS and arguments.get("activation") else card.kind
+    if _is_activation(card) and changes.get("activation", "") is None:
+        return f"# leave out {made_by.name if made_by else layer.name}"
+    kind, arguments = card.kind, _arguments(card, changes)
+    if _is_activation(card) and "activation" in arguments:
+        kind, arguments = "Activation", {"activation": arguments["activation"]}  # it takes nothing else
+    elif kind == "Activation":
+        return _comment(layer.name, kind, changes)  # Keras insists on a function, and a lambda has no name
     if not made_by:
         return _call(kind, {**arguments, "name": _source(own_name(layer.name))})
     arguments.pop("go_backwards", None)  # which way each direction goes is the Bidirectional's matter
@@ -95,8 +101,9 @@ def code_of_layers(layers: Sequence[Layer], code: Callable[[Layer], str]) -> str
 
 
 def has_weights(layer: Layer) -> bool:
-    """Whether the layer learns weights that an initialiser draws, as those of a normalisation are not."""
-    return (layer.learns or layer.is_recurrent) and not (layer.card and is_normalisation(layer.card))
+    """Whether the layer learns weights that an initialiser draws: not those of a normalisation or a PReLU."""
+    without = layer.card is not None and (is_normalisation(layer.card) or _is_activation(layer.card))
+    return (layer.learns or layer.is_recurrent) and not without
 
 
 def _attention(card: ParentCard, changes: Mapping[str, str | None]) -> str:
@@ -119,13 +126,17 @@ def _arguments(card: LayerCard, changes: Mapping[str, str | None]) -> dict[str, 
         if own and ("activation" not in arguments or card.activation.name not in _FUNCTIONS):
             arguments["activation"] = own
     arguments.pop("name", None)
-    if arguments.get("activation") == '"linear"':
+    if arguments.get("activation") == '"linear"' and card.kind != "Activation":
         del arguments["activation"]
     for key, value in changes.items():
         arguments.pop(key, None)
         if value is not None:
             arguments[key] = value
     return arguments
+
+
+def _is_activation(card: LayerCard) -> bool:
+    return card.kind == "Activation" or card.kind in _ACTIVATION_LAYERS
 
 
 def _arguments_of(arguments: Mapping[str, Any]) -> dict[str, str]:

@@ -130,3 +130,39 @@ def test_what_holds_layers_is_written_down_once(record):
     (parent,) = cards["inner/d5"].parents
     assert (parent.name, parent.kind, parent.is_model, parent.arguments) == ("inner", "Sub", True, {})
     assert cards["rows/row_5"].parents[0].kind == "Rows"
+
+
+def of_activations():
+    made = (
+        layers.ReLU(max_value=6.0, name="capped"),
+        layers.ReLU(negative_slope=0.1, name="sloped"),
+        layers.PReLU(shared_axes=[1], name="learnt"),
+        layers.Softmax(axis=1, name="shares"),
+        layers.Activation("tanh", name="tanh"),
+        layers.Activation("linear", name="linear"),
+        layers.Activation(lambda x: x * 2, name="own"),
+        layers.TimeDistributed(layers.ReLU(max_value=6.0, name="inner"), name="steps"),
+    )
+    return keras.Sequential([keras.Input((6, 4)), layers.Dense(4, name="dense"), *made])
+
+
+def test_an_activation_layer_becomes_another_one_or_is_left_out(record):
+    model = of_activations()
+    model.compile("sgd", "mse")
+    found = by_name(record(model, np.ones((16, 6, 4)), np.ones((16, 6, 4))))
+    for name in ("capped", "sloped", "learnt", "shares", "tanh", "linear", "own"):
+        ill = found[name]
+        for activation in ("leaky_relu", "selu"):
+            (other,) = built(remedies.replace_activation([ill], activation).code)
+            assert (type(other).__name__, other.activation.__name__, other.name) == ("Activation", activation, name)
+        assert remedies.output_activation(ill, None).code == f"# leave out {name}"
+        (other,) = built(remedies.output_activation(ill, "sigmoid").code)
+        assert other.activation.__name__ == "sigmoid"
+        built(remedies.normalise_layers([ill]).code)
+        assert not built(remedies.initialise([ill]).code)  # what feeds it has the weights
+    assert built(remedies.normalise_layers([found["linear"]]).code)[-1].activation.__name__ == "linear"
+    assert "# own (Activation)" in remedies.normalise_layers([found["own"]]).code
+    (steps,) = built(remedies.replace_activation([found["steps/inner"]]).code)
+    assert type(steps.layer).__name__ == "Activation"
+    assert remedies.output_activation(found["steps/inner"], None).code == "# leave out steps"
+    assert remedies.output_activation(found["dense"], None).code == 'keras.layers.Dense(4, name="dense")'
