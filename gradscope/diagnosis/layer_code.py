@@ -88,9 +88,14 @@ def activation_code(name: str) -> str | None:
 def code_of_layers(layers: Sequence[Layer], code: Callable[[Layer], str]) -> str:
     """The code of each layer, one below the other; of more than four that of three, and how many are left.
 
-    The three are the first of each kind and activation, in forward order. Layers with the same code count once.
+    The three are the first of each kind and activation, in forward order. Parts of one layer count once where their
+    code is the same.
     """
-    layers = list({code(layer): layer for layer in reversed(layers)}.values())[::-1]
+    wholes: dict[tuple[str, str], Layer] = {}
+    for layer in layers:
+        made_by = maker(layer.card)
+        wholes.setdefault((made_by.name if made_by else layer.name, code(layer)), layer)
+    layers = list(wholes.values())
     if len(layers) <= _IN_FULL:
         return "\n".join(map(code, layers))
     firsts = {_form(layer): layer.name for layer in reversed(layers)}.values()

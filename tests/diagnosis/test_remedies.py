@@ -182,6 +182,23 @@ def test_the_three_are_of_each_kind():
     assert code.count("BatchNormalization") == 3
 
 
+def test_layers_of_one_name_in_different_places_all_count_in_order():
+    (plain,) = stack(["mid"])
+    named = [replace(plain, name=name) for name in ("encoder/dense", "mid", "decoder/dense")]
+    code = remedies.initialise(named).code.splitlines()
+    assert [line.partition("name=")[2] for line in code] == ['"dense")', '"mid")', '"dense")']
+    assert remedies.initialise([*named, *stack("abc")]).code.splitlines()[-1] == "# … and 3 more in the same way"
+
+
+def test_the_parts_of_a_layer_stand_where_the_first_of_them_does():
+    def part(name):
+        return replace(layer(name=name, kind="LSTM", fan_in=None), name=name)
+
+    parts = [part("both/forward_lstm"), *stack("a"), part("both/backward_lstm"), part("other/forward_lstm")]
+    code = remedies.initialise(parts).code.splitlines()
+    assert [line.rpartition("name=")[2] for line in code] == ['"both")', '"a")', '"other")']
+
+
 def test_normalisations_are_not_initialised():
     norm = stack(["bn"], kind="BatchNormalization")
     assert '"bn"' not in remedies.initialise([*stack("a"), *norm]).code
