@@ -7,7 +7,8 @@ from gradscope.model_card import LayerCard, ParentCard
 
 __all__ = ["ATTENTION", "is_part_of_attention", "maker", "own_name", "trainable_code"]
 
-ATTENTION = ("MultiHeadAttention", "GroupQueryAttention")
+ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
+"""Names of the classes; Keras hands the second out as ``GroupQueryAttention``."""
 _WRAPPERS = ("Bidirectional", "TimeDistributed", "SpectralNormalization")
 _PROJECTIONS = ("query", "key", "value", "attention_output")
 

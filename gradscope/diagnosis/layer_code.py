@@ -32,6 +32,8 @@ _FUNCTIONS = (
     *("squareplus", "swish", "tanh", "tanh_shrink", "threshold"),
 )
 """Activations that Keras knows by name."""
+_HANDED_OUT_AS = {"GroupedQueryAttention": "GroupQueryAttention"}
+"""What ``keras.layers`` calls a class, where not by its name."""
 _OF_ATTENTION = ("kernel_initializer", "bias_initializer")
 """Arguments of an attention that it hands on to its projections."""
 
@@ -113,10 +115,11 @@ def has_weights(layer: Layer) -> bool:
 
 def _attention(card: ParentCard, changes: Mapping[str, str | None]) -> str:
     changes = {key: value for key, value in changes.items() if key in _OF_ATTENTION}
+    kind = _HANDED_OUT_AS.get(card.kind, card.kind)
     if not card.arguments:
-        return _comment(card.name, card.kind, changes)
+        return _comment(card.name, kind, changes)
     changed = {key: value for key, value in changes.items() if value is not None}
-    return _call(card.kind, {**_arguments_of(card.arguments), **changed, "name": _source(own_name(card.name))})
+    return _call(kind, {**_arguments_of(card.arguments), **changed, "name": _source(own_name(card.name))})
 
 
 def _comment(name: str, kind: str, changes: Mapping[str, str | None]) -> str:

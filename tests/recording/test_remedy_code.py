@@ -28,6 +28,7 @@ def within_layers():
     encoder = keras.Sequential([keras.Input((6, 4)), layers.Dense(4, "relu", name="dense")], name="encoder")
     x = Block(name="block")(encoder(x))
     x = layers.MultiHeadAttention(2, 3, name="attention")(x, x)
+    x = layers.GroupQueryAttention(3, 4, 2, name="groups")(x, x)
     x = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both")(x)
     x = layers.TimeDistributed(layers.Dense(4, "tanh", name="each"), name="steps")(x)
     x = layers.SeparableConv1D(4, 2, name="apart")(x)
@@ -75,6 +76,7 @@ def test_the_code_builds_the_layers_that_the_user_wrote(recorded):
             assert "# deep" not in code
     assert kinds["encoder/dense"][0] == "Dense"
     assert kinds["attention/query"] == kinds["attention/attention_output"] == ["MultiHeadAttention"]
+    assert kinds["groups/query"] == kinds["groups/attention_output"] == ["GroupedQueryAttention"]
     assert kinds["both/forward_lstm"] == ["Bidirectional"]
     assert kinds["steps/each"] == ["TimeDistributed"]
     assert kinds["relu"] == ["Activation"]
@@ -82,10 +84,12 @@ def test_the_code_builds_the_layers_that_the_user_wrote(recorded):
 
 def test_the_parts_of_a_layer_are_named_once(recorded):
     found = by_name(recorded[1])
-    parts = [layer for name, layer in found.items() if name.startswith(("attention/", "both/"))]
-    attention, both = remedies.initialise(parts).code.splitlines()
+    parts = [layer for name, layer in found.items() if name.startswith(("attention/", "groups/", "both/"))]
+    attention, groups, both = remedies.initialise(parts).code.splitlines()
     assert attention.startswith("keras.layers.MultiHeadAttention(num_heads=2, key_dim=3, ")
     assert attention.endswith('kernel_initializer="glorot_uniform", name="attention")')
+    assert groups.startswith("keras.layers.GroupQueryAttention(head_dim=3, num_query_heads=4, num_key_value_heads=2, ")
+    assert groups.endswith('kernel_initializer="glorot_uniform", name="groups")')
     inner = 'keras.layers.LSTM(3, return_sequences=True, kernel_initializer="glorot_uniform")'
     assert both == f'keras.layers.Bidirectional({inner}, name="both")'
 
