@@ -48,15 +48,10 @@ from gradscope.diagnosis.remedies.depth import contain_gradient, keep_signal
 from gradscope.diagnosis.remedies.initial_weights import initialise, initialise_others, initialise_recurrent
 from gradscope.diagnosis.remedies.loss import (
     absolute_error,
-    align_shapes,
     average_loss,
     check_sign,
-    clip_targets,
-    compare_classes,
     compare_shares,
     compare_yes_and_no,
-    error_of_values,
-    fix_labels,
     guard_layer,
     guard_loss,
     guard_operations,
@@ -64,13 +59,9 @@ from gradscope.diagnosis.remedies.loss import (
     output_activation,
     raise_delta,
     scale_loss,
-    scale_targets,
     set_from_logits,
-    smooth_less,
     squared_error,
     stable_loss,
-    standardise_targets,
-    tame_outliers,
     tell_apart,
     weigh_losses,
     weigh_rare,
@@ -112,6 +103,17 @@ from gradscope.diagnosis.remedies.step_size import (
     stable_learning_rate,
     warm_up,
     warm_up_sooner,
+)
+from gradscope.diagnosis.remedies.targets import (
+    align_shapes,
+    clip_targets,
+    compare_classes,
+    error_of_values,
+    fix_labels,
+    scale_targets,
+    smooth_less,
+    standardise_targets,
+    tame_outliers,
 )
 
 __all__ = [
