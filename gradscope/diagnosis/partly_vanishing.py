@@ -197,8 +197,7 @@ def keep_gradient(layers: tuple[Layer, ...], run: Run) -> tuple[Remedy, ...]:
 
 def _make_scores(layers: tuple[Layer, ...]) -> bool:
     """Whether the layers are two or three linear ones side by side, as what makes queries and keys is."""
-    cards = [layer.card for layer in layers]
-    if len(cards) not in _QUERIES_AND_KEYS or any(map(is_part_of_attention, cards)):
+    if len(layers) not in _QUERIES_AND_KEYS or any(is_part_of_attention(layer.card) for layer in layers):
         return False  # Keras' own attention scales them
-    linear = all(card and not card.inbound and card.activation and card.activation.name == "linear" for card in cards)
-    return linear and len({card.units for card in cards if card}) == 1
+    linear = all(layer.card and not layer.card.inbound and layer.activation == "linear" for layer in layers)
+    return linear and len({layer.card.units for layer in layers if layer.card}) == 1

@@ -122,7 +122,7 @@ def _moments(run: Run, target: str) -> tuple[float, float]:
 def _floor(term: LossTerm) -> float:
     """The binary cross-entropy of answers that are all right: 0 for labels, high for shares; 0 if unknown."""
     spread = np.clip(term.targets.spread, _LEAST, 1 - _LEAST)
-    return float(np.mean(-spread * np.log(spread) - (1 - spread) * np.log1p(-spread))) if len(spread) else 0.0
+    return float(np.mean([_entropy(float(share)) for share in spread])) if len(spread) else 0.0
 
 
 def _entropy(share: float) -> float:

@@ -115,5 +115,5 @@ def _is_matrix(kernel: Kernel) -> bool:
 
 
 def _recommended(layer: Layer) -> float:
-    selu = layer.card is not None and layer.card.activation is not None and layer.card.activation.name == "selu"
+    selu = layer.activation == "selu"
     return sqrt(2) if layer.shape in _RECTIFIERS and not selu else 1.0

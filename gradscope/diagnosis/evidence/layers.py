@@ -46,6 +46,11 @@ class Layer:
         return self.card is not None and self.card.kind in RECURRENT
 
     @property
+    def activation(self) -> str:
+        """The activation's name, ``relu``; empty if unknown."""
+        return self.card.activation.name if self.card and self.card.activation else ""
+
+    @property
     def shape(self) -> str:
         """The activation's shape as in `gradscope.model_card.ActivationCard`; empty if unknown."""
         return self.card.activation.shape if self.card and self.card.activation else ""

@@ -15,7 +15,7 @@ from gradscope.diagnosis.evidence.unnamed_loss import unnamed_loss
 from gradscope.diagnosis.evidence.window import median
 from gradscope.run import Run
 
-__all__ = ["LossTerm", "full_name", "loss_terms"]
+__all__ = ["LossTerm", "full_name", "loss_entries", "loss_terms"]
 
 _SHORT = {
     "mse": "mean_squared_error",
@@ -74,12 +74,12 @@ class LossTerm:
     @property
     def activation(self) -> str:
         """Name of the output's activation; empty if unknown."""
-        return _activation(self.output)
+        return self.output.activation if self.output else ""
 
     @property
     def logits_activation(self) -> str:
         """Name of the activation of the layer that makes the logits; empty where there is none, or unknown."""
-        return _activation(self.logits)
+        return self.logits.activation if self.logits else ""
 
     @property
     def units(self) -> int | None:
@@ -93,8 +93,7 @@ def loss_terms(run: Run, layers: tuple[Layer, ...], called_loss: CalledLoss) -> 
     Where there are several, each output must be named, and there must be as many recorded targets as terms. A run that
     names no loss (a loop of one's own) has the one that `unnamed_loss` finds, or none.
     """
-    entries = run.settings.get("losses")
-    known = [e for e in entries if isinstance(e, dict) and e.get("name")] if isinstance(entries, list) else []
+    known = [entry for entry in loss_entries(run) if entry.get("name")]
     targets = run.names("target")
     outputs = [layer for layer in layers if layer.gives_answers]
     if not known and not run.settings.get("loss"):
@@ -113,16 +112,18 @@ def loss_terms(run: Run, layers: tuple[Layer, ...], called_loss: CalledLoss) -> 
     )
 
 
+def loss_entries(run: Run) -> list[dict[str, Any]]:
+    """What the model card tells of each loss function; empty where it names none."""
+    entries = run.settings.get("losses")
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
 def _compared_target(targets: tuple[str, ...], entries: list[dict[str, Any]], place: int) -> str:
     told = entries[place].get("target")
     if told in targets:
         return str(told)
     # Older logs do not tell; lists are in the order of the outputs.
     return targets[place] if len(targets) == len(entries) else ""
-
-
-def _activation(layer: Layer | None) -> str:
-    return layer.card.activation.name if layer and layer.card and layer.card.activation else ""
 
 
 def full_name(name: str) -> str:

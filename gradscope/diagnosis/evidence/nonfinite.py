@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gradscope.diagnosis.evidence.half_precision import computes_in_float16
 from gradscope.diagnosis.evidence.layers import Layer
 from gradscope.run import Run, TensorKey
 from gradscope.vocabulary import STATISTIC_NAMES
@@ -71,11 +72,11 @@ def nonfinite(run: Run, layers: tuple[Layer, ...]) -> Nonfinite:
     bad = (nan > 0) | (inf > 0)
     kinds = np.array([key.kind for key in run.tensors], dtype=object)
     loss = np.asarray(run.step_statistics.get("loss", np.zeros(0)))
-    bad_loss = _bad_loss(loss, bad, run)
+    bad_loss = _bad_loss(loss, bad, kinds, run)
     forward = bad[:, np.isin(kinds, ("input", "preactivation", "activation"))].any(axis=1)
     backward = bad[:, np.isin(kinds, _SCALED)].any(axis=1)
     updated = bad[:, np.isin(kinds, ("weight", "update"))].any(axis=1)
-    skipped = backward & ~updated & ~bad_loss & ~forward if _is_scaled(run) else np.zeros(len(run.steps), bool)
+    skipped = backward & ~updated & ~bad_loss & ~forward if computes_in_float16(run) else np.zeros(len(run.steps), bool)
     broken = (backward | updated | bad_loss) & ~skipped
     seen = broken | (forward & ~skipped)
     return Nonfinite(
@@ -90,22 +91,15 @@ def _recorded(run: Run) -> bool:
     return bool(np.isfinite(run.values[:, :, STATISTIC_NAMES.index("nan_count")]).any())
 
 
-def _bad_loss(loss: npt.NDArray[np.floating], bad: BoolArray, run: Run) -> BoolArray:
+def _bad_loss(loss: npt.NDArray[np.floating], bad: BoolArray, kinds: npt.NDArray[np.object_], run: Run) -> BoolArray:
     # A NaN loss may also mean "not recorded at this step"; then nothing else of the step is NaN.
     if not len(loss):
         return np.zeros(len(run.steps), bool)
     if np.isfinite(loss).any():
         confirmed = bad.any(axis=1) if _recorded(run) else np.ones(len(loss), bool)
     else:  # targets may be masked, and scaled gradients overflow now and then
-        kinds = np.array([key.kind for key in run.tensors], dtype=object)
-        confirmed = bad[:, ~np.isin(kinds, ("target", *(_SCALED if _is_scaled(run) else ())))].any(axis=1)
+        confirmed = bad[:, ~np.isin(kinds, ("target", *(_SCALED if computes_in_float16(run) else ())))].any(axis=1)
     return np.asarray(np.isinf(loss) | (np.isnan(loss) & confirmed))
-
-
-def _is_scaled(run: Run) -> bool:
-    """Whether the loss is scaled for float16, so that gradients overflow now and then."""
-    policy = str(run.settings.get("dtype_policy", ""))
-    return "float16" in policy and "bfloat16" not in policy
 
 
 def _first(

@@ -70,8 +70,8 @@ def shut_out(run: Run, layers: tuple[Layer, ...], example_spread: ExampleSpread)
 def _gives_nothing(run: Run, layer: Layer) -> bool:
     """Whether the layer is dead or has no weights but zeros, which is reason enough."""
     kernels = [card.name for card in run.model.variables if card.layer == layer.name and card.role == "kernel"]
-    nothing = not np.nan_to_num(run.series("activation", layer.name, "rms"), nan=1.0).any()
-    return nothing or any(not np.nan_to_num(run.series("weight", name, "rms"), nan=1.0).any() for name in kernels)
+    sizes = [run.series("activation", layer.name, "rms"), *(run.series("weight", name, "rms") for name in kernels)]
+    return any(not np.nan_to_num(size, nan=1.0).any() for size in sizes)
 
 
 def _is_fed(layer: Layer) -> bool:

@@ -92,7 +92,7 @@ def _normalised(layers: Sequence[Layer], normalisation: str, changes: dict[str, 
             return f"{layer_code(layer, {})}\n{normalisation}"
         if layer.card and not has_weights(layer):  # an activation that is a layer of its own
             return f"{normalisation}\n{layer_code(layer, {})}"
-        name = layer.card.activation.name if layer.card and layer.card.activation else "relu"
+        name = layer.activation or "relu"
         function = activation_code(name) or "activation"
         activation = "" if name == "linear" else f"\nkeras.layers.Activation({function})"
         without = {"activation": None, **({"bias_axes": None} if _is_einsum(layer) and changes else changes)}

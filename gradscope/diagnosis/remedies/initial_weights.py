@@ -118,15 +118,13 @@ def _arguments(kind: str) -> tuple[str, ...]:
 
 
 def _is_linear_at_zero(layer: Layer) -> bool:
-    name = layer.card.activation.name if layer.card and layer.card.activation else ""
-    return layer.is_recurrent or name == "tanh" or layer.shape == "linear"
+    return layer.is_recurrent or layer.activation == "tanh" or layer.shape == "linear"
 
 
 def _initialiser(layer: Layer) -> tuple[str, str]:
     if layer.card is not None and layer.card.kind == "Embedding":
         return "uniform numbers", "uniform"
-    name = layer.card.activation.name if layer.card and layer.card.activation else ""
-    if name == "selu":
+    if layer.activation == "selu":
         return "LeCun normal", "lecun_normal"
     if layer.shape in _HE or not (layer.shape or layer.is_output or layer.is_recurrent):
         return "He normal", "he_normal"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gradscope.diagnosis.evidence.layers import Layer
+from gradscope.diagnosis.evidence.loss_terms import loss_entries
 from gradscope.diagnosis.layer_code import layer_code
 from gradscope.diagnosis.verdict import Remedy
 from gradscope.diagnosis.wording import number
@@ -150,8 +151,7 @@ def squared_error() -> Remedy:
 
 def average_loss(run: Run) -> tuple[Remedy, ...]:
     """The mean over the examples, where a loss of the run sums over them; else nothing."""
-    entries = [entry for entry in run.settings.get("losses") or () if isinstance(entry, dict)]
-    if not any(entry.get("reduction") == "sum" for entry in entries):
+    if not any(entry.get("reduction") == "sum" for entry in loss_entries(run)):
         return ()
     return (
         Remedy(

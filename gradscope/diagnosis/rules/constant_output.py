@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Flow, LossTrend, OutputSpread, ShutOut, Window
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
-from gradscope.diagnosis.verdict import Finding, Measurement, Severity
+from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
 from gradscope.diagnosis.wording import number
 from gradscope.run import Run
 
@@ -178,11 +178,12 @@ class ConstantOutput(Rule):
             first_step=where[0],
             last_step=where[1],
             measurements=(measured,),
-            remedies=(
-                *(remedies.initialise_others(flow.layers, run) or (remedies.normalise(flow.layers, run),)),
-                *remedies.scale_input_if_off(run),
-            )
-            if flow.layers
-            else remedies.scale_input_if_off(run),
+            remedies=(*_keep_signal(flow, run), *remedies.scale_input_if_off(run)),
             explains=frozenset({"loss-plateau"}),
         )
+
+
+def _keep_signal(flow: Flow, run: Run) -> tuple[Remedy, ...]:
+    if not flow.layers:
+        return ()
+    return remedies.initialise_others(flow.layers, run) or (remedies.normalise(flow.layers, run),)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Disconnection, Layer, LossTrend, Window
 from gradscope.diagnosis.evidence.fresh_start import is_fresh
+from gradscope.diagnosis.evidence.loss_terms import loss_entries
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
@@ -180,7 +181,7 @@ def _is_single(layer: Layer) -> bool:
 
 
 def _connections(layers: list[Layer], run: Run) -> tuple[Remedy, ...]:
-    judged = {entry.get("output") for entry in run.settings.get("losses") or () if isinstance(entry, dict)}
+    judged = {entry.get("output") for entry in loss_entries(run)}
     heads = [layer for layer in layers if layer.is_output and layer.name not in judged]
     return (
         *((remedies.judge_output(heads),) if heads else ()),
@@ -197,6 +198,5 @@ def _arrives(run: Run, layer: Layer, window: Window) -> bool:
     if "float16" in str(run.settings.get("dtype_policy", "")):
         return False  # it may be too small there
     biased = any(card.layer == layer.name and card.role == "bias" for card in run.model.variables)
-    linear = layer.card is not None and layer.card.activation is not None and layer.card.activation.name == "linear"
-    kinds = ("preactivation_gradient", *(("activation_gradient",) if linear else ()))
+    kinds = ("preactivation_gradient", *(("activation_gradient",) if layer.activation == "linear" else ()))
     return biased and any(median(run.series(kind, layer.name, "rms")[window.usable]) > 0 for kind in kinds)

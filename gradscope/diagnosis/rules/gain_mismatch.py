@@ -289,7 +289,7 @@ class GainMismatch(Rule):
     def _is_saturated(self, layer: Layer, run: Run, nonfinite: Nonfinite) -> bool:
         share = finite_window(run, nonfinite).lower(run.series("activation", layer.name, "saturation_fraction"))
         # Sure answers saturate a sigmoid, as they should; a tanh stands for values in between.
-        sure = layer.is_output and not (layer.card and layer.card.activation and layer.card.activation.name == "tanh")
+        sure = layer.is_output and layer.activation != "tanh"
         return layer.shape == "bounded" and not sure and share > self.max_saturation_fraction
 
     def _flows(self, flow: Flow) -> bool:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Kernel, LossTrend, Nonfinite, Window
+from gradscope.diagnosis.evidence.half_precision import computes_in_float16
 from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
@@ -77,9 +78,8 @@ class GradientUnderflow(Rule):
             raise NotJudged("no gradients were recorded; record gradients")
         squares = tuple(self._squares(run, loss_trend, broken=bool(nonfinite.broken.any())))
         yield from squares
-        policy = str(run.settings.get("dtype_policy", ""))
         recorded = any(np.isfinite(run.series("gradient", k.name, "underflow_fraction")).any() for k in kernels)
-        if not recorded and ("float16" not in policy or "bfloat16" in policy):
+        if not recorded and not computes_in_float16(run):
             return
         series = {kernel.name: self._underflow(run, kernel.name) for kernel in kernels}
         if not any(np.isfinite(values).any() for values in series.values()):

@@ -10,6 +10,8 @@ import numpy as np
 
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import LossTrend, Nonfinite, Occurrence, Travel
+from gradscope.diagnosis.evidence.half_precision import computes_in_float16
+from gradscope.diagnosis.evidence.loss_terms import loss_entries
 from gradscope.diagnosis.evidence.optimizer_settings import optimizer_settings
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
 from gradscope.diagnosis.verdict import Finding, Measurement, Remedy, Severity
@@ -100,8 +102,7 @@ class NonfiniteValues(Rule):
             step += f", and {settings.name}'s epsilon of {settings.epsilon:g} is zero{where}"
         step += ", without a large step or loss before it" if sudden else ""
         largest = _largest_input(run, first.step)
-        half = run.settings.get("dtype_policy") in ("float16", "mixed_float16")
-        overflows = half and first.phase == "forward" and largest > _GREATEST_FLOAT16
+        overflows = computes_in_float16(run) and first.phase == "forward" and largest > _GREATEST_FLOAT16
         step += f", where the input reaches {largest:,.0f} and float16 {_GREATEST_FLOAT16:,.0f}" if overflows else ""
         broken = bool(nonfinite.broken.any())
         yield Finding(
@@ -155,22 +156,22 @@ def _remedies(first: Occurrence, run: Run, *, sudden: bool) -> tuple[Remedy, ...
         return (remedies.check_input(),)
     if first.phase == "target":
         return (remedies.drop_targets(),)
-    if first.phase == "loss":
-        guard = _guard_of_loss(run)
-        return (guard,) if first.step == 0 else (guard, remedies.clip_gradients(), remedies.warm_up(known))
-    if first.phase == "backward" or sudden:
-        # The loss was finite: something in it has no finite derivative, and clipping keeps NaN as it is.
-        guard = _guard_of_loss(run) if sudden else remedies.guard_operations()
-        return (guard,) if first.step == 0 else (guard, remedies.clip_gradients(), remedies.warm_up(known))
-    guard = remedies.guard_layer(first.key.layer) if first.phase == "forward" else _guard_of_loss(run)
+    guard = _guard(first, run)
     if first.step == 0:  # before any update neither clipping nor a lower rate would have helped
         return (guard,)
-    return (remedies.clip_gradients(), remedies.warm_up(known), guard)
+    calm = (remedies.clip_gradients(), remedies.warm_up(known))
+    # What comes of an operation clipping keeps as it is.
+    return (guard, *calm) if sudden or first.phase in ("loss", "backward") else (*calm, guard)
+
+
+def _guard(first: Occurrence, run: Run) -> Remedy:
+    if first.phase == "backward":  # the loss was finite: something in it has no finite derivative
+        return remedies.guard_operations()
+    return remedies.guard_layer(first.key.layer) if first.phase == "forward" else _guard_of_loss(run)
 
 
 def _guard_of_loss(run: Run) -> Remedy:
-    losses = run.settings.get("losses") or []
-    names = [str(entry.get("name")) for entry in losses if isinstance(entry, dict)]
+    names = [str(entry.get("name")) for entry in loss_entries(run)]
     of_classes = [name for name in names if name.endswith("crossentropy")]
     if names and not of_classes:
         return remedies.guard_loss()

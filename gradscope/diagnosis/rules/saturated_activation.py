@@ -214,6 +214,5 @@ def _measured(layer: Layer, level: float, bound: float) -> Measurement:
 
 
 def _side(layer: Layer, mean: float) -> str:
-    activation = layer.card.activation.name if layer.card and layer.card.activation else ""
-    low, high = (0.25, 0.75) if "sigmoid" in activation else (-0.5, 0.5)
+    low, high = (0.25, 0.75) if "sigmoid" in layer.activation else (-0.5, 0.5)
     return "on the lower side" if mean < low else "on the upper side" if mean > high else "on both sides"
