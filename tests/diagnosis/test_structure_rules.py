@@ -113,6 +113,7 @@ class TestDisconnectedVariable:
         [
             ("output", "relu", "float32", "erased"),
             ("output", "relu", "mixed_float16", "zero"),
+            ("output", "relu", "mixed_bfloat16", "erased"),
             ("hidden_1", "linear", "float32", "erased"),
             ("hidden_1", "relu", "float32", "zero"),
         ],

@@ -9,6 +9,7 @@ from typing import ClassVar
 from gradscope.diagnosis import remedies
 from gradscope.diagnosis.evidence import Disconnection, Layer, LossTrend, Window
 from gradscope.diagnosis.evidence.fresh_start import is_fresh
+from gradscope.diagnosis.evidence.half_precision import computes_in_float16
 from gradscope.diagnosis.evidence.loss_terms import loss_entries
 from gradscope.diagnosis.evidence.window import median
 from gradscope.diagnosis.rule import NotJudged, Rule, limit
@@ -195,7 +196,7 @@ def _arrives(run: Run, layer: Layer, window: Window) -> bool:
 
     What stands between the two, an activation that is flat, would be another reason.
     """
-    if "float16" in str(run.settings.get("dtype_policy", "")):
+    if computes_in_float16(run):
         return False  # it may be too small there
     biased = any(card.layer == layer.name and card.role == "bias" for card in run.model.variables)
     kinds = ("preactivation_gradient", *(("activation_gradient",) if layer.activation == "linear" else ()))
